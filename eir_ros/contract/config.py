@@ -1,0 +1,80 @@
+"""YAML configuration checked by a typed schema: unknown keys and bad values are named."""
+
+import difflib
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from eir_ros.contract.errors import EirError
+
+
+class Schema(BaseModel):
+    """Base of every configuration: immutable, and closed to unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def load_yaml(path: str | Path, schema: type[Model]) -> Model:
+    """Read `path` and check it against `schema`.
+
+    Raises
+    ------
+    EirError
+        The file is missing, is not YAML, or a key is unknown, missing or out of range. The
+        sentence names the file, the key, the value found and what is valid.
+    """
+    path = Path(path)
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise EirError(f"{path}: cannot be read ({error.strerror}).") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise EirError(f"{path}: not valid YAML: {error}") from error
+    return validate(data, schema, where=str(path))
+
+
+def validate(data: Any, schema: type[Model], where: str) -> Model:
+    """Check `data` against `schema`; `where` says in an error which input was wrong."""
+    if not isinstance(data, dict):
+        found = "nothing" if data is None else type(data).__name__
+        raise EirError(f"{where}: expected a mapping of settings, found {found}.")
+    try:
+        return schema.model_validate(data)
+    except ValidationError as error:
+        problems = "; ".join(_sentence(problem, schema) for problem in error.errors())
+        raise EirError(f"{where}: {problems}.") from error
+
+
+def _sentence(problem: Any, schema: type[BaseModel]) -> str:
+    key = ".".join(str(part) for part in problem["loc"]) or "(top level)"
+    if problem["type"] == "extra_forbidden":
+        valid = _fields_at(schema, problem["loc"][:-1])
+        near = difflib.get_close_matches(str(problem["loc"][-1]), valid, n=1, cutoff=0.4)
+        hint = f"did you mean '{near[0]}'?" if near else f"valid keys: {', '.join(sorted(valid))}"
+        return f"unknown key '{key}', {hint}"
+    if problem["type"] == "missing":
+        return f"key '{key}' is missing"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"'{key}' is {problem['input']!r}: {message[0].lower()}{message[1:]}"
+
+
+def _fields_at(schema: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
+    """Names of the fields of the (possibly nested) model that `loc` points into."""
+    model: Any = schema
+    for part in loc:
+        field = getattr(model, "model_fields", {}).get(part)
+        annotations = [] if field is None else [field.annotation, *_arguments(field.annotation)]
+        model = next((a for a in annotations if hasattr(a, "model_fields")), model)
+    return list(model.model_fields)
+
+
+def _arguments(annotation: Any) -> list[Any]:
+    found = []
+    for argument in getattr(annotation, "__args__", ()):
+        found += [argument, *_arguments(argument)]
+    return found
