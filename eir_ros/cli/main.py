@@ -1,0 +1,61 @@
+"""Entry point of `eir`: registers the sub-commands and turns a user's mistake into a sentence.
+
+A sub-command lives in a file of its own and imports torch, rclpy, numpy and the like inside its
+functions, so that `eir --help` is instant and a robot without them keeps the other commands.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from eir_ros import __version__
+from eir_ros.cli import bundle, export
+from eir_ros.contract.errors import EirError
+
+app = typer.Typer(
+    name="eir",
+    help="Train, sign, run and watch robot swarms that expect a traitor.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"eir {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+# One line for each sub-command, in the order in which --help lists them.
+app.command("export")(export.export)
+app.add_typer(bundle.app, name="bundle")
+
+
+def main() -> None:
+    """Run `eir`; a user's mistake exits with 2, Ctrl-C with 130, neither with a traceback."""
+    try:
+        app(prog_name="eir")
+    except EirError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
