@@ -18,9 +18,9 @@ class Score(Schema):
     #: Team reward per decision.
     mean_reward: float | None = None
     #: Mean share of the sites that a working robot serves.
-    served_fraction: float | None = Setting(None, ge=0, le=1)
+    served_fraction: float | None = Setting(default=None, ge=0, le=1)
     #: Share of the decisions at which every site is served.
-    all_served_fraction: float | None = Setting(None, ge=0, le=1)
+    all_served_fraction: float | None = Setting(default=None, ge=0, le=1)
 
 
 class FaultSpan(Schema):
@@ -57,9 +57,9 @@ class BeliefQuality(Schema):
     """Beliefs of healthy observers against the ground truth, over all decisions and pairs."""
 
     #: Area under the ROC curve; null unless there were healthy and faulty suspects.
-    auroc: float | None = Setting(None, ge=0, le=1)
+    auroc: float | None = Setting(default=None, ge=0, le=1)
     #: Mean squared error of p(adversary).
-    brier: float | None = Setting(None, ge=0, le=1)
+    brier: float | None = Setting(default=None, ge=0, le=1)
 
 
 class Percentiles(Schema):
@@ -105,7 +105,7 @@ class SwarmReport(MissionReport):
 
     model_config = ConfigDict(populate_by_name=True)
 
-    schema_version: Literal[1] = Setting(1, alias="schema")
+    schema_version: Literal[1] = Setting(default=1, alias="schema")
     task: str
     seed: int
     restarts: int = 0
