@@ -1,0 +1,100 @@
+"""Build the ament_python package `eir_ros`, with pip as well as with colcon."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+NAME = "eir_ros"
+NODES = ("agent", "gate", "fault", "world", "monitor", "recorder")
+
+#: Real ROS 2 Jazzy from wheels, for machines without a ROS installation. The two versions are
+#: part of one distribution: they move together or not at all.
+ROS_CORE = "7.1.6"
+ROS_MESSAGES = "5.3.6"
+MESSAGES = ("std-msgs", "std-srvs", "geometry-msgs", "sensor-msgs", "nav-msgs")
+MESSAGES += ("visualization-msgs", "diagnostic-msgs")
+
+
+def version() -> str:
+    """The one version, read without importing the package."""
+    text = (HERE / NAME / "__init__.py").read_text(encoding="utf-8")
+    return re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE).group(1)
+
+
+def shared(*folders: str) -> list[tuple[str, list[str]]]:
+    """Every file below `folders`, to be installed into share/eir_ros under the same path."""
+    found: dict[str, list[str]] = {}
+    for folder in folders:
+        for path in sorted((HERE / folder).rglob("*")):
+            hidden = any(part.startswith((".", "__pycache__")) for part in path.parts)
+            if path.is_file() and not hidden:
+                relative = path.relative_to(HERE)
+                found.setdefault(f"share/{NAME}/{relative.parent}", []).append(str(relative))
+    return sorted(found.items())
+
+
+EXTRAS = {
+    "ros": [
+        f"ros-rclpy[fastrtps]=={ROS_CORE}",
+        *(f"ros-{name}=={ROS_MESSAGES}" for name in MESSAGES),
+        "rosbags>=0.11",
+        "mcap>=1.2",
+        "mcap-ros2-support>=0.5",
+    ],
+    "sim": ["pybullet>=3.2.5", "pettingzoo>=1.24", "gymnasium>=1.0"],
+    "monitor": ["fastapi>=0.110", "uvicorn>=0.29", "websockets>=12"],
+    "train": [
+        "torch>=2.4",
+        "onnx>=1.16",
+        "onnxscript>=0.2",
+        "scipy>=1.11",
+        "tensorboard>=2.16",
+    ],
+    "dev": [
+        "hypothesis>=6.100",
+        "mypy>=1.10",
+        "playwright>=1.44",
+        "psutil>=5.9",
+        "pytest>=8",
+        "pytest-timeout>=2.3",
+        "ruff>=0.5",
+        "types-PyYAML",
+    ],
+}
+
+setup(
+    name=NAME,
+    version=version(),
+    description="Policies for robot swarms that expect a traitor, on ROS 2",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    maintainer="eir_ros maintainers",
+    maintainer_email="maintainers@eir-ros.invalid",
+    python_requires=">=3.10",
+    packages=find_packages(include=["eir_ros*", "sim*", "training*"]),
+    package_data={"eir_ros.monitor": ["static/*", "static/**/*"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+        (f"share/{NAME}", ["package.xml"]),
+        *shared("launch", "config", "policies"),
+    ],
+    zip_safe=False,
+    install_requires=[
+        "cryptography>=38",
+        "numpy>=1.24",
+        "onnxruntime>=1.16",
+        "pydantic>=2.0",
+        "PyYAML>=6.0",
+        "typer>=0.9",
+    ],
+    extras_require=EXTRAS,
+    entry_points={
+        "console_scripts": [
+            "eir = eir_ros.cli.main:main",
+            *(f"{node} = eir_ros.nodes.{node}:main" for node in NODES),
+        ]
+    },
+)
