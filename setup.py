@@ -28,9 +28,9 @@ def shared(*folders: str) -> list[tuple[str, list[str]]]:
     found: dict[str, list[str]] = {}
     for folder in folders:
         for path in sorted((HERE / folder).rglob("*")):
-            hidden = any(part.startswith((".", "__pycache__")) for part in path.parts)
+            relative = path.relative_to(HERE)
+            hidden = any(part.startswith((".", "__pycache__")) for part in relative.parts)
             if path.is_file() and not hidden:
-                relative = path.relative_to(HERE)
                 found.setdefault(f"share/{NAME}/{relative.parent}", []).append(str(relative))
     return sorted(found.items())
 
