@@ -1,0 +1,1 @@
+"""Fault models in plain Python: the same code drives training, simulation and robots."""
