@@ -74,3 +74,5 @@ class Manifest(Schema):
     #: Returns and belief quality measured on held-out seeds, with what measured them.
     scorecard: dict[str, Any]
     files: dict[str, str]
+    #: Fingerprint of the key that signed: explains a refusal, and never decides one.
+    key: str = ""

@@ -1,0 +1,1 @@
+"""Bundles: reading, verifying and running the policies that training hands to robots."""

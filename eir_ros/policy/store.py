@@ -1,0 +1,128 @@
+"""Writing bundles: hashed, signed, never half-written, never an older version over a newer."""
+
+import hashlib
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from eir_ros.contract.errors import EirError
+from eir_ros.contract.manifest import Manifest
+from eir_ros.policy import signing
+from eir_ros.policy.bundle import (
+    MANIFEST,
+    SIGNATURE,
+    load_bundle,
+    parse_manifest,
+    read_files,
+    replay_golden,
+)
+
+
+def write_bundle(
+    out: Path, manifest: Manifest, files: Mapping[str, bytes], key: Ed25519PrivateKey
+) -> Manifest:
+    """Put a new bundle of `files` at folder `out`, hashed and signed with `key`.
+
+    An older version of the same bundle that lies there is replaced as a whole.
+
+    Returns
+    -------
+    The manifest as written, with its `files` and `key` filled in.
+
+    Raises
+    ------
+    EirError
+        `out` holds something else, or the same or a later version, or cannot be written.
+    """
+    check_newer(out, manifest)
+    return _write_signed(out, manifest, files, key)
+
+
+def sign_bundle(folder: Path, key: Ed25519PrivateKey) -> Manifest:
+    """Replace the signature of the bundle at `folder`, for which `key` vouches from now on.
+
+    Raises
+    ------
+    EirError
+        The bundle is incomplete, or a file changed since it was exported.
+    """
+    manifest = read_manifest(folder)
+    return _write_signed(folder, manifest, read_files(folder, manifest), key)
+
+
+def install_bundle(source: Path, out: Path, *, trusted_keys: Path | None = None) -> Manifest:
+    """Copy the bundle at `source` to `out` once it is verified and newer than what is there.
+
+    Raises
+    ------
+    EirError
+        See `load_bundle`, `replay_golden` and `check_newer`.
+    """
+    bundle = load_bundle(source, trusted_keys=trusted_keys)
+    replay_golden(bundle)
+    check_newer(out, bundle.manifest)
+    names = (*bundle.manifest.files, MANIFEST, SIGNATURE)
+    _replace(out, {name: (source / name).read_bytes() for name in names})
+    # the copy is what the robot will run, so the copy is what is verified last
+    load_bundle(out, trusted_keys=trusted_keys)
+    return bundle.manifest
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest at `folder` without trusting it: no signature is checked."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise EirError(f"{folder}: there is no bundle here; expected a folder with {MANIFEST}.")
+    return parse_manifest(path.read_bytes(), path)
+
+
+def check_newer(out: Path, manifest: Manifest) -> None:
+    """Refuse, with an `EirError`, to put `manifest` where it would not be a step forward."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    present = read_manifest(out)
+    if present.name != manifest.name:
+        raise EirError(
+            f"{out} holds the bundle '{present.name}', not '{manifest.name}'; choose another "
+            "folder or remove it first."
+        )
+    if manifest.version <= present.version:
+        raise EirError(
+            f"{out} holds version {present.version} of '{manifest.name}', so version "
+            f"{manifest.version} is refused: versions only grow. The next is "
+            f"{present.version + 1}."
+        )
+
+
+def _write_signed(
+    out: Path, manifest: Manifest, files: Mapping[str, bytes], key: Ed25519PrivateKey
+) -> Manifest:
+    manifest = manifest.model_copy(
+        update={
+            "files": {name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)},
+            "key": signing.fingerprint(key.public_key()),
+        }
+    )
+    text = (manifest.model_dump_json(indent=2) + "\n").encode()
+    _replace(out, {**files, MANIFEST: text, SIGNATURE: key.sign(text)})
+    return manifest
+
+
+def _replace(out: Path, files: Mapping[str, bytes]) -> None:
+    """Make `files` the whole contents of folder `out`; until then `out` is as it was."""
+    out = out.absolute()
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        # on the same file system as `out`, or it could not be renamed to it
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
+            fresh = Path(scratch) / "fresh"
+            fresh.mkdir()
+            for name, content in files.items():
+                (fresh / name).write_bytes(content)
+            if out.exists():
+                out.rename(Path(scratch) / "replaced")
+            fresh.rename(out)
+    except OSError as error:
+        raise EirError(f"{error.filename}: cannot be written ({error.strerror}).") from error
