@@ -1,0 +1,1 @@
+"""Thin rclpy shells around the plain Python of the other rooms."""

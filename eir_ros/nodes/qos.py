@@ -1,0 +1,65 @@
+"""Quality of service of every topic, said once.
+
+A publisher offers a deadline and a subscription asks for one; they connect only when the offer is
+at least as strict. A driver that offers none can be connected all the same by the parameter
+`qos_overrides./r0/odom.subscription.deadline` (nanoseconds), which `OVERRIDES` declares.
+"""
+
+from typing import Final
+
+from rclpy.duration import Duration
+from rclpy.qos import (
+    QoSDurabilityPolicy,
+    QoSHistoryPolicy,
+    QoSPolicyKind,
+    QoSProfile,
+    QoSReliabilityPolicy,
+)
+from rclpy.qos_overriding_options import QoSOverridingOptions
+
+#: For sensor subscriptions: what an integrator may need to match another maker's driver.
+OVERRIDES: Final = QoSOverridingOptions([QoSPolicyKind.DEADLINE, QoSPolicyKind.RELIABILITY])
+
+
+def sensor(deadline_s: float) -> QoSProfile:
+    """Odometry, tracks and sites: best effort, a new one within `deadline_s`.
+
+    The depth lets a process that was held up for some ticks catch up without a gap in its beliefs.
+    """
+    return QoSProfile(
+        history=QoSHistoryPolicy.KEEP_LAST,
+        depth=5,
+        reliability=QoSReliabilityPolicy.BEST_EFFORT,
+        durability=QoSDurabilityPolicy.VOLATILE,
+        deadline=Duration(nanoseconds=round(deadline_s * 1e9)),
+    )
+
+
+def _reliable(depth: int, durability: QoSDurabilityPolicy) -> QoSProfile:
+    return QoSProfile(
+        history=QoSHistoryPolicy.KEEP_LAST,
+        depth=depth,
+        reliability=QoSReliabilityPolicy.RELIABLE,
+        durability=durability,
+    )
+
+
+#: cmd_vel_policy, cmd_vel_faulty, cmd_vel: each hop matters, an old command does not.
+COMMAND: Final = _reliable(2, QoSDurabilityPolicy.VOLATILE)
+
+#: Beliefs, decisions, score: everyone who listens sees all of them.
+EVENT: Final = _reliable(10, QoSDurabilityPolicy.VOLATILE)
+
+#: /diagnostics, as the rest of ROS publishes it.
+DIAGNOSTICS: Final = _reliable(10, QoSDurabilityPolicy.VOLATILE)
+
+#: /swarm/estop: who joins late still learns of it.
+ESTOP: Final = _reliable(1, QoSDurabilityPolicy.TRANSIENT_LOCAL)
+
+#: /swarm/faults: who joins late still learns of all of them.
+FAULTS: Final = _reliable(64, QoSDurabilityPolicy.TRANSIENT_LOCAL)
+
+#: /clock, as rclpy subscribes to it.
+CLOCK: Final = QoSProfile(
+    history=QoSHistoryPolicy.KEEP_LAST, depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT
+)

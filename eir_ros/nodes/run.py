@@ -1,0 +1,105 @@
+"""Spin the nodes of one process until a signal, and end it without a traceback."""
+
+import contextlib
+import gc
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable
+
+import rclpy
+from rclpy.exceptions import InvalidHandle, ParameterException
+from rclpy.executors import ExternalShutdownException, ShutdownException, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from eir_ros.contract.errors import EirError
+
+RCLError = rclpy_implementation.RCLError
+
+
+class FinishedError(Exception):
+    """Raised by a callback when the node's work is done: the process ends with status 0."""
+
+
+def run(factory: Callable[[], Iterable[Node]], args: list[str] | None = None) -> int:
+    """Spin the nodes that `factory` makes in one thread; return the exit status.
+
+    SIGINT and SIGTERM end the loop between two callbacks and the status is 0. An `EirError` of the
+    factory or of a callback is one line on stderr and status 2. Anything else is a bug and keeps
+    its traceback.
+    """
+    stop = _Stop()
+    try:
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        _spin(factory, stop)
+    except (FinishedError, ExternalShutdownException, ShutdownException):
+        return 0
+    except (EirError, ParameterException) as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return 2
+    except (RCLError, InvalidHandle):
+        # a context that goes down under a running take or wait
+        if not stop.asked:
+            raise
+    finally:
+        with contextlib.suppress(RCLError):
+            rclpy.try_shutdown()
+    return 0
+
+
+def _spin(factory: Callable[[], Iterable[Node]], stop: "_Stop") -> None:
+    executor = SingleThreadedExecutor()
+    nodes: list[Node] = []
+    try:
+        for node in factory():
+            nodes.append(node)
+            executor.add_node(node)
+        stop.wakes(executor)
+        # what exists by now stays: keep it out of every later collection
+        gc.collect()
+        gc.freeze()
+        while not stop.asked:
+            executor.spin_once()
+    finally:
+        executor.shutdown()
+        for node in nodes:
+            with contextlib.suppress(RCLError, InvalidHandle):
+                node.destroy_node()
+
+
+class _Stop:
+    """Signals as a flag and a wake-up of the executor, instead of an exception anywhere.
+
+    rclpy's own handler raises KeyboardInterrupt, which can surface in the middle of taking a
+    message. A Python handler alone would only run when the wait returns; so the interpreter writes
+    the signal into a pipe, and a thread that reads it wakes the executor. A second signal ends
+    the process at once, whatever it is doing.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._executor: SingleThreadedExecutor | None = None
+        self._pipe, writer = os.pipe()
+        os.set_blocking(writer, False)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: None)
+            signal.siginterrupt(number, False)
+        # a starter may hold signals back until somebody here listens
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+        threading.Thread(target=self._watch, name="signals", daemon=True).start()
+
+    def wakes(self, executor: SingleThreadedExecutor) -> None:
+        self._executor = executor
+
+    def _watch(self) -> None:
+        os.read(self._pipe, 1)
+        self.asked = True
+        if self._executor is not None:
+            with contextlib.suppress(RCLError, InvalidHandle, AttributeError):
+                self._executor.create_task(lambda: None)
+        os.read(self._pipe, 1)
+        os._exit(130)
