@@ -60,6 +60,8 @@ def _sentence(problem: Any, schema: type[BaseModel]) -> str:
     if problem["type"] == "missing":
         return f"key '{key}' is missing"
     message = problem["msg"].removeprefix("Value error, ")
+    if not problem["loc"]:  # about the whole file, whose contents need no repeating
+        return message
     return f"'{key}' is {problem['input']!r}: {message[0].lower()}{message[1:]}"
 
 

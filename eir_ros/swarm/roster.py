@@ -1,0 +1,181 @@
+"""The roster: which robots make the team, what they are, where they stand and what they may do.
+
+One YAML file describes the fleet; `config/rosters/default.yaml` is the commented example. The
+order of the robots is the order of the team: it numbers the robots for the policy.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field as Setting
+from pydantic import field_validator, model_validator
+
+from eir_ros.contract.config import Schema, load_yaml
+from eir_ros.contract.errors import EirError
+
+Finite = Annotated[float, Setting(allow_inf_nan=False)]
+#: x, y, yaw [m, m, rad].
+Pose = tuple[Finite, Finite, Finite]
+#: Where a robot's tracks of its teammates come from, most trusted first.
+TracksSource = Literal["detection", "motion_capture", "odometry"]
+
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*")
+#: Namespaces of the graph that are not robots.
+_RESERVED: Final = ("swarm", "world", "monitor", "recorder")
+
+
+class RobotType(Schema):
+    """What all robots of one type have in common. SI units."""
+
+    #: How the base moves; commands are forward speed and yaw rate.
+    base: Literal["differential"] = "differential"
+    #: Radius of the robot's footprint [m].
+    radius: float = Setting(gt=0, le=2)
+    #: Limits that the gate enforces [m/s; base_link], [rad/s], [m/s^2].
+    max_speed: float = Setting(gt=0, le=5)
+    max_yaw_rate: float = Setting(gt=0, le=20)
+    max_deceleration: float = Setting(gt=0, le=50)
+    #: Silence of the agent after which the gate slows down to a stand [s].
+    command_timeout_s: float = Setting(gt=0, le=5)
+    tracks: TracksSource
+
+
+class RobotEntry(Schema):
+    """One robot; a setting given here replaces that of its type."""
+
+    name: str
+    type: str
+    #: Where the robot stands at the start [m, m, rad; map].
+    pose: Pose
+    #: Origin of the robot's odometry [m, m, rad; map]; where it was switched on, unless given.
+    odom_in_map: Pose | None = None
+    max_speed: float | None = Setting(default=None, gt=0, le=5)
+    max_yaw_rate: float | None = Setting(default=None, gt=0, le=20)
+    max_deceleration: float | None = Setting(default=None, gt=0, le=50)
+    command_timeout_s: float | None = Setting(default=None, gt=0, le=5)
+    tracks: TracksSource | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _ros_name(cls, name: str) -> str:
+        if not _NAME.fullmatch(name):
+            raise ValueError(
+                "expected a ROS name: letters, digits and single underscores, a letter first"
+            )
+        if name in _RESERVED:
+            raise ValueError(f"names that the swarm itself uses are {', '.join(_RESERVED)}")
+        return name
+
+
+class Robot(RobotType):
+    """A robot with the settings of its type filled in."""
+
+    name: str
+    pose: Pose
+    odom_in_map: Pose
+
+
+class Fence(Schema):
+    """The rectangle that no robot may leave [m; map]."""
+
+    x: tuple[Finite, Finite]
+    y: tuple[Finite, Finite]
+
+    @field_validator("x", "y")
+    @classmethod
+    def _ordered(cls, side: tuple[float, float]) -> tuple[float, float]:
+        if side[0] >= side[1]:
+            raise ValueError("expected [lowest, highest]")
+        return side
+
+    def holds(self, x: float, y: float, margin: float) -> bool:
+        """Whether a disc of radius `margin` at (x, y) lies inside."""
+        inside_x = self.x[0] + margin <= x <= self.x[1] - margin
+        return inside_x and self.y[0] + margin <= y <= self.y[1] - margin
+
+
+class Roster(Schema):
+    """The fleet, as in the file."""
+
+    fence: Fence
+    types: dict[str, RobotType]
+    robots: tuple[RobotEntry, ...] = Setting(min_length=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Roster":
+        problem = next(self._problems(), None)
+        if problem:
+            raise ValueError(problem)
+        return self
+
+    def _problems(self) -> Iterator[str]:
+        names = [entry.name for entry in self.robots]
+        for name in names:
+            if names.count(name) > 1:
+                yield f"robot name '{name}' is used {names.count(name)} times, expected once"
+        for entry in self.robots:
+            if entry.type not in self.types:
+                known = ", ".join(self.types) or "none"
+                yield f"robot '{entry.name}' is of type '{entry.type}'; types here: {known}"
+        for robot in self.team():
+            if not self.fence.holds(robot.pose[0], robot.pose[1], robot.radius):
+                yield (
+                    f"robot '{robot.name}' starts at ({robot.pose[0]:g}, {robot.pose[1]:g}) m, "
+                    f"which is not inside the fence x {list(self.fence.x)}, y {list(self.fence.y)} "
+                    f"by its radius of {robot.radius:g} m"
+                )
+        for a, b in combinations(self.team(), 2):
+            gap = math.dist(a.pose[:2], b.pose[:2])
+            if gap < a.radius + b.radius:
+                yield (
+                    f"robots '{a.name}' and '{b.name}' start {gap:.2f} m apart, expected at least "
+                    f"{a.radius + b.radius:.2f} m, the sum of their radii"
+                )
+
+    def team(self) -> tuple[Robot, ...]:
+        """The robots in roster order, with the settings of their types."""
+        return tuple(self._complete(entry) for entry in self.robots)
+
+    def _complete(self, entry: RobotEntry) -> Robot:
+        own: dict[str, Any] = entry.model_dump(exclude_none=True, exclude={"type"})
+        common = self.types[entry.type].model_dump()
+        return Robot.model_validate({"odom_in_map": entry.pose, **common, **own})
+
+    def select(self, wanted: str) -> "Roster":
+        """Return a roster of some of the robots.
+
+        Parameters
+        ----------
+        wanted
+            How many ("3": the first three) or which ("r0,r2"); the roster's order is kept.
+
+        Raises
+        ------
+        EirError
+            There are not that many robots, or one of the names is unknown.
+        """
+        names = [entry.name for entry in self.robots]
+        if wanted.strip().isdigit():
+            count = int(wanted)
+            if not 1 <= count <= len(names):
+                raise EirError(f"{count} robots wanted, but the roster has 1 to {len(names)}.")
+            chosen = set(names[:count])
+        else:
+            chosen = {name.strip() for name in wanted.split(",")}
+            unknown = sorted(chosen - set(names))
+            if unknown:
+                raise EirError(
+                    f"robot '{unknown[0]}' is not in the roster; it has {', '.join(names)}."
+                )
+        return self.model_copy(
+            update={"robots": tuple(entry for entry in self.robots if entry.name in chosen)}
+        )
+
+
+def load_roster(path: str | Path) -> Roster:
+    """Read a roster; `EirError` with a sentence for everything that is wrong with it."""
+    return load_yaml(path, Roster)
