@@ -1,0 +1,134 @@
+"""Numbers to messages and back, for everything but clouds (`eir_ros.nodes.clouds`)."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from geometry_msgs.msg import TwistStamped
+from nav_msgs.msg import Odometry
+from numpy.typing import NDArray
+
+from eir_ros.nodes.clouds import InvalidMessageError
+
+Floats = NDArray[np.float64]
+
+
+class Motion(NamedTuple):
+    """What an odometry message says."""
+
+    #: x, y, yaw, (3,) [m, m, rad; frame of the message]
+    pose: Floats
+    #: (2,) [m/s; axes of that frame]
+    velocity: Floats
+    #: [rad/s]
+    yaw_rate: float
+
+
+def time_of(nanoseconds: int) -> Time:
+    """The message of a time [ns]."""
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    return Time(sec=seconds, nanosec=rest)
+
+
+def nanoseconds_of(stamp: Time) -> int:
+    """The time of a message [ns]."""
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+def encode_odometry(motion: Motion, stamp: Time, frame: str, child: str) -> Odometry:
+    """Pose in `frame`, twist in `child` (REP-105)."""
+    message = Odometry()
+    message.header.stamp = stamp
+    message.header.frame_id = frame
+    message.child_frame_id = child
+    x, y, yaw = map(float, motion.pose)
+    vx, vy = map(float, motion.velocity)
+    pose, twist = message.pose.pose, message.twist.twist
+    pose.position.x, pose.position.y = x, y
+    pose.orientation.z, pose.orientation.w = math.sin(yaw / 2), math.cos(yaw / 2)
+    cos, sin = math.cos(yaw), math.sin(yaw)
+    twist.linear.x, twist.linear.y = vx * cos + vy * sin, vy * cos - vx * sin
+    twist.angular.z = float(motion.yaw_rate)
+    return message
+
+
+def decode_odometry(message: Odometry) -> Motion:
+    """Read an odometry message of a ground robot; the twist comes back in the pose's axes.
+
+    Raises
+    ------
+    InvalidMessageError
+        A number is not finite, or the orientation is not a rotation about the vertical.
+    """
+    position, q = message.pose.pose.position, message.pose.pose.orientation
+    linear, yaw_rate = message.twist.twist.linear, message.twist.twist.angular.z
+    numbers = (position.x, position.y, q.x, q.y, q.z, q.w, linear.x, linear.y, yaw_rate)
+    if not all(map(math.isfinite, numbers)):
+        raise InvalidMessageError("holds a number that is not finite")
+    if abs(q.z * q.z + q.w * q.w - 1.0) > 0.01:
+        raise InvalidMessageError("is not upright: its orientation is no rotation about z")
+    yaw = 2.0 * math.atan2(q.z, q.w)
+    yaw = math.remainder(yaw, 2 * math.pi)
+    cos, sin = math.cos(yaw), math.sin(yaw)
+    velocity = (linear.x * cos - linear.y * sin, linear.x * sin + linear.y * cos)
+    return Motion(np.array([position.x, position.y, yaw]), np.array(velocity), yaw_rate)
+
+
+def encode_twist(command: Floats, stamp: Time, frame: str) -> TwistStamped:
+    """Forward speed and yaw rate `(2,)` [m/s, rad/s; base_link]."""
+    message = TwistStamped()
+    message.header.stamp = stamp
+    message.header.frame_id = frame
+    message.twist.linear.x = float(command[0])
+    message.twist.angular.z = float(command[1])
+    return message
+
+
+def decode_twist(message: TwistStamped) -> Floats:
+    """Forward speed and yaw rate, (2,) [m/s, rad/s; base_link].
+
+    Raises
+    ------
+    InvalidMessageError
+        A number is not finite, or the twist asks for what a ground robot cannot do.
+    """
+    linear, angular = message.twist.linear, message.twist.angular
+    numbers = (linear.x, linear.y, linear.z, angular.x, angular.y, angular.z)
+    if not all(map(math.isfinite, numbers)):
+        raise InvalidMessageError("holds a number that is not finite")
+    if linear.y or linear.z or angular.x or angular.y:
+        raise InvalidMessageError("asks for more than forward speed and yaw rate")
+    return np.array([linear.x, angular.z])
+
+
+def status(
+    name: str,
+    values: Mapping[str, Any],
+    *,
+    hardware_id: str = "",
+    message: str = "",
+    level: bytes = DiagnosticStatus.OK,
+) -> DiagnosticStatus:
+    """A status of `diagnostic_msgs`, every value as text."""
+    return DiagnosticStatus(
+        level=level,
+        name=name,
+        message=message,
+        hardware_id=hardware_id,
+        values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
+    )
+
+
+def diagnostics(stamp: Time, *statuses: DiagnosticStatus) -> DiagnosticArray:
+    """An array of statuses of one moment."""
+    message = DiagnosticArray(status=list(statuses))
+    message.header.stamp = stamp
+    return message
+
+
+def values_of(found: DiagnosticStatus) -> dict[str, str]:
+    """The values of a status by key."""
+    return {value.key: value.value for value in found.values}
