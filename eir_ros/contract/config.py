@@ -28,6 +28,11 @@ def load_yaml(path: str | Path, schema: type[Model]) -> Model:
         The file is missing, is not YAML, or a key is unknown, missing or out of range. The
         sentence names the file, the key, the value found and what is valid.
     """
+    return validate(load_mapping(path), schema, where=str(path))
+
+
+def load_mapping(path: str | Path) -> dict[str, Any]:
+    """The settings of a YAML file as they are written; `EirError` where they are no mapping."""
     path = Path(path)
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -35,19 +40,23 @@ def load_yaml(path: str | Path, schema: type[Model]) -> Model:
         raise EirError(f"{path}: cannot be read ({error.strerror}).") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise EirError(f"{path}: not valid YAML: {error}") from error
-    return validate(data, schema, where=str(path))
+    return _mapping(data, str(path))
 
 
 def validate(data: Any, schema: type[Model], where: str) -> Model:
     """Check `data` against `schema`; `where` says in an error which input was wrong."""
-    if not isinstance(data, dict):
-        found = "nothing" if data is None else type(data).__name__
-        raise EirError(f"{where}: expected a mapping of settings, found {found}.")
     try:
-        return schema.model_validate(data)
+        return schema.model_validate(_mapping(data, where))
     except ValidationError as error:
         problems = "; ".join(_sentence(problem, schema) for problem in error.errors())
         raise EirError(f"{where}: {problems}.") from error
+
+
+def _mapping(data: Any, where: str) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        found = "nothing" if data is None else type(data).__name__
+        raise EirError(f"{where}: expected a mapping of settings, found {found}.")
+    return data
 
 
 def _sentence(problem: Any, schema: type[BaseModel]) -> str:

@@ -23,7 +23,7 @@ class Step(NamedTuple):
     terminated: NDArray[np.bool_]
     #: The time limit was reached, (B,) bool: the value of what follows still counts
     truncated: NDArray[np.bool_]
-    #: `final_observation` and `final_state` where `truncated`
+    #: `final_observation`, `final_state` and `final_kinds` where `truncated`
     info: dict[str, Any]
 
 
@@ -160,7 +160,11 @@ class CoverageEnv:
         observation = observe(self.task, self._sim.sense())
         info: dict[str, Any] = {}
         if over[0]:
-            info = {"final_observation": observation, "final_state": self.state}
+            info = {
+                "final_observation": observation,
+                "final_state": self.state,
+                "final_kinds": self.kinds,
+            }
             observation = self.reset()
         return Step(observation, reward, np.zeros(self.batch, bool), over, info)
 

@@ -1,0 +1,1 @@
+"""Train teams that expect a traitor: methods, attacks, evaluation and export."""

@@ -1,0 +1,175 @@
+"""The training loop: collect, learn, log, checkpoint; stops cleanly and resumes exactly."""
+
+import csv
+import math
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import torch
+import yaml
+from torch.utils.tensorboard import SummaryWriter
+
+from eir_ros.contract.errors import EirError
+from sim.swarm.env import CoverageEnv
+from training import checkpoint
+from training.checkpoint import Run
+from training.methods import METHODS
+from training.recipe import Recipe
+from training.rollout import Collector, Rollout
+
+CHECKPOINT = "checkpoint.pt"
+
+#: Called after every iteration with the run and its metrics.
+Watcher = Callable[[Run, dict[str, float]], None]
+
+
+def train(recipe: Recipe, out: Path, watch: Watcher = lambda run, metrics: None) -> Run:
+    """Train `recipe` in the folder `out`, or go on with the run that is there.
+
+    Writes `recipe.yaml`, `checkpoint.pt`, `metrics.csv` and TensorBoard events. SIGINT and
+    SIGTERM save a checkpoint after the present iteration and return.
+
+    Raises
+    ------
+    EirError
+        `out` cannot be written, holds a run of another recipe, or a loss is not a number (the
+        last good checkpoint stays).
+    """
+    torch.set_num_threads(1)
+    run = _open(recipe, out)
+    method = METHODS[recipe.method]
+    faults = recipe.faults if method.attacked else None
+    env = CoverageEnv(recipe.batch, 0, recipe.task, recipe.world, faults, recipe.episode_decisions)
+    collector = Collector(env, run.team, run.adversary, run.critic, greedy=False)
+    stop = _StopRequest()
+    log = _Log(out, run.iteration)
+    try:
+        while run.iteration < recipe.iterations and not stop.requested:
+            started = time.perf_counter()
+            metrics = _iterate(run, collector)
+            run.wall_s += time.perf_counter() - started
+            log.write(run.iteration, metrics)
+            if run.iteration % recipe.checkpoint_every == 0:
+                checkpoint.save(run, out / CHECKPOINT)
+            watch(run, metrics)
+        checkpoint.save(run, out / CHECKPOINT)
+    finally:
+        log.close()
+        stop.restore()
+        env.close()
+    return run
+
+
+def _iterate(run: Run, collector: Collector) -> dict[str, float]:
+    """One rollout and one update. All randomness comes from (seed, iteration)."""
+    recipe, started = run.recipe, time.perf_counter()
+    progress = run.iteration / recipe.iterations
+    fade = recipe.belief.teacher_forcing
+    teacher = max(0.0, 1.0 - progress / fade) if fade else 0.0
+    if not METHODS[recipe.method].attacked or not run.team.uses_network():
+        teacher = 0.0
+    seed = [recipe.seed, run.iteration]
+    rollout = collector.collect(seed, teacher)
+    metrics = run.learner.update(rollout, progress, [*seed, 2])
+    bad = sorted(name for name, value in metrics.items() if not math.isfinite(value))
+    if bad:
+        raise EirError(
+            f"{', '.join(bad)} is not a number at iteration {run.iteration}; the last good "
+            "checkpoint is kept. Lower the learning rates of the recipe."
+        )
+    run.iteration += 1
+    metrics |= _returns(rollout)
+    metrics["decisions_per_s"] = rollout.reward.numel() / (time.perf_counter() - started)
+    return metrics
+
+
+def _returns(rollout: Rollout) -> dict[str, float]:
+    total = rollout.reward.sum(0)
+    attacked = (rollout.types != 0).any(0).any(-1)
+    found = {"return/all": total.mean().item()}
+    for name, mask in (("healthy", ~attacked), ("attacked", attacked)):
+        if mask.any():
+            found[f"return/{name}"] = total[mask].mean().item()
+    return found
+
+
+def _open(recipe: Recipe, out: Path) -> Run:
+    """The run of `out`: continued if there is one, fresh otherwise."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / ".writable"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise EirError(
+            f"{out} cannot be written ({error.strerror}); choose another folder with --out."
+        ) from error
+    if (out / CHECKPOINT).exists():
+        run = checkpoint.load(out / CHECKPOINT)
+        if run.recipe != recipe:
+            raise EirError(
+                f"{out} holds a run of another recipe ('{run.recipe.name}', "
+                f"{run.recipe.method}, seed {run.recipe.seed}, or other settings); "
+                "choose another folder with --out."
+            )
+        return run
+    (out / "recipe.yaml").write_text(
+        yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False), encoding="utf-8"
+    )
+    return checkpoint.fresh(recipe)
+
+
+class _StopRequest:
+    """Turns SIGINT and SIGTERM into a flag that the loop reads between iterations."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._before = {
+            number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.requested = True
+
+    def restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+class _Log:
+    """`metrics.csv` and TensorBoard. A resumed run drops rows that it is about to write again."""
+
+    def __init__(self, out: Path, iteration: int) -> None:
+        self._path = out / "metrics.csv"
+        self._rows: list[dict[str, float]] = []
+        if self._path.exists():
+            with self._path.open(newline="", encoding="utf-8") as file:
+                self._rows = [
+                    {key: float(value) for key, value in row.items() if value != ""}
+                    for row in csv.DictReader(file)
+                    if int(float(row["iteration"])) <= iteration
+                ]
+        self._events = SummaryWriter(str(out / "events"), purge_step=iteration or None)
+
+    def write(self, iteration: int, metrics: dict[str, float]) -> None:
+        self._rows.append({"iteration": iteration, **metrics})
+        for name, value in metrics.items():
+            self._events.add_scalar(name, value, iteration)
+        if iteration % 10 == 0:
+            self.flush()
+
+    def flush(self) -> None:
+        columns = list(dict.fromkeys(key for row in self._rows for key in row))
+        partial = self._path.with_suffix(".partial")
+        with partial.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns)
+            writer.writeheader()
+            writer.writerows(self._rows)
+        partial.replace(self._path)
+
+    def close(self) -> None:
+        self.flush()
+        self._events.close()
