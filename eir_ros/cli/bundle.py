@@ -1,10 +1,153 @@
-"""`eir bundle`: look at, check and sign team bundles."""
+"""`eir bundle`: look at, check, sign and install team bundles."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-app = typer.Typer(help="Inspect, verify and sign team bundles.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from eir_ros.contract.manifest import Manifest
+
+app = typer.Typer(help="Inspect, verify, sign and install team bundles.", no_args_is_help=True)
+
+Folder = Annotated[Path, typer.Argument(help="Folder of the bundle.", metavar="DIR")]
+TrustedKeys = Annotated[
+    Path | None,
+    typer.Option(help="Folder of trusted public keys (*.pub); default: the package's config/keys."),
+]
 
 
-@app.callback()
-def _root() -> None:
-    pass
+@app.command()
+def inspect(directory: Folder, trusted_keys: TrustedKeys = None) -> None:
+    """Print what a bundle is, and whether it can be trusted."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from eir_ros.contract.errors import EirError
+    from eir_ros.policy.bundle import load_bundle
+    from eir_ros.policy.store import read_manifest
+
+    manifest = read_manifest(directory)
+    try:
+        bundle = load_bundle(directory, trusted_keys=trusted_keys)
+        trust = f"signed by '{bundle.signed_by}', every file as signed"
+        digest = bundle.digest
+    except EirError as error:
+        trust, digest = f"NOT TRUSTED: {error}", "-"
+    table = Table.grid(padding=(0, 2))
+    for name, value in [*_summary(manifest), ("signature", trust), ("digest", digest)]:
+        table.add_row(f"[bold]{name}[/bold]", escape(value))
+    Console().print(table)
+
+
+@app.command()
+def verify(
+    directory: Folder,
+    trusted_keys: TrustedKeys = None,
+    robots: Annotated[int | None, typer.Option(help="Also check for a team of this size.")] = None,
+) -> None:
+    """Check signature, hashes, contract and golden vectors, as a robot does before it moves.
+
+    Exits with 0 when all of it holds, with 2 and a sentence about what differs otherwise.
+    """
+    from eir_ros.policy.bundle import check_contract, check_team, load_bundle, replay_golden
+
+    bundle = load_bundle(directory, trusted_keys=trusted_keys)
+    manifest = bundle.manifest
+    check_contract(manifest, manifest.task)
+    if robots is not None:
+        check_team(manifest, robots)
+    replay_golden(bundle)
+    typer.echo(
+        f"{directory}: '{manifest.name}' version {manifest.version} is intact, signed by "
+        f"'{bundle.signed_by}', fits this eir_ros, and answers as it did when it was exported "
+        f"({len(bundle.golden['observation'])} golden decisions)."
+    )
+
+
+@app.command()
+def sign(
+    directory: Folder,
+    key: Annotated[Path, typer.Option(help="Private key that vouches for the bundle.")],
+) -> None:
+    """Replace the signature of a bundle, after you have looked at what you sign.
+
+    Files that changed since the export are refused; bundle.json may have been edited.
+    """
+    from eir_ros.policy.signing import load_private_key
+    from eir_ros.policy.store import sign_bundle
+
+    manifest = sign_bundle(directory, load_private_key(key))
+    typer.echo(
+        f"{directory}: '{manifest.name}' version {manifest.version} is now signed with key "
+        f"{manifest.key}."
+    )
+
+
+@app.command()
+def keygen(
+    name: Annotated[str, typer.Argument(help="Name of the key pair, for example your lab's.")],
+    out: Annotated[Path, typer.Option(help="Folder to write NAME.key and NAME.pub to.")] = Path(),
+) -> None:
+    """Make a key pair: NAME.key signs, and robots that have NAME.pub trust it."""
+    from eir_ros.policy.signing import generate_key
+
+    private, public = generate_key(out, name)
+    typer.echo(f"{private}: keep this secret, and out of version control.")
+    typer.echo(f"{public}: copy this into the folder of trusted keys of your robots.")
+
+
+@app.command()
+def install(
+    source: Annotated[Path, typer.Argument(help="Folder of the new bundle.", metavar="DIR")],
+    target: Annotated[Path, typer.Argument(help="Folder that robots load.", metavar="TARGET")],
+    trusted_keys: TrustedKeys = None,
+) -> None:
+    """Put a bundle in the place of an older version, once it has passed `verify`.
+
+    The same or an older version than the one that lies at TARGET is refused.
+    """
+    from eir_ros.policy.store import install_bundle
+
+    manifest = install_bundle(source, target, trusted_keys=trusted_keys)
+    typer.echo(f"{target}: now '{manifest.name}' version {manifest.version}.")
+
+
+def _summary(manifest: "Manifest") -> list[tuple[str, str]]:
+    team, task, training = manifest.team, manifest.task, manifest.training
+    sizes = str(team.min_robots)
+    if team.max_robots != team.min_robots:
+        sizes += f" to {team.max_robots}"
+    prior = dict(zip(manifest.types, manifest.belief.prior, strict=False))
+    return [
+        ("bundle", f"{manifest.name}, version {manifest.version}, made {manifest.created}"),
+        ("method", manifest.method),
+        ("task", f"{manifest.task_name}, {task.num_sites} sites"),
+        ("team", f"{sizes} robots"),
+        ("rate", f"{1 / task.decision_s:g} decisions/s, {1 / task.tick_s:g} commands/s"),
+        ("observation", f"{manifest.observation.size} numbers: " + ", ".join(
+            f"{field.name} [{field.unit}; {field.frame}]" for field in manifest.observation.fields
+        )),
+        ("actions", f"{len(manifest.actions)}: {', '.join(manifest.actions)}"),
+        ("belief", f"p(adversary) above {manifest.belief.threshold:g} counts; prior "
+         + ", ".join(f"{name} {p:.3g}" for name, p in prior.items())),
+        ("trained faults", ", ".join(manifest.trained_faults) or "none"),
+        ("training", f"seed {training.seed}, {training.iterations} iterations, "
+         f"{training.decisions:,} decisions, {training.wall_s / 60:.0f} min on {training.machine}"),
+        ("made by", f"{training.command} at commit {training.commit or 'unknown'}"),
+        *(("scorecard", line) for line in _lines(manifest.scorecard) or ["empty"]),
+        ("files", ", ".join(f"{name} {digest[:12]}" for name, digest in manifest.files.items())),
+    ]  # fmt: skip
+
+
+def _lines(scorecard: dict[str, Any], prefix: str = "") -> list[str]:
+    """The numbers of a nested scorecard, one dotted line each."""
+    found = []
+    for name, value in scorecard.items():
+        if isinstance(value, dict):
+            found += _lines(value, f"{prefix}{name}.")
+        else:
+            shown = f"{value:.4g}" if isinstance(value, float) else f"{value}"
+            found.append(f"{prefix}{name} = {shown}")
+    return found
