@@ -166,8 +166,13 @@ def decode(task: CoverageTask, action: NDArray[np.integer[Any]], sensed: Sensed)
     homing = action >= 9
     rank = np.where(homing, action - 9, 0)[..., None]
     site = np.take_along_axis(nearest_sites(sensed), rank, axis=-1)
-    goal = np.take_along_axis(np.asarray(sensed.sites, np.float64), site[..., None], axis=-2)
+    goal = np.take_along_axis(_as_on_the_wire(sensed.sites), site[..., None], axis=-2)
     return Decision(table[action], goal[..., 0, :], homing)
+
+
+def _as_on_the_wire(numbers: Floats) -> NDArray[np.float64]:
+    """Round to float32 like `observe`, so that both sides of a wire compute the same command."""
+    return np.asarray(numbers, np.float32).astype(np.float64)
 
 
 #: Approach gain of the go-to actions [1/s]: full speed until 0.25 m from the site.
@@ -188,7 +193,7 @@ def command(task: CoverageTask, decision: Decision, pose: Floats) -> NDArray[np.
     pose : (..., 3)
         x, y, yaw [m, m, rad; map].
     """
-    pose = np.asarray(pose, np.float64)
+    pose = _as_on_the_wire(pose)
     ahead = np.stack([np.cos(pose[..., 2]), np.sin(pose[..., 2])], axis=-1)
     to_goal = _APPROACH_GAIN * (decision.goal - pose[..., :2] - task.lookahead * ahead)
     speed = np.sqrt(np.square(to_goal).sum(-1, keepdims=True))
