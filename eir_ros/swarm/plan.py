@@ -1,0 +1,273 @@
+"""The plan: roster + bundle + options -> the processes of a swarm, with their parameters.
+
+Pure: nothing is started, written or looked up here. Both starters, `eir swarm` and
+`launch/swarm.launch.py`, run the same plan and know nothing that it does not say.
+"""
+
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from eir_ros.contract.errors import EirError
+from eir_ros.contract.faults import Fault, FaultKind
+from eir_ros.contract.manifest import Manifest
+from eir_ros.swarm.roster import Robot, Roster
+
+Parameters = Mapping[str, Any]
+
+#: In lockstep nobody hurries, so silence means a dead process and nothing else [s].
+_LOCKSTEP_PATIENCE_S: Final = 10.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user chose for one run."""
+
+    #: Folder of the bundle.
+    bundle: Path
+    #: Folder of the public keys that may sign it; None: those of the package.
+    trusted_keys: Path | None = None
+    faults: tuple[Fault, ...] = ()
+    seed: int = 0
+    #: Simulated seconds after which the world ends the run; 0: never.
+    duration_s: float = 0.0
+    #: A world node stands in for the robots' bodies.
+    simulation: bool = True
+    lockstep: bool = False
+    #: Robots can be broken on purpose; without, the gate listens to the agent directly.
+    fault_nodes: bool = True
+    #: Agents publish what they observed with each decision.
+    publish_observation: bool = False
+    #: No operator page.
+    headless: bool = False
+    host: str = "127.0.0.1"
+    port: int = 8080
+    #: Needed to control the swarm from another machine's browser.
+    token: str = ""
+    #: Folder for the recording; None: none.
+    record: Path | None = None
+    #: Where the monitor leaves its report; None: nowhere.
+    report: Path | None = None
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process: an executable of this package that hosts one or more nodes."""
+
+    #: What logs and reports call it, for example `r2/agent`.
+    name: str
+    #: Executable in `lib/eir_ros`, module in `eir_ros.nodes`.
+    executable: str
+    namespace: str
+    #: Parameters by the name of the node in this process that takes them; the first is the main
+    #: node.
+    nodes: Mapping[str, Parameters]
+    remappings: Mapping[str, str] = field(default_factory=dict)
+    #: Start it again when it ends before the run does.
+    restart: bool = False
+    #: The run is over when this process is.
+    ends_run: bool = False
+    #: Its standard output is meant for the operator; all else goes to the log.
+    speaks: bool = False
+
+    @property
+    def file_stem(self) -> str:
+        """Name for files about this process."""
+        return self.name.replace("/", ".")
+
+    def ros_arguments(self, parameters: Path | str) -> list[str]:
+        """Arguments after `--ros-args`; `parameters` is the file of `parameter_text`.
+
+        The node's name is set by a rule for that node alone, because a bare `__node` would rename
+        every node of the process.
+        """
+        main = next(iter(self.nodes))
+        arguments = ["-r", f"__ns:={self.namespace}", "-r", f"{main}:__node:={main}"]
+        for there, here in self.remappings.items():
+            arguments += ["-r", f"{there}:={here}"]
+        return [*arguments, "--params-file", str(parameters)]
+
+    def command(self, parameters: Path | str) -> list[str]:
+        """Return the command line for machines without a launch system."""
+        module = f"eir_ros.nodes.{self.executable}"
+        return [
+            sys.executable,
+            "-m",
+            module,
+            "--ros-args",
+            *self.ros_arguments(parameters),
+        ]
+
+    def parameter_text(self) -> str:
+        """Contents of the ROS parameter file of this process."""
+        prefix = self.namespace.rstrip("/")
+        sections = {
+            f"{prefix}/{node}": {"ros__parameters": dict(parameters)}
+            for node, parameters in self.nodes.items()
+        }
+        return yaml.safe_dump(sections, sort_keys=False)
+
+
+def make_plan(roster: Roster, manifest: Manifest, options: Options) -> tuple[Process, ...]:
+    """Lay out the processes of a swarm.
+
+    Raises
+    ------
+    EirError
+        A fault names a robot that is not in the team, needs an adversary that the bundle has not,
+        or there is nobody to inject it.
+    """
+    team = roster.team()
+    _check_faults(manifest, options, [robot.name for robot in team])
+    processes = [_world(team, manifest, options)] if options.simulation else []
+    processes.append(_monitor(team, options))
+    if options.record is not None:
+        processes.append(_recorder(team, options))
+    for robot in team:
+        processes.append(_gate(robot, roster, options))
+    for robot in team:
+        processes.append(_agent(robot, roster, manifest, options))
+    return tuple(processes)
+
+
+def _check_faults(manifest: Manifest, options: Options, names: list[str]) -> None:
+    if options.faults and not options.fault_nodes:
+        raise EirError("faults are scheduled, but the fault nodes that inject them are left out.")
+    for fault in options.faults:
+        if fault.robot not in names:
+            raise EirError(
+                f"fault '{fault_text(fault)}' names robot '{fault.robot}'; the team is "
+                f"{', '.join(names)}."
+            )
+        if fault.kind is FaultKind.ADVERSARY and "adversary.onnx" not in manifest.files:
+            raise EirError(
+                f"fault '{fault_text(fault)}' needs a learned adversary, but bundle "
+                f"'{manifest.name}' has none; choose another kind or another bundle."
+            )
+
+
+def fault_text(fault: Fault) -> str:
+    """The inverse of `contract.faults.parse_fault`."""
+    end = "" if fault.end_s is None else f"-{fault.end_s:.10g}"
+    return f"{fault.robot}:{fault.kind.word}@{fault.start_s:.10g}{end}"
+
+
+def _names(team: tuple[Robot, ...]) -> list[str]:
+    return [robot.name for robot in team]
+
+
+def _common(options: Options) -> dict[str, Any]:
+    return {"use_sim_time": options.simulation}
+
+
+def _bundle(options: Options) -> dict[str, Any]:
+    keys = {} if options.trusted_keys is None else {"trusted_keys": str(options.trusted_keys)}
+    return {"bundle": str(options.bundle), **keys}
+
+
+def _odom_in_map(robot: Robot, options: Options) -> list[float]:
+    # the simulated base reports its odometry in the map already
+    return [0.0, 0.0, 0.0] if options.simulation else list(robot.odom_in_map)
+
+
+def _world(team: tuple[Robot, ...], manifest: Manifest, options: Options) -> Process:
+    task = manifest.task.model_copy(update={"num_robots": len(team)})
+    parameters = {
+        "team": _names(team),
+        "task": task.model_dump_json(),
+        "seed": options.seed,
+        "lockstep": options.lockstep,
+        "duration_s": options.duration_s,
+        "initial_poses": [float(number) for robot in team for number in robot.pose],
+    }
+    return Process("world", "world", "/", {"world": parameters}, ends_run=True)
+
+
+def _monitor(team: tuple[Robot, ...], options: Options) -> Process:
+    parameters = {
+        **_common(options),
+        **_bundle(options),
+        "team": _names(team),
+        "headless": options.headless,
+        "host": options.host,
+        "port": options.port,
+    }
+    if options.token:
+        parameters["token"] = options.token
+    if options.report is not None:
+        parameters["report"] = str(options.report)
+    return Process("monitor", "monitor", "/", {"monitor": parameters}, restart=True, speaks=True)
+
+
+def _recorder(team: tuple[Robot, ...], options: Options) -> Process:
+    parameters = {**_common(options), "team": _names(team), "out": str(options.record)}
+    return Process("recorder", "recorder", "/", {"recorder": parameters})
+
+
+def _gate(robot: Robot, roster: Roster, options: Options) -> Process:
+    patience = _LOCKSTEP_PATIENCE_S if options.lockstep else robot.command_timeout_s
+    parameters = {
+        **_common(options),
+        "robot": robot.name,
+        "max_speed": robot.max_speed,
+        "max_yaw_rate": robot.max_yaw_rate,
+        "max_deceleration": robot.max_deceleration,
+        "command_timeout_s": patience,
+        "fence": [roster.fence.x[0], roster.fence.y[0], roster.fence.x[1], roster.fence.y[1]],
+        "odom_in_map": _odom_in_map(robot, options),
+        "with_fault": options.fault_nodes,
+    }
+    nodes: dict[str, Parameters] = {"gate": parameters}
+    remappings = {}
+    if options.fault_nodes:
+        nodes["fault"] = _fault(robot, roster, options)
+    else:
+        remappings["cmd_vel_faulty"] = "cmd_vel_policy"
+    return Process(
+        f"{robot.name}/gate", "gate", f"/{robot.name}", nodes, remappings=remappings, restart=True
+    )
+
+
+def _fault(robot: Robot, roster: Roster, options: Options) -> Parameters:
+    own = [fault_text(fault) for fault in options.faults if fault.robot == robot.name]
+    return {
+        **_common(options),
+        **_bundle(options),
+        "robot": robot.name,
+        "team": _names(roster.team()),
+        "seed": options.seed,
+        # a parameter file cannot hold an empty list
+        **({"schedule": own} if own else {}),
+    }
+
+
+def _agent(robot: Robot, roster: Roster, manifest: Manifest, options: Options) -> Process:
+    parameters = {
+        **_common(options),
+        **_bundle(options),
+        "robot": robot.name,
+        "team": _names(roster.team()),
+        "odom_in_map": _odom_in_map(robot, options),
+        "tracks_source": robot.tracks,
+        "publish_observation": options.publish_observation,
+    }
+    if options.lockstep:
+        parameters["input_deadline_s"] = _LOCKSTEP_PATIENCE_S
+    return Process(
+        f"{robot.name}/agent", "agent", f"/{robot.name}", {"agent": parameters}, restart=True
+    )
+
+
+def describe(plan: tuple[Process, ...], run_dir: Path) -> str:
+    """Return the plan as text: command line and parameters of every process."""
+    parts = []
+    for process in plan:
+        parameters = run_dir / f"{process.file_stem}.yaml"
+        text = process.parameter_text().rstrip().replace("\n", "\n    ")
+        parts.append(f"{process.name}\n  {shlex.join(process.command(parameters))}\n    {text}")
+    return "\n\n".join(parts)

@@ -1,0 +1,218 @@
+"""The supervisor with stand-in processes: small scripts in place of nodes."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from eir_ros.swarm.plan import Process
+from eir_ros.swarm.supervisor import Outcome, Supervisor
+
+#: A well-behaved node: hears requests to end once it is ready, and ends with 0.
+NODE = """
+import os, signal, sys
+signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+print("ready", flush=True)
+while True:
+    signal.pause()
+"""
+DEAF = "import time; print('deaf', flush=True); time.sleep(60)"
+
+
+@dataclass(frozen=True)
+class Script(Process):
+    """A process whose program is given as text."""
+
+    source: str = NODE
+
+    def command(self, parameters: Path | str) -> list[str]:
+        """Run the text, whatever the parameters."""
+        return [sys.executable, "-I", "-c", textwrap.dedent(self.source)]
+
+
+def script(name: str, source: str = NODE, **options: Any) -> Script:
+    return Script(name, name, "/", {name: {}}, source=source, **options)
+
+
+class Heard:
+    """Collects what the supervisor says; reacts when a line holds a text."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._reactions: list[tuple[str, Callable[[], None]]] = []
+
+    def on(self, text: str, action: Callable[[], None]) -> "Heard":
+        """Do `action` once when a line holds `text`."""
+        self._reactions.append((text, action))
+        return self
+
+    def __call__(self, line: str) -> None:
+        """Take one line."""
+        self.lines.append(line)
+        for text, action in list(self._reactions):
+            if text in line:
+                self._reactions.remove((text, action))
+                action()
+
+
+def interrupt() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def run(plan: list[Script], tmp_path: Path, heard: Heard, **options: float) -> Outcome:
+    return Supervisor(plan, tmp_path, os.environ, heard, **options).run()
+
+
+def status_of(outcome: Outcome) -> dict[str, int]:
+    return {end.name: end.exit for end in outcome.exits}
+
+
+def test_ctrl_c_leaves_a_process_running(tmp_path: Path) -> None:
+    heard = Heard().on("ready", interrupt)
+    outcome = run([script("a"), script("b", speaks=True), script("c")], tmp_path, heard)
+    assert outcome.clean
+    assert status_of(outcome) == {"a": 0, "b": 0, "c": 0}
+    assert outcome.reason == "SIGINT"
+    assert psutil.Process().children() == []
+
+
+def test_ctrl_c_during_the_imports_prints_a_traceback(tmp_path: Path) -> None:
+    """The request waits until the node listens, instead of raising KeyboardInterrupt."""
+    slow = "import time; time.sleep(0.5)" + NODE
+    first = script("first", "print('up', flush=True)" + NODE, speaks=True)
+    outcome = run([script("slow", slow), first], tmp_path, Heard().on("up", interrupt))
+    assert outcome.clean
+    assert "Traceback" not in (tmp_path / "log" / "slow.log").read_text()
+
+
+def test_a_deaf_process_outlives_the_run(tmp_path: Path) -> None:
+    heard = Heard().on("deaf", interrupt)
+    outcome = run([script("d", DEAF, speaks=True), script("a")], tmp_path, heard, grace_s=1.0)
+    assert status_of(outcome) == {"d": -signal.SIGKILL, "a": 0}
+    assert not outcome.clean
+    assert any("killed" in line for line in heard.lines)
+
+
+def test_a_second_ctrl_c_is_ignored(tmp_path: Path) -> None:
+    heard = Heard().on("deaf", interrupt)
+    timer = threading.Timer(1.0, interrupt)
+    timer.start()
+    began = time.monotonic()
+    outcome = run([script("d", DEAF, speaks=True)], tmp_path, heard, grace_s=30.0)
+    timer.join()
+    assert time.monotonic() - began < 10.0
+    assert status_of(outcome) == {"d": -signal.SIGKILL}
+
+
+def test_a_crashed_process_stays_away(tmp_path: Path) -> None:
+    source = f"""
+import os, pathlib, signal
+first = pathlib.Path({str(tmp_path / "crashed")!r})
+if not first.exists():
+    first.touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+print("back", flush=True)
+{NODE}
+"""
+    heard = Heard().on("back", interrupt)
+    began = time.monotonic()
+    outcome = run([script("agent", source, restart=True, speaks=True)], tmp_path, heard)
+    assert time.monotonic() - began < 2.0
+    assert outcome.restarts == 1
+    assert [end.exit for end in outcome.exits] == [-signal.SIGKILL, 0]
+    assert not outcome.clean  # the crash is not forgotten
+    assert any("signal 9" in line for line in heard.lines)
+
+
+def test_a_hopeless_process_is_started_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eir_ros.swarm.supervisor._BACK_OFF_S", (0.01,))
+    outcome = run(
+        [script("agent", "raise SystemExit('broken')", restart=True), script("b")],
+        tmp_path,
+        Heard(),
+    )
+    assert outcome.restarts == 6
+    assert "broken" in outcome.reason
+    assert status_of(outcome)["b"] == 0
+
+
+def test_a_refusal_is_tried_again(tmp_path: Path) -> None:
+    """Status 2 is a sentence for the user; another try would only repeat it."""
+    source = "import sys; print('error: no bundle', file=sys.stderr); sys.exit(2)"
+    outcome = run([script("agent", source, restart=True), script("b")], tmp_path, Heard())
+    assert outcome.restarts == 0
+    assert "error: no bundle" in outcome.reason
+
+
+def test_the_swarm_outlives_its_world(tmp_path: Path) -> None:
+    world = script("world", "", ends_run=True)
+    outcome = run([world, script("agent", restart=True)], tmp_path, Heard())
+    assert outcome.clean
+    assert outcome.restarts == 0
+    assert outcome.reason == "the mission is over"
+
+
+def test_a_crashed_world_counts_as_a_finished_one(tmp_path: Path) -> None:
+    outcome = run([script("world", "1/0", ends_run=True), script("agent")], tmp_path, Heard())
+    assert not outcome.clean
+    assert "ZeroDivisionError" in outcome.reason
+
+
+def test_the_run_ignores_its_duration(tmp_path: Path) -> None:
+    outcome = run([script("a")], tmp_path, Heard(), duration_s=0.5)
+    assert outcome.clean
+    assert "0.5 s are over" in outcome.reason
+
+
+def test_a_child_of_a_child_is_left_over(tmp_path: Path) -> None:
+    source = """
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+print(child.pid, flush=True)
+"""
+    heard = Heard()
+    run([script("world", source, ends_run=True, speaks=True)], tmp_path, heard)
+    # the grandchild is not ours to wait for; once killed, init reaps it
+    psutil.wait_procs([p for p in psutil.process_iter() if p.pid == int(heard.lines[0])], 5)
+    assert not psutil.pid_exists(int(heard.lines[0]))
+
+
+def test_processes_outlive_a_killed_supervisor(tmp_path: Path) -> None:
+    source = f"""
+import os, sys
+sys.path[:0] = {[str(Path(__file__).parent), *sys.path]!r}
+from pathlib import Path
+from test_supervisor import script
+from eir_ros.swarm.supervisor import Supervisor
+Supervisor([script("a", speaks=True)], Path({str(tmp_path)!r}), os.environ, print).run()
+"""
+    parent = subprocess.Popen([sys.executable, "-u", "-c", source], stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == b"ready\n"
+    children = psutil.Process(parent.pid).children()
+    assert len(children) == 1
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    _, alive = psutil.wait_procs(children, timeout=5)
+    assert alive == []
+
+
+def test_parameters_do_not_reach_the_process(tmp_path: Path) -> None:
+    process = script("r2/agent", "")
+    run([Script("world", "world", "/", {}, source="", ends_run=True), process], tmp_path, Heard())
+    assert (tmp_path / "r2.agent.yaml").read_text() == process.parameter_text()
