@@ -5,7 +5,8 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-HERE = Path(__file__).parent
+#: colcon runs a link to this file from its build folder.
+HERE = Path(__file__).resolve().parent
 NAME = "eir_ros"
 NODES = ("agent", "gate", "fault", "world", "monitor", "recorder")
 

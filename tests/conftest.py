@@ -1,0 +1,39 @@
+"""What every test shares: a ROS 2 graph of its own, and skips that say why."""
+
+import importlib.util
+import os
+import shutil
+
+import pytest
+
+# Before any test imports rclpy: nothing leaves the machine, and runs beside each other do not meet.
+# Domains 1 to 100 keep clear of the ports that Linux hands out itself.
+os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def find_chromium() -> str | None:
+    """Path of an installed Chromium, or None."""
+    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what this machine cannot run, and say what it lacks."""
+    missing = {}
+    if importlib.util.find_spec("rclpy") is None:
+        missing["ros"] = "rclpy is not importable: install the extra `ros` or source ROS 2"
+    if find_chromium() is None:
+        missing["browser"] = "no Chromium: apt-get install chromium"
+    for item in items:
+        for marker in missing.keys() & {mark.name for mark in item.iter_markers()}:
+            item.add_marker(pytest.mark.skip(reason=missing[marker]))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of Chromium; the test that asks for it carries the marker `browser`."""
+    path = find_chromium()
+    assert path is not None
+    return path
