@@ -61,7 +61,9 @@ EXTRAS = {
         "pytest>=8",
         "pytest-timeout>=2.3",
         "ruff>=0.5",
+        "setuptools>=68",
         "types-PyYAML",
+        "wheel",
     ],
 }
 

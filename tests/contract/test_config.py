@@ -1,0 +1,84 @@
+"""A mistake in a file is named: which file, which key, what was found, what is valid."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import Field as Setting
+
+from eir_ros.contract.config import Schema, load_yaml, validate
+from eir_ros.contract.errors import EirError
+
+
+class Wheel(Schema):
+    """A nested schema."""
+
+    radius: float = Setting(0.03, gt=0)
+
+
+class Base(Schema):
+    """A schema with every way to be wrong."""
+
+    name: str
+    max_speed: float = Setting(0.5, gt=0)
+    wheel: Wheel = Wheel()
+    wheels: tuple[Wheel, ...] = ()
+    spare: Wheel | None = None
+
+
+def test_a_good_file_is_read(tmp_path: Path):
+    path = tmp_path / "base.yaml"
+    path.write_text("name: r0\nwheel: {radius: 0.04}  # a comment\n")
+    assert load_yaml(path, Base) == Base(name="r0", wheel=Wheel(radius=0.04))
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({"name": "r0", "max_sped": 1}, r"unknown key 'max_sped', did you mean 'max_speed'\?"),
+        ({"name": "r0", "zzz": 1}, "unknown key 'zzz', valid keys: max_speed, name"),
+        ({"max_speed": 1}, "key 'name' is missing"),
+        ({"name": "r0", "max_speed": -1}, "'max_speed' is -1: .*greater than 0"),
+        ({"name": "r0", "max_speed": "fast"}, "'max_speed' is 'fast'"),
+        ({"name": "r0", "wheel": {"radus": 1}}, r"'wheel\.radus', did you mean 'radius'\?"),
+        ({"name": "r0", "spare": {"radus": 1}}, r"'spare\.radus', did you mean 'radius'\?"),
+        ({"name": "r0", "wheels": [{"radus": 1}]}, r"'wheels\.0\.radus', did you mean 'radius'\?"),
+        (None, "expected a mapping of settings, found nothing"),
+        ([1], "expected a mapping of settings, found list"),
+    ],
+)
+def test_a_mistake_is_named(data: object, expected: str):
+    with pytest.raises(EirError, match=expected) as refused:
+        validate(data, Base, where="base.yaml")
+    assert str(refused.value).startswith("base.yaml: ")
+
+
+def test_two_mistakes_are_both_named():
+    with pytest.raises(EirError, match=r"'nam'.*'name' is missing|'name' is missing.*'nam'"):
+        validate({"nam": "r0"}, Base, where="base.yaml")
+
+
+@pytest.mark.parametrize("text", ["a: [1", "\tname: r0", "name: r0\n  max: 1"])
+def test_what_is_not_yaml_is_refused(tmp_path: Path, text: str):
+    path = tmp_path / "base.yaml"
+    path.write_text(text)
+    with pytest.raises(EirError, match=r"base\.yaml: not valid YAML"):
+        load_yaml(path, Base)
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path):
+    path = tmp_path / "base.yaml"
+    path.write_bytes(b"name: \xff\xfe")
+    with pytest.raises(EirError, match="not valid YAML"):
+        load_yaml(path, Base)
+
+
+def test_a_missing_file_is_named(tmp_path: Path):
+    with pytest.raises(EirError, match=r"gone\.yaml: cannot be read \(No such file"):
+        load_yaml(tmp_path / "gone.yaml", Base)
+
+
+def test_yaml_cannot_run_code(tmp_path: Path):
+    path = tmp_path / "base.yaml"
+    path.write_text("name: !!python/object/apply:os.getcwd []\n")
+    with pytest.raises(EirError, match="not valid YAML"):
+        load_yaml(path, Base)
