@@ -110,7 +110,7 @@ class Process:
             f"{prefix}/{node}": {"ros__parameters": dict(parameters)}
             for node, parameters in self.nodes.items()
         }
-        return yaml.safe_dump(sections, sort_keys=False)
+        return yaml.safe_dump(sections, sort_keys=False, default_flow_style=None, width=1000)
 
 
 def make_plan(roster: Roster, manifest: Manifest, options: Options) -> tuple[Process, ...]:

@@ -1,0 +1,136 @@
+"""From a user's words to a checked plan; `eir swarm` and `launch/swarm.launch.py` share it."""
+
+import importlib.util
+import os
+import secrets
+import socket
+import time
+from pathlib import Path
+
+from eir_ros.contract.errors import EirError
+from eir_ros.contract.paths import share
+from eir_ros.policy.bundle import check_team, load_bundle
+from eir_ros.swarm.plan import Options, Process, make_plan
+from eir_ros.swarm.roster import load_roster
+
+
+def default_roster() -> Path:
+    """Return the roster of the demonstration."""
+    return share() / "config" / "rosters" / "default.yaml"
+
+
+def default_bundle() -> Path:
+    """Return the bundle that ships."""
+    return share() / "policies" / "coverage"
+
+
+def default_run_dir() -> Path:
+    """Return a new folder's name beside ROS's own logs."""
+    home = Path(os.environ.get("ROS_HOME", "~/.ros")).expanduser()
+    return home / "eir_ros" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+
+
+def make_run_dir(path: Path) -> None:
+    """Make the folder of a run, readable by its owner only: parameters can hold a token."""
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise EirError(f"{path}: cannot be made ({error.strerror}); choose --run-dir.") from error
+
+
+def prepare(
+    roster: Path, robots: str | None, task: str, options: Options
+) -> tuple[tuple[str, ...], tuple[Process, ...]]:
+    """Read roster and bundle, check that they fit each other, and lay out the processes.
+
+    Parameters
+    ----------
+    robots
+        How many or which of the roster's robots, see `Roster.select`; None: all.
+
+    Returns
+    -------
+    The names of the team in roster order, and the plan.
+
+    Raises
+    ------
+    EirError
+        Something is missing, untrusted, or does not fit; nothing has been started.
+    """
+    fleet = load_roster(roster)
+    if robots:
+        fleet = fleet.select(robots)
+    manifest = load_bundle(options.bundle, trusted_keys=options.trusted_keys).manifest
+    if manifest.task_name != task:
+        raise EirError(
+            f"bundle '{manifest.name}' was trained for the task '{manifest.task_name}', not for "
+            f"'{task}'; choose another bundle or --task {manifest.task_name}."
+        )
+    check_team(manifest, len(fleet.robots))
+    return tuple(robot.name for robot in fleet.robots), make_plan(fleet, manifest, options)
+
+
+def check_machine(options: Options) -> None:
+    """Refuse, with an `EirError`, a machine that lacks what the plan will need."""
+    needed = {"rclpy": "ROS 2: source /opt/ros/jazzy/setup.bash, or install the extra [ros]"}
+    if options.simulation:
+        needed["pybullet"] = "PyBullet: install the extra [sim], or give --no-simulation"
+    if not options.headless:
+        needed["fastapi"] = "the operator page: install the extra [monitor], or give --headless"
+    for module, advice in needed.items():
+        if importlib.util.find_spec(module) is None:
+            raise EirError(f"'{module}' cannot be imported. It is needed for {advice}.")
+    if not options.headless:
+        _check_port(options.host, options.port)
+
+
+def _check_port(host: str, port: int) -> None:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise EirError(
+            f"the operator page cannot be served on {host}:{port} ({error.strerror}); choose "
+            "another --port or --host, or give --headless."
+        ) from error
+
+
+def page_token(host: str) -> str:
+    """Return what unlocks the page's controls: EIR_TOKEN, or a new one where one is needed."""
+    given = os.environ.get("EIR_TOKEN", "")
+    if given or host in ("127.0.0.1", "localhost", "::1"):
+        return given
+    return secrets.token_urlsafe(12)
+
+
+def where_to_look(options: Options, run_dir: Path) -> list[str]:
+    """Return lines for the user: logs, address of the page, token."""
+    lines = [f"files of this run: {run_dir}"]
+    if not options.headless:
+        host = f"[{options.host}]" if ":" in options.host else options.host
+        lines.append(f"operator page: http://{host}:{options.port}")
+    if options.token:
+        lines.append(f"token that unlocks its controls: {options.token}")
+    return lines
+
+
+def environment(run_dir: Path, *, simulation: bool) -> dict[str, str]:
+    """Return the environment of the processes; what the user has set is kept.
+
+    A simulated swarm stays on this machine, because two simulations on one network would
+    otherwise drive each other's robots.
+    """
+    defaults = {
+        "PYTHONUNBUFFERED": "1",
+        "ROS_LOG_DIR": str(run_dir / "log" / "ros"),
+        # one robot's small arrays gain nothing from threads, and each pool costs memory
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+    if simulation:
+        defaults["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    return defaults | os.environ

@@ -1,0 +1,171 @@
+"""`eir swarm`: run a whole swarm on this machine, without a launch system."""
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from eir_ros.contract.report import SwarmReport
+    from eir_ros.swarm.supervisor import Outcome
+
+
+def swarm(
+    roster: Annotated[
+        Path | None, typer.Option(help="The fleet. Default: config/rosters/default.yaml.")
+    ] = None,
+    bundle: Annotated[
+        Path | None, typer.Option(help="Signed bundle. Default: policies/coverage.")
+    ] = None,
+    trusted_keys: Annotated[
+        Path | None,
+        typer.Option(help="Folder of trusted public keys. Default: the package's config/keys."),
+    ] = None,
+    robots: Annotated[
+        str | None,
+        typer.Option(help="How many (3) or which (r0,r2,r3) robots of the roster. Default: all."),
+    ] = None,
+    task: Annotated[str, typer.Option(help="Task that the bundle must be for.")] = "coverage",
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FAULT",
+            help="ROBOT:KIND[@START[-END]] in seconds, for example r2:adversary@5-12, or a "
+            "schedule file (.yaml). Can be given again.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of world and faults.")] = 0,
+    duration: Annotated[
+        float, typer.Option(min=0, help="End after so many seconds of the mission; 0: at Ctrl-C.")
+    ] = 0.0,
+    lockstep: Annotated[
+        bool, typer.Option("--lockstep", help="The world waits for every robot at every tick.")
+    ] = False,
+    headless: Annotated[bool, typer.Option("--headless", help="No operator page.")] = False,
+    host: Annotated[str, typer.Option(help="Address that serves the page.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port that serves the page.")] = 8080,
+    record: Annotated[
+        Path | None, typer.Option(help="Record all topics to this new folder (rosbag2, MCAP).")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the report of the run to this file.")
+    ] = None,
+    simulation: Annotated[
+        bool, typer.Option(help="Start the simulated world; real robots bring their own.")
+    ] = True,
+    fault_nodes: Annotated[
+        bool, typer.Option(help="Start the nodes that can break a robot on purpose.")
+    ] = True,
+    publish_observation: Annotated[
+        bool,
+        typer.Option(
+            "--publish-observation", help="Agents add observation and belief to each decision."
+        ),
+    ] = False,
+    run_dir: Annotated[
+        Path | None,
+        typer.Option(help="Folder for logs and parameter files. Default: a new one in ~/.ros."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and start nothing.")
+    ] = False,
+) -> None:
+    """Run a swarm: one agent and one gate process per robot, a world, and the operator page.
+
+    Ends at Ctrl-C or after --duration. The status is 0 when every process ended cleanly, 1 when
+    one did not, and 2 when the swarm was not started; a sentence then says why.
+    """
+    from eir_ros.cli import prepare
+    from eir_ros.cli.swarm_status import Status
+    from eir_ros.swarm.plan import Options, describe
+    from eir_ros.swarm.schedule import read_faults
+    from eir_ros.swarm.supervisor import Supervisor
+
+    folder = (run_dir or prepare.default_run_dir()).absolute()
+    options = Options(
+        bundle=(bundle or prepare.default_bundle()).absolute(),
+        trusted_keys=trusted_keys and trusted_keys.absolute(),
+        faults=read_faults(fault or []),
+        seed=seed,
+        duration_s=duration,
+        simulation=simulation,
+        lockstep=lockstep,
+        fault_nodes=fault_nodes,
+        publish_observation=publish_observation,
+        headless=headless,
+        host=host,
+        port=port,
+        token="" if headless else prepare.page_token(host),
+        record=record and record.absolute(),
+        report=folder / "mission.json",
+    )
+    team, plan = prepare.prepare(roster or prepare.default_roster(), robots, task, options)
+    if dry_run:
+        typer.echo(describe(plan, folder))
+        return
+    prepare.check_machine(options)
+    _check_outputs(record, json_file)
+    prepare.make_run_dir(folder)
+    (folder / "mission.json").unlink(missing_ok=True)
+    status = Status()
+    for line in prepare.where_to_look(options, folder):
+        status.say(line)
+    status.say(f"starting {', '.join(team)}; Ctrl-C ends the run")
+    supervisor = Supervisor(
+        plan,
+        folder,
+        prepare.environment(folder, simulation=simulation),
+        status.say,
+        duration_s=0.0 if simulation else duration,
+    )
+    outcome = supervisor.run()
+    report = make_report(folder / "mission.json", outcome, team, task, seed)
+    if json_file is not None:
+        write_json(json_file, report)
+    status.summary(report, outcome, folder)
+    raise typer.Exit(0 if outcome.clean else 1)
+
+
+def _check_outputs(record: Path | None, json_file: Path | None) -> None:
+    """Find out before the run, not after it, that its results cannot be written."""
+    from eir_ros.contract.errors import EirError
+
+    if record is not None and record.exists():
+        raise EirError(f"{record} exists already; --record needs the name of a new folder.")
+    if json_file is not None:
+        if json_file.is_dir():
+            raise EirError(f"{json_file} is a folder; --json needs the name of a file.")
+        if not os.access(json_file.absolute().parent, os.W_OK):
+            raise EirError(f"{json_file.absolute().parent}: no folder that can be written to.")
+
+
+def make_report(
+    mission_file: Path, outcome: "Outcome", team: tuple[str, ...], task: str, seed: int
+) -> "SwarmReport":
+    """Join what the monitor measured and what became of the processes."""
+    from eir_ros.contract.report import MissionReport, SwarmReport
+
+    try:
+        mission = MissionReport.model_validate_json(mission_file.read_bytes())
+    except (OSError, ValueError) as error:
+        # the monitor died: what it would have measured stays null, which is not zero
+        typer.echo(f"no measurements: {mission_file.name} of the monitor: {error}", err=True)
+        mission = MissionReport(robots=team)
+    return SwarmReport(
+        **dict(mission),
+        task=task,
+        seed=seed,
+        restarts=outcome.restarts,
+        processes=outcome.exits,
+    )
+
+
+def write_json(path: Path, report: "SwarmReport") -> None:
+    """Write the report under a temporary name, then rename it."""
+    fields = report.model_dump(mode="json", by_alias=True)
+    ordered = {"schema": fields.pop("schema"), "task": fields.pop("task"), **fields}
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    scratch.write_text(json.dumps(ordered, indent=2) + "\n", encoding="utf-8")
+    scratch.replace(path)

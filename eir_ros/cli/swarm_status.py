@@ -1,0 +1,64 @@
+"""What `eir swarm` shows in the terminal."""
+
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from eir_ros.contract.report import SwarmReport
+from eir_ros.swarm.supervisor import Outcome
+
+
+class Status:
+    """What the terminal shows: one line per event, with the time since the start."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def say(self, line: str) -> None:
+        """Print one event."""
+        print(f"{time.monotonic() - self._began:7.1f} s  {line}", flush=True)
+
+    def summary(self, report: SwarmReport, outcome: Outcome, folder: Path) -> None:
+        """Print what the run amounts to."""
+        self.say(f"ended: {outcome.reason}")
+        unclean = [end for end in outcome.exits if end.exit != 0]
+        rows = [
+            ("mission", f"{report.duration_s:.1f} s, {report.ticks} ticks"),
+            ("reward per decision", _number(report.score.mean_reward, 3)),
+            ("sites served", _percent(report.score.served_fraction)),
+            ("all sites served", _percent(report.score.all_served_fraction)),
+            ("detections", _detections(report)),
+            ("false alarms", str(len(report.false_alarms))),
+            ("tick p50 / p99", _pair(report.tick_ms.p50, report.tick_ms.p99, "ms")),
+            ("inference p50 / p99", _pair(report.inference_us.p50, report.inference_us.p99, "us")),
+            ("overruns, stale inputs", f"{report.overruns}, {report.stale_inputs}"),
+            ("restarts", str(report.restarts)),
+            ("processes", f"{len(outcome.exits) - len(unclean)} of {len(outcome.exits)} clean"),
+        ]
+        table = Table.grid(padding=(0, 2))
+        for row in rows:
+            table.add_row(*row)
+        Console(highlight=False).print(table)
+        for end in unclean:
+            log = folder / "log" / f"{end.name.replace('/', '.')}.log"
+            print(f"{end.name} ended with {end.exit}; see {log}", file=sys.stderr)
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0%}"
+
+
+def _pair(low: float | None, high: float | None, unit: str) -> str:
+    return "-" if low is None or high is None else f"{low:.2f} / {high:.2f} {unit}"
+
+
+def _detections(report: SwarmReport) -> str:
+    found = [f"{d.observer} found {d.suspect} after {d.delay_s:.1f} s" for d in report.detections]
+    return "; ".join(found) or ("none" if report.faults else "none, and no faults")
