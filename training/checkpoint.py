@@ -15,6 +15,8 @@ from training.methods import METHODS
 from training.networks import Adversary, Critic, Team
 from training.recipe import Recipe
 
+#: Name of the checkpoint in the folder of a run.
+FILE = "checkpoint.pt"
 _FORMAT = 1
 
 
@@ -64,6 +66,12 @@ def save(run: Run, path: Path) -> None:
 
 
 _NETWORKS = ("team", "adversary", "critic")
+
+
+def find(place: str | Path) -> Path:
+    """The checkpoint file meant by a file or by the folder of a run."""
+    place = Path(place)
+    return place / FILE if place.is_dir() else place
 
 
 def load(path: str | Path) -> Run:

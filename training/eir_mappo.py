@@ -128,6 +128,14 @@ class Learner:
         self.update_normalisers(rollout)
         return metrics
 
+    def update_attack(self, rollout: Rollout, progress: float, seed: list[int]) -> dict[str, float]:
+        """One iteration in which only the adversary learns: the team is a frozen victim."""
+        self._rng = np.random.default_rng(seed)
+        settings = self.recipe.critic
+        targets = generalised_advantages(rollout, settings.gamma, settings.gae_lambda)
+        metrics = self.update_adversary(rollout, targets, progress)
+        return metrics | self.update_critic(rollout, targets, progress)
+
     def update_policy(
         self, rollout: Rollout, targets: Targets, progress: float
     ) -> dict[str, float]:

@@ -20,8 +20,6 @@ from training.methods import METHODS
 from training.recipe import Recipe
 from training.rollout import Collector, Rollout
 
-CHECKPOINT = "checkpoint.pt"
-
 #: Called after every iteration with the run and its metrics.
 Watcher = Callable[[Run, dict[str, float]], None]
 
@@ -53,9 +51,9 @@ def train(recipe: Recipe, out: Path, watch: Watcher = lambda run, metrics: None)
             run.wall_s += time.perf_counter() - started
             log.write(run.iteration, metrics)
             if run.iteration % recipe.checkpoint_every == 0:
-                checkpoint.save(run, out / CHECKPOINT)
+                checkpoint.save(run, out / checkpoint.FILE)
             watch(run, metrics)
-        checkpoint.save(run, out / CHECKPOINT)
+        checkpoint.save(run, out / checkpoint.FILE)
     finally:
         log.close()
         stop.restore()
@@ -107,8 +105,8 @@ def _open(recipe: Recipe, out: Path) -> Run:
         raise EirError(
             f"{out} cannot be written ({error.strerror}); choose another folder with --out."
         ) from error
-    if (out / CHECKPOINT).exists():
-        run = checkpoint.load(out / CHECKPOINT)
+    if (out / checkpoint.FILE).exists():
+        run = checkpoint.load(out / checkpoint.FILE)
         if run.recipe != recipe:
             raise EirError(
                 f"{out} holds a run of another recipe ('{run.recipe.name}', "

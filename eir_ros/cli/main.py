@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from eir_ros import __version__
-from eir_ros.cli import bundle, export, swarm, train
+from eir_ros.cli import attack, bundle, export, swarm, train
 from eir_ros.contract.errors import EirError
 
 app = typer.Typer(
@@ -44,6 +44,7 @@ def _root(
 # One line for each sub-command, in the order in which --help lists them.
 app.command("swarm")(swarm.swarm)
 app.command("train")(train.train)
+app.command("attack")(attack.attack)
 app.command("export")(export.export)
 app.add_typer(bundle.app, name="bundle")
 

@@ -1,0 +1,264 @@
+"""The evidence for the shipped team: methods x seeds x attacks, as data and as a table.
+
+    python -m benchmarks.evidence run --runs runs --out results/coverage --jobs 2
+    python -m benchmarks.evidence table results/coverage
+
+`run` trains what is missing, attacks every team, and plays held-out episodes. Whatever is there
+already is kept, so an interrupted run goes on; every result file says what made it.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eir_ros.contract.faults import FaultKind
+from training import checkpoint
+from training.attack import load_attack
+from training.checkpoint import Run
+from training.evaluate import (
+    Episodes,
+    Evaluator,
+    auroc_after_onset,
+    blamed_share,
+    calibrate_threshold,
+)
+from training.methods import METHODS
+from training.networks import Adversary
+
+ROOT = Path(__file__).resolve().parents[1]
+RECIPE = ROOT / "config" / "recipes" / "coverage.yaml"
+SEEDS = (0, 1, 2)
+EPISODES = 512
+SCRIPTED = (
+    FaultKind.STOP,
+    FaultKind.RANDOM_ACTION,
+    FaultKind.MUTE,
+    FaultKind.RANDOM_WALK,
+    FaultKind.STUCK,
+)
+#: Healthy robot-episodes that calibration lets be blamed; the rest of the 3 % is its margin.
+BLAMED = 0.02
+#: Streams of held-out seeds. Screening, calibration and reporting never share one.
+SCREEN, REFINE, REPORT, CALIBRATE = 1, 2, 3, 4
+
+
+def victims(seed: int) -> list[str]:
+    """Names of the runs of one seed, the most awaited first."""
+    order = ("eir-mappo", "mappo", "true-type", "ear-mappo", "recurrent-ear-mappo")
+    return [f"{method}-{seed}" for method in order]
+
+
+def train_and_attack(name: str, runs: Path) -> None:
+    """Train `name` and both attacks on it, each in a process of its own."""
+    method, seed = name.rsplit("-", 1)
+    out = runs / name
+    _eir("train", RECIPE, "--set", f"method={method}", "--set", f"seed={seed}", "--out", out)
+    for start in ("fresh", "warm"):
+        path = out / f"attack-{start}.pt"
+        if path.exists():
+            continue
+        # MAPPO meets no adversary in training; EIR-MAPPO's is its warm start.
+        other = METHODS[method].attacked or start == "fresh"
+        warm = () if other else ("--warm-from", runs / f"eir-mappo-{seed}")
+        _eir("attack", out, "--start", start, *warm, "--seed", seed, "--out", path)
+
+
+def _eir(*arguments: object) -> None:
+    command = [sys.executable, "-m", "eir_ros.cli.main", *map(str, arguments)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def attackers(victim: Run, runs: Path, seed: int) -> dict[str, Adversary]:
+    """Every adversary that was trained with or against a team of this seed."""
+    found = {}
+    for name in victims(seed):
+        method = name.rsplit("-", 1)[0]
+        if METHODS[method].attacked:
+            found[f"{method}:training"] = checkpoint.load(runs / name / checkpoint.FILE).adversary
+        for start in ("fresh", "warm"):
+            path = runs / name / f"attack-{start}.pt"
+            found[f"{method}:{start}"] = load_attack(path, victim)
+    return found
+
+
+def evaluate(name: str, runs: Path, out: Path) -> None:
+    """Play and write every cell of one team that is missing."""
+    method, seed = name.rsplit("-", 1)
+    run = checkpoint.load(runs / name / checkpoint.FILE)
+    folder = out / name
+    folder.mkdir(parents=True, exist_ok=True)
+    full, clamped = Evaluator(run), Evaluator(run, clamp=True)
+
+    for cell, kind in _SCRIPTED_CELLS.items():
+        _once(folder / f"{cell}.json", lambda k=kind: _returns(full.play(k, EPISODES, [REPORT])))
+    _once(folder / "worst.json", lambda: worst_case(run, full, runs, int(seed)))
+    if method != "eir-mappo":
+        return
+    _once(folder / "clamped.json", lambda: _clamped(run, clamped, folder, runs, int(seed)))
+    _once(folder / "belief.json", lambda: belief_quality(run, full))
+
+
+_SCRIPTED_CELLS = {
+    "none": FaultKind.NONE,
+    "stop": FaultKind.STOP,
+    "random_action": FaultKind.RANDOM_ACTION,
+    "mute": FaultKind.MUTE,
+}
+
+
+def worst_case(run: Run, evaluator: Evaluator, runs: Path, seed: int) -> dict[str, Any]:
+    """The lowest return over attacks and attacked robots.
+
+    All pairs are screened, the eight lowest are played again on other seeds, and the lowest of
+    these is reported on a third set: choosing on the episodes that are reported would flatter
+    the attack.
+    """
+    adversaries: dict[str, Adversary | None] = dict(attackers(run, runs, seed))
+    adversaries |= {kind.word: None for kind in SCRIPTED}
+    screened: dict[tuple[str, int], float] = {}
+    for attack, adversary in adversaries.items():
+        played = _play(evaluator, attack, adversary, 256, SCREEN, None)
+        for robot in range(run.recipe.task.num_robots):
+            attacked = (played.kinds[0] != FaultKind.NONE)[:, robot]
+            screened[attack, robot] = float(played.returns[attacked].mean())
+    lowest = sorted(screened, key=lambda pair: screened[pair])[:8]
+    refined = {
+        (attack, robot): float(
+            _play(evaluator, attack, adversaries[attack], 256, REFINE, robot).returns.mean()
+        )
+        for attack, robot in lowest
+    }
+    attack, robot = min(refined, key=lambda pair: refined[pair])
+    reported = _play(evaluator, attack, adversaries[attack], EPISODES, REPORT, robot)
+    return {
+        "attack": attack,
+        "robot": robot,
+        **_returns(reported),
+        "screened": _rows(screened),
+        "refined": _rows(refined),
+    }
+
+
+def _rows(table: dict[tuple[str, int], float]) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for (attack, robot), value in sorted(table.items()):
+        found.setdefault(attack, {})[f"r{robot}"] = round(value, 2)
+    return found
+
+
+def _play(
+    evaluator: Evaluator, attack: str, adversary: Adversary | None, episodes: int, stream: int,
+    robot: int | None,
+) -> Episodes:  # fmt: skip
+    kind = FaultKind.ADVERSARY if adversary else FaultKind.parse(attack)
+    return evaluator.play(kind, episodes, [stream], robot, adversary=adversary)
+
+
+def _clamped(run: Run, evaluator: Evaluator, folder: Path, runs: Path, seed: int) -> dict[str, Any]:
+    """The same team with every belief replaced by trust."""
+    worst = json.loads((folder / "worst.json").read_text())
+    adversary = attackers(run, runs, seed).get(worst["attack"])
+    hit = _play(evaluator, worst["attack"], adversary, EPISODES, REPORT, worst["robot"])
+    found = {"worst": _returns(hit)}
+    for cell, kind in _SCRIPTED_CELLS.items():
+        found[cell] = _returns(evaluator.play(kind, EPISODES, [REPORT]))
+    return found
+
+
+def belief_quality(run: Run, evaluator: Evaluator) -> dict[str, Any]:
+    """Belief after faults that start mid-episode, and false alarms at the calibrated threshold."""
+    second = round(1 / run.recipe.task.decision_s)
+    auroc = {}
+    for kind in (FaultKind.STOP, FaultKind.ADVERSARY, FaultKind.MUTE, FaultKind.RANDOM_ACTION):
+        played = evaluator.play(kind, EPISODES, [REPORT, 1], onset_s=(3.0, 9.0))
+        auroc[kind.word] = {
+            f"{s}s": round(auroc_after_onset(played, s * second), 4) for s in (1, 3, 5)
+        }
+    mixture = run.recipe.faults
+    threshold = calibrate_threshold(evaluator.play_mixture(mixture, 2048, [CALIBRATE]), BLAMED)
+    held_out = evaluator.play_mixture(mixture, 2048, [REPORT, 2])
+    return {
+        "auroc_after_onset": auroc,
+        "threshold": threshold,
+        "blamed_share": round(blamed_share(held_out, threshold), 4),
+    }
+
+
+def _returns(episodes: Episodes) -> dict[str, Any]:
+    values = episodes.returns
+    return {
+        "mean": round(float(values.mean()), 3),
+        "standard_error": round(float(values.std(ddof=1) / np.sqrt(len(values))), 3),
+        "returns": np.round(values, 2).tolist(),
+    }
+
+
+def _once(path: Path, make: Any) -> None:
+    """Write what `make` returns to `path`, with what made it, unless the file is there."""
+    if path.exists():
+        return
+    started = time.perf_counter()
+    result = make()
+    record = {
+        "command": "python -m benchmarks.evidence run",
+        "commit": os.environ.get("EIR_COMMIT") or _commit(),
+        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "wall_s": round(time.perf_counter() - started, 1),
+        **result,
+    }
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(record) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def _commit() -> str:
+    done = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
+    )
+    return done.stdout.strip() or "unknown"
+
+
+def run_all(runs: Path, out: Path, seeds: list[int], jobs: int) -> None:
+    """Everything that is missing, `jobs` processes at a time, one seed after the other."""
+    with ThreadPoolExecutor(jobs) as pool:
+        for seed in seeds:
+            list(pool.map(lambda name: train_and_attack(name, runs), victims(seed)))
+            commands = [["evaluate", name, "--runs", runs, "--out", out] for name in victims(seed)]
+            list(pool.map(lambda command: _evidence(*command), commands))
+
+
+def _evidence(*arguments: object) -> None:
+    command = [sys.executable, "-m", "benchmarks.evidence", *map(str, arguments)]
+    subprocess.run(command, check=True)
+
+
+def main() -> None:
+    """Command line of this module."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.evidence", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    everything = commands.add_parser("run", help="train, attack and evaluate what is missing")
+    everything.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
+    everything.add_argument("--jobs", type=int, default=2)
+    one = commands.add_parser("evaluate", help="play the missing cells of one team")
+    one.add_argument("name", help="for example eir-mappo-0")
+    for sub in (everything, one):
+        sub.add_argument("--runs", type=Path, default=Path("runs"))
+        sub.add_argument("--out", type=Path, default=ROOT / "results" / "coverage")
+    arguments = parser.parse_args()
+    if arguments.command == "run":
+        run_all(arguments.runs, arguments.out, arguments.seeds, arguments.jobs)
+    else:
+        evaluate(arguments.name, arguments.runs, arguments.out)
+
+
+if __name__ == "__main__":
+    main()

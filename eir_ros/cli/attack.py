@@ -1,0 +1,47 @@
+"""`eir attack VICTIM`: train worst-case adversaries against a frozen team."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def attack(
+    victim: Annotated[Path, typer.Argument(help="Checkpoint of the team, or its run folder.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Where the adversary goes. Default: beside the victim.")
+    ] = None,
+    start: Annotated[
+        str, typer.Option(help="fresh, or warm: from the adversary the victim was trained with.")
+    ] = "fresh",
+    warm_from: Annotated[
+        Path | None, typer.Option(help="Warm start from the adversary of this run instead.")
+    ] = None,
+    agent: Annotated[
+        list[int] | None, typer.Option(help="Robot to corrupt; may be repeated. Default: each.")
+    ] = None,
+    iterations: Annotated[int, typer.Option(min=1, help="Updates of the adversary.")] = 60,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Train an adversary against a team that no longer learns, for each robot it may corrupt."""
+    from rich.console import Console
+
+    from training import checkpoint
+    from training.attack import save_attack, train_attack
+
+    run = checkpoint.load(checkpoint.find(victim))
+    name = "warm" if warm_from else start
+    found = train_attack(
+        run,
+        name,
+        agent or list(range(run.recipe.task.num_robots)),
+        iterations,
+        seed,
+        warm=checkpoint.load(checkpoint.find(warm_from)).adversary if warm_from else None,
+    )
+    path = out or checkpoint.find(victim).with_name(f"attack-{name}.pt")
+    save_attack(found, run, path)
+    first, last = found.curve[0], found.curve[-1]
+    for robot in found.agents:
+        Console().print(f"robot {robot}: return {first[robot]:.1f} -> {last[robot]:.1f}")
+    Console().print(f"written to {path}", soft_wrap=True)
