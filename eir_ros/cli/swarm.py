@@ -36,7 +36,7 @@ def swarm(
             "schedule file (.yaml). Can be given again.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of world and faults.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of world and faults.")] = 0,
     duration: Annotated[
         float, typer.Option(min=0, help="End after so many seconds of the mission; 0: at Ctrl-C.")
     ] = 0.0,

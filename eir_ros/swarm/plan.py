@@ -184,6 +184,8 @@ def _world(team: tuple[Robot, ...], manifest: Manifest, options: Options) -> Pro
         "lockstep": options.lockstep,
         "duration_s": options.duration_s,
         "initial_poses": [float(number) for robot in team for number in robot.pose],
+        # so that neither misses how the mission begins
+        "wait_for": ["monitor"] if options.record is None else ["monitor", "recorder"],
     }
     return Process("world", "world", "/", {"world": parameters}, ends_run=True)
 
@@ -241,6 +243,7 @@ def _fault(robot: Robot, roster: Roster, options: Options) -> Parameters:
         "robot": robot.name,
         "team": _names(roster.team()),
         "seed": options.seed,
+        "odom_in_map": _odom_in_map(robot, options),
         # a parameter file cannot hold an empty list
         **({"schedule": own} if own else {}),
     }

@@ -1,0 +1,173 @@
+"""The plan: which processes a roster and a bundle make, and what is refused before any starts."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from eir_ros.contract.coverage import CoverageTask
+from eir_ros.contract.errors import EirError
+from eir_ros.contract.faults import parse_fault
+from eir_ros.contract.manifest import BeliefInfo, Manifest, Provenance, Team
+from eir_ros.contract.paths import share
+from eir_ros.swarm.plan import Options, Process, describe, fault_text, make_plan
+from eir_ros.swarm.roster import Roster, load_roster
+from eir_ros.swarm.schedule import read_faults
+
+OPTIONS = Options(bundle=Path("/bundle"), seed=7)
+
+
+@pytest.fixture
+def roster() -> Roster:
+    return load_roster(share() / "config" / "rosters" / "default.yaml")
+
+
+@pytest.fixture
+def manifest() -> Manifest:
+    task = CoverageTask()
+    return Manifest(
+        name="test",
+        version=1,
+        created="2025-01-01",
+        method="mappo",
+        task=task,
+        observation=task.layout,
+        actions=task.actions,
+        team=Team(min_robots=4, max_robots=4),
+        inputs=(),
+        outputs=(),
+        belief=BeliefInfo(prior=(0.9, 0.1), threshold=0.5),
+        trained_faults=(),
+        training=Provenance(
+            recipe={},
+            seed=0,
+            commit="",
+            command="",
+            machine="",
+            iterations=0,
+            decisions=0,
+            wall_s=0.0,
+        ),
+        scorecard={},
+        files={"policy.onnx": "", "golden.npz": "", "adversary.onnx": ""},
+    )
+
+
+def by_name(plan: tuple[Process, ...]) -> dict[str, Process]:
+    return {process.name: process for process in plan}
+
+
+def faults(*words: str) -> Options:
+    return replace(OPTIONS, faults=read_faults(words))
+
+
+def test_a_process_is_forgotten(roster: Roster, manifest: Manifest) -> None:
+    plan = by_name(make_plan(roster, manifest, OPTIONS))
+    robots = {f"r{i}/{part}" for i in range(4) for part in ("gate", "agent")}
+    assert set(plan) == {"world", "monitor"} | robots
+    assert plan["world"].ends_run
+    assert all(plan[name].restart for name in robots)
+    assert not plan["world"].restart
+    assert "recorder" in by_name(make_plan(roster, manifest, replace(OPTIONS, record=Path("/r"))))
+
+
+def test_a_command_line_hides_whose_it_is(roster: Roster, manifest: Manifest) -> None:
+    agent = by_name(make_plan(roster, manifest, OPTIONS))["r2/agent"]
+    command = " ".join(agent.command("p.yaml"))
+    assert "eir_ros.nodes.agent" in command
+    assert "__ns:=/r2" in command
+    assert "__node:=agent" in command
+
+
+def test_parameters_reach_the_wrong_node(roster: Roster, manifest: Manifest) -> None:
+    gate = by_name(make_plan(roster, manifest, faults("r2:mute@5", "r1:stop@1-2")))["r2/gate"]
+    sections = yaml.safe_load(gate.parameter_text())
+    assert set(sections) == {"/r2/gate", "/r2/fault"}
+    assert sections["/r2/gate"]["ros__parameters"]["with_fault"] is True
+    fault = sections["/r2/fault"]["ros__parameters"]
+    assert fault["schedule"] == ["r2:mute@5"]
+    assert fault["seed"] == 7
+
+
+def test_an_empty_list_is_written_to_a_parameter_file(roster: Roster, manifest: Manifest) -> None:
+    """The parameter parser of rcl has no type for it."""
+    for process in make_plan(roster, manifest, OPTIONS):
+        assert "[]" not in process.parameter_text()
+
+
+def test_without_fault_nodes_the_gate_hears_nobody(roster: Roster, manifest: Manifest) -> None:
+    gate = by_name(make_plan(roster, manifest, replace(OPTIONS, fault_nodes=False)))["r0/gate"]
+    assert list(gate.nodes) == ["gate"]
+    assert gate.remappings == {"cmd_vel_faulty": "cmd_vel_policy"}
+    assert "cmd_vel_faulty:=cmd_vel_policy" in gate.command("p.yaml")
+
+
+def test_a_slow_lockstep_counts_as_silence(roster: Roster, manifest: Manifest) -> None:
+    plan = by_name(make_plan(roster, manifest, replace(OPTIONS, lockstep=True)))
+    assert plan["world"].nodes["world"]["lockstep"] is True
+    assert plan["r0/gate"].nodes["gate"]["command_timeout_s"] >= 5.0
+    assert plan["r0/agent"].nodes["agent"]["input_deadline_s"] >= 5.0
+
+
+def test_real_robots_wait_for_a_simulated_clock(roster: Roster, manifest: Manifest) -> None:
+    plan = by_name(make_plan(roster, manifest, replace(OPTIONS, simulation=False)))
+    assert "world" not in plan
+    for process in plan.values():
+        for parameters in process.nodes.values():
+            assert parameters["use_sim_time"] is False
+    assert plan["r1/agent"].nodes["agent"]["odom_in_map"] == [0.9, -0.9, 2.4]
+
+
+def test_the_world_plays_another_task(roster: Roster, manifest: Manifest) -> None:
+    world = by_name(make_plan(roster, manifest, OPTIONS))["world"].nodes["world"]
+    assert CoverageTask.model_validate_json(world["task"]) == manifest.task
+    assert world["initial_poses"][3:6] == [0.9, -0.9, 2.4]
+
+
+@pytest.mark.parametrize("word", ["r9:stop@1", "r22:mute"])
+def test_a_fault_of_a_stranger_is_planned(roster: Roster, manifest: Manifest, word: str) -> None:
+    with pytest.raises(EirError, match="the team is r0, r1, r2, r3"):
+        make_plan(roster, manifest, faults(word))
+
+
+def test_an_adversary_is_promised_that_the_bundle_has_not(
+    roster: Roster, manifest: Manifest
+) -> None:
+    bare = manifest.model_copy(update={"files": {"policy.onnx": ""}})
+    make_plan(roster, bare, faults("r2:stop@1"))
+    with pytest.raises(EirError, match="has none"):
+        make_plan(roster, bare, faults("r2:adversary@1"))
+
+
+def test_faults_are_scheduled_for_nobody(roster: Roster, manifest: Manifest) -> None:
+    with pytest.raises(EirError, match="left out"):
+        make_plan(roster, manifest, replace(faults("r2:stop@1"), fault_nodes=False))
+
+
+@pytest.mark.parametrize("text", ["r2:stop@5", "r2:adversary@5-12", "r0:slow@0.5-1234567.25"])
+def test_a_schedule_changes_on_its_way(text: str) -> None:
+    assert fault_text(parse_fault(text)) == text
+
+
+def test_a_schedule_file_hides_its_bad_entry(tmp_path: Path) -> None:
+    path = tmp_path / "faults.yaml"
+    path.write_text("faults: ['r2:stop@5', 'r2:stopp@6']")
+    with pytest.raises(EirError, match=r"faults\.yaml: entry 2: unknown fault kind 'stopp'"):
+        read_faults([str(path)])
+    path.write_text("fault: ['r2:stop@5']")
+    with pytest.raises(EirError, match="did you mean 'faults'"):
+        read_faults([str(path)])
+
+
+def test_the_shipped_schedule_is_wrong(roster: Roster, manifest: Manifest) -> None:
+    demo = share() / "config" / "faults" / "demo.yaml"
+    assert make_plan(roster, manifest, faults(str(demo), "r1:stop@1"))
+
+
+def test_a_dry_run_hides_a_process(roster: Roster, manifest: Manifest) -> None:
+    plan = make_plan(roster, manifest, OPTIONS)
+    text = describe(plan, Path("/run"))
+    for process in plan:
+        assert process.name in text
+        assert f"/run/{process.file_stem}.yaml" in text
