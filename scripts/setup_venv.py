@@ -109,7 +109,7 @@ def provide_pybullet(python: Path) -> None:
     cores = os.cpu_count() or 1
     say(
         f"PyBullet has no wheel for Python {VERSION}: building it from source, once. "
-        f"It takes some 3 minutes on two cores; this machine has {cores}."
+        f"It takes some 3 minutes on two idle cores; there are {cores} here."
     )
     start = time.monotonic()
     pip(python, "install", "--quiet", "pybullet")

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from eir_ros import __version__
-from eir_ros.cli import attack, bundle, export, swarm, train
+from eir_ros.cli import attack, bundle, doctor, export, swarm, train
 from eir_ros.contract.errors import EirError
 
 app = typer.Typer(
@@ -47,6 +47,7 @@ app.command("train")(train.train)
 app.command("attack")(attack.attack)
 app.command("export")(export.export)
 app.add_typer(bundle.app, name="bundle")
+app.command("doctor")(doctor.doctor)
 
 
 def main() -> None:
