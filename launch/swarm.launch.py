@@ -81,8 +81,10 @@ def _start(context: LaunchContext) -> list[LogInfo | Node]:
     prepare.check_machine(options)
     prepare.make_run_dir(run_dir)
     environment = prepare.environment(run_dir, simulation=options.simulation)
-    nodes = [_node(process, run_dir, environment) for process in plan]
-    return [LogInfo(msg=line) for line in prepare.where_to_look(options, run_dir)] + nodes
+    said = [LogInfo(msg=f"files of this run: {run_dir}")]
+    if options.token:
+        said.append(LogInfo(msg=f"token that unlocks the page's controls: {options.token}"))
+    return said + [_node(process, run_dir, environment) for process in plan]
 
 
 def _node(process: Process, run_dir: Path, environment: dict[str, str]) -> Node:

@@ -107,17 +107,6 @@ def page_token(host: str) -> str:
     return secrets.token_urlsafe(12)
 
 
-def where_to_look(options: Options, run_dir: Path) -> list[str]:
-    """Return lines for the user: logs, address of the page, token."""
-    lines = [f"files of this run: {run_dir}"]
-    if not options.headless:
-        host = f"[{options.host}]" if ":" in options.host else options.host
-        lines.append(f"operator page: http://{host}:{options.port}")
-    if options.token:
-        lines.append(f"token that unlocks its controls: {options.token}")
-    return lines
-
-
 def environment(run_dir: Path, *, simulation: bool) -> dict[str, str]:
     """Return the environment of the processes; what the user has set is kept.
 

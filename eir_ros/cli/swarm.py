@@ -110,9 +110,9 @@ def swarm(
     prepare.make_run_dir(folder)
     (folder / "mission.json").unlink(missing_ok=True)
     status = Status()
-    for line in prepare.where_to_look(options, folder):
-        status.say(line)
-    status.say(f"starting {', '.join(team)}; Ctrl-C ends the run")
+    status.say(f"starting {', '.join(team)}; logs in {folder / 'log'}; Ctrl-C ends the run")
+    if options.token:
+        status.say(f"token that unlocks the page's controls: {options.token}")
     supervisor = Supervisor(
         plan,
         folder,
@@ -165,7 +165,7 @@ def make_report(
 def write_json(path: Path, report: "SwarmReport") -> None:
     """Write the report under a temporary name, then rename it."""
     fields = report.model_dump(mode="json", by_alias=True)
-    ordered = {"schema": fields.pop("schema"), "task": fields.pop("task"), **fields}
+    ordered = {name: fields.pop(name) for name in ("schema", "task", "seed")} | fields
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     scratch.write_text(json.dumps(ordered, indent=2) + "\n", encoding="utf-8")
     scratch.replace(path)

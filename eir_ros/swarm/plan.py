@@ -185,7 +185,7 @@ def _world(team: tuple[Robot, ...], manifest: Manifest, options: Options) -> Pro
         "duration_s": options.duration_s,
         "initial_poses": [float(number) for robot in team for number in robot.pose],
         # so that neither misses how the mission begins
-        "wait_for": ["monitor"] if options.record is None else ["monitor", "recorder"],
+        "wait_for": ["/monitor"] if options.record is None else ["/monitor", "/recorder"],
     }
     return Process("world", "world", "/", {"world": parameters}, ends_run=True)
 
