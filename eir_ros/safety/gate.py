@@ -66,7 +66,7 @@ class Allowed(NamedTuple):
     v: float
     #: Yaw rate [rad/s; base_link]
     w: float
-    #: The rule that took something away; empty when the command is unchanged.
+    #: The rule that took something away; empty when it is the newest command, bit for bit.
     reason: Reason
 
 
@@ -108,28 +108,28 @@ class Gate:
             return Allowed(0.0, 0.0, "estop")
         if self._asked is None:
             return Allowed(0.0, 0.0, "invalid_command" if self._invalid else "no_command")
-        fading, reason = self._fading(now)
-        if fading < 1.0:
-            allowed = Allowed(self._asked.v * fading, self._asked.w * fading, reason)
-        else:
-            allowed = self._asked
+        allowed = self._asked
+        share, reason = self._fading(now)
+        if reason:
+            allowed = Allowed(allowed.v * share, allowed.w * share, reason)
         if self.limits.fence is None or self._pose is None:
             return allowed
         v = _inside(self.limits, self.limits.fence, self._pose, allowed)
         return allowed if v == allowed.v else Allowed(v, allowed.w, reason or "fence")
 
     def _fading(self, now: float) -> tuple[float, Reason]:
-        """The share of the last command that is left, and what made it fade."""
-        since, reason = self._silent_from, "invalid_command" if self._invalid else "stale_command"
+        """The share of the last valid command that is left, and what makes it fade."""
+        since = self._silent_from
+        reason: Reason = "invalid_command" if self._invalid else "stale_command"
         if self.limits.fence is not None:
             if self._pose is None:
                 return 0.0, "stale_odom"
             pose_until = self._pose_at + self.limits.command_timeout_s
             if pose_until < since:
                 since, reason = pose_until, "stale_odom"
-        if now <= since:
+        if now <= since and not self._invalid:
             return 1.0, ""
-        return max(0.0, 1.0 - (now - since) / self.limits.stop_s), reason
+        return min(1.0, max(0.0, 1.0 - (now - since) / self.limits.stop_s)), reason
 
 
 def _within(limits: GateLimits, v: float, w: float) -> Allowed:

@@ -31,18 +31,19 @@ events = st.lists(
 
 
 def play(gate, history):
-    """Feed `history` to the gate; yield what it allows and what was last validly asked."""
-    now, asked = 100.0, (0.0, 0.0)
+    """Feed `history` to the gate; yield what it allows, what was last validly asked and asked."""
+    now, asked, newest = 100.0, (0.0, 0.0), None
     for kind, pause, *values in history:
         now += pause
         if kind == "command":
             gate.command(*values, now)
-            asked = tuple(values) if isfinite(values[0]) and isfinite(values[1]) else asked
+            newest = tuple(values)
+            asked = newest if isfinite(values[0]) and isfinite(values[1]) else asked
         elif kind == "odometry":
             gate.odometry(*values[0], now)
         elif kind == "estop":
             gate.estop = values[0]
-        yield gate.decide(now), asked
+        yield gate.decide(now), asked, newest
 
 
 @pytest.mark.parametrize("limits", [LIMITS, FENCED])
@@ -50,7 +51,7 @@ def play(gate, history):
 @example(history=[("command", 0.0, 1e308, 1e308)])
 @example(history=[("command", 0.0, 0.5000000000000001, 1.7)])
 def test_output_never_exceeds_limits_nor_what_was_asked(limits, history):
-    for allowed, (v, w) in play(Gate(limits), history):
+    for allowed, (v, w), _ in play(Gate(limits), history):
         assert abs(allowed.v) <= min(limits.max_speed, abs(v))
         assert abs(allowed.w) <= min(limits.max_yaw_rate, abs(w))
         # never the other way round
@@ -59,9 +60,16 @@ def test_output_never_exceeds_limits_nor_what_was_asked(limits, history):
 
 
 @given(history=events)
+def test_no_reason_means_exactly_what_was_asked_last(history):
+    for allowed, _, newest in play(Gate(LIMITS), history):
+        if allowed.reason == "":
+            assert allowed[:2] == newest
+
+
+@given(history=events)
 def test_estop_is_zero_until_released(history):
     gate = Gate(LIMITS)
-    for allowed, _ in play(gate, history):
+    for allowed, *_ in play(gate, history):
         if gate.estop:
             assert allowed == (0.0, 0.0, "estop")
         else:

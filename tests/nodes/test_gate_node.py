@@ -1,0 +1,216 @@
+"""The gate as a process: what a base hears when its agent is silent, mad or stopped."""
+
+import math
+import time
+
+import pytest
+
+pytestmark = pytest.mark.ros
+rclpy = pytest.importorskip("rclpy")
+
+from geometry_msgs.msg import TwistStamped  # noqa: E402
+from nav_msgs.msg import Odometry  # noqa: E402
+from ros_graph import Probe, node_process, probe  # noqa: E402
+from std_msgs.msg import Bool  # noqa: E402
+
+from eir_ros.contract.errors import EirError  # noqa: E402
+from eir_ros.nodes import messages, qos  # noqa: E402
+
+
+class Driver(Probe):
+    """Stands in for the agent, the base and the operator of robot r2."""
+
+    def __init__(self):
+        super().__init__("driver")
+        publish = self.node.create_publisher
+        self.command = publish(TwistStamped, "/r2/cmd_vel_faulty", qos.COMMAND)
+        self.odometry = publish(Odometry, "/r2/odom", qos.sensor(0.1))
+        self.estop = publish(Bool, "/swarm/estop", qos.ESTOP)
+        self.heard = self.listen(TwistStamped, "/r2/cmd_vel", qos.COMMAND)
+        self.stamp = 0
+
+    def drive(self, v, w):
+        """Send one command and wait for its answer."""
+        self.stamp += 1
+        self.odometry.publish(messages.encode_odometry(HERE, self.now, "r2/odom", "r2/base_link"))
+        self.command.publish(messages.encode_twist((v, w), self.now, "r2/base_link"))
+        answer = self.until(
+            lambda: next((m for _, m in self.heard if m.header.stamp == self.now), None)
+        )
+        return answer.twist.linear.x, answer.twist.angular.z
+
+    @property
+    def now(self):
+        """Stamp of the newest command."""
+        return messages.time_of(self.stamp * 100_000_000)
+
+
+HERE = messages.Motion((0.0, 0.0, 0.0), (0.0, 0.0), 0.0)
+
+
+@pytest.fixture(scope="module")
+def gate(tmp_path_factory):
+    settings = {"robot": "r2", "fence": [-2.5, -2.5, 2.5, 2.5]}
+    with node_process("gate", "/r2", {"gate": settings}, tmp_path_factory.mktemp("gate")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def connected(gate):
+    found = Driver()
+    found.connected(found.command, found.estop, found.odometry)
+    found.publishers("/r2/cmd_vel")
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def driver(connected):
+    """Each test starts from a gate that lets through."""
+    connected.estop.publish(Bool(data=False))
+    connected.until(lambda: connected.drive(0.25, 0.0) == (0.25, 0.0))
+    connected.heard.clear()
+    return connected
+
+
+def test_nominal_commands_pass_bit_for_bit_with_their_stamp(driver):
+    for v, w in ((0.1 + 0.2, -1.0 / 3.0), (-0.5, 3.0), (5e-324, -0.0)):
+        answer = driver.drive(v, w)
+        assert [x.hex() for x in answer] == [v.hex(), w.hex()]
+
+
+def test_a_silent_agent_leaves_the_robot_standing_within_half_a_second(driver):
+    took = []
+    for _ in range(3):
+        for _ in range(3):
+            driver.drive(0.5, 1.0)
+            driver.spin(0.05)
+        driver.drive(0.5, 1.0)
+        silent_since = time.monotonic()
+        driver.heard.clear()
+        driver.until(lambda: driver.heard and driver.heard[-1][1].twist.linear.x == 0.0)
+        took.append(driver.heard[-1][0] - silent_since)
+        speeds = [message.twist.linear.x for _, message in driver.heard]
+        assert speeds == sorted(speeds, reverse=True)
+        assert driver.heard[-1][1].twist.angular.z == 0.0
+    # a busy machine may hold up one of them, not all
+    assert min(took) <= 0.5
+    assert max(took) <= 1.0
+
+
+def test_estop_stops_at_once_stays_and_is_released(driver):
+    driver.estop.publish(Bool(data=True))
+    driver.until(lambda: driver.heard)
+    assert driver.heard[0][1].twist.linear.x == 0.0
+    for _ in range(5):
+        assert driver.drive(0.5, 1.0) == (0.0, 0.0)
+    driver.estop.publish(Bool(data=False))
+    driver.until(lambda: driver.drive(0.5, 1.0) == (0.5, 1.0))
+
+
+def test_estop_outlives_the_operator_and_reaches_a_late_gate(driver, tmp_path):
+    driver.estop.publish(Bool(data=True))
+    with (
+        node_process("gate", "/r3", {"gate": {"robot": "r3"}}, tmp_path) as late,
+        probe() as other,
+    ):
+        command = other.node.create_publisher(TwistStamped, "/r3/cmd_vel_faulty", qos.COMMAND)
+        heard = other.listen(TwistStamped, "/r3/cmd_vel", qos.COMMAND)
+        other.connected(command)
+        other.publishers("/r3/cmd_vel")
+        other.until(lambda: "estop" in late.output())
+        command.publish(messages.encode_twist((0.5, 0.0), driver.now, "r3/base_link"))
+        other.until(lambda: heard)
+        assert heard[0][1].twist.linear.x == 0.0
+
+
+@pytest.mark.parametrize("bad", [(math.nan, 0.0), (0.3, math.inf)])
+def test_an_invalid_command_never_reaches_the_base_and_stops_it(driver, bad):
+    driver.drive(0.5, 1.0)
+    driver.drive(*bad)
+    driver.until(lambda: driver.heard[-1][1].twist.linear.x == 0.0)
+    for _, message in driver.heard:
+        assert 0.0 <= message.twist.linear.x <= 0.5
+        assert 0.0 <= message.twist.angular.z <= 1.0
+
+
+def test_sideways_motion_is_refused_like_any_invalid_command(driver):
+    driver.drive(0.5, 0.0)
+    crab = messages.encode_twist((0.5, 0.0), driver.now, "r2/base_link")
+    crab.twist.linear.y = 0.2
+    driver.command.publish(crab)
+    driver.until(lambda: driver.heard[-1][1].twist.linear.x == 0.0)
+
+
+def test_too_fast_is_limited(driver):
+    assert driver.drive(1.0, 0.0) == (0.5, 0.0)
+
+
+def test_ctrl_c_ends_the_gate_cleanly(tmp_path):
+    with (
+        node_process("gate", "/r4", {"gate": {"robot": "r4"}}, tmp_path) as found,
+        probe() as other,
+    ):
+        other.publishers("/r4/cmd_vel")
+        assert found.interrupt() == 0
+        assert "Traceback" not in found.output()
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"max_sped": 1.0}, "unknown key 'max_sped', did you mean 'max_speed'"),
+        ({"fence": [1.0, 0.0, -1.0, 2.0]}, "xmin < xmax"),
+        ({"odom_in_map": [1.0]}, "three numbers"),
+    ],
+)
+def test_a_wrong_parameter_is_refused_with_a_sentence(settings, sentence):
+    from eir_ros.nodes.gate import GateNode
+
+    with probe() as other:
+        overrides = [
+            rclpy.Parameter(name, value=v) for name, v in ({"robot": "r5"} | settings).items()
+        ]
+        with pytest.raises(EirError, match=sentence):
+            GateNode(context=other.node.context, namespace="/r5", parameter_overrides=overrides)
+
+
+def test_nothing_is_published_before_active_nor_after():
+    from eir_ros.nodes.gate import GateNode
+
+    with probe() as other:
+        node = GateNode(
+            context=other.node.context,
+            namespace="/r6",
+            parameter_overrides=[
+                rclpy.Parameter("robot", value="r6"),
+                rclpy.Parameter("autostart", value=False),
+            ],
+        )
+        other.add(node)
+        node.trigger_configure()
+        command = other.node.create_publisher(TwistStamped, "/r6/cmd_vel_faulty", qos.COMMAND)
+        heard = other.listen(TwistStamped, "/r6/cmd_vel", qos.COMMAND)
+        other.connected(command)
+        other.publishers("/r6/cmd_vel")
+
+        def send():
+            command.publish(messages.encode_twist((0.5, 0.0), messages.time_of(0), "r6/base_link"))
+
+        send()
+        other.spin(0.3)
+        assert heard == []
+        node.trigger_activate()
+        # what came before it was active does not count
+        other.spin(0.3)
+        assert heard == []
+        send()
+        other.until(lambda: heard)
+        assert heard[0][1].twist.linear.x == 0.5
+        node.trigger_deactivate()
+        other.until(lambda: heard[-1][1].twist.linear.x == 0.0)
+        heard.clear()
+        send()
+        other.spin(0.3)
+        assert heard == []
+        node.trigger_cleanup()

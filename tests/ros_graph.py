@@ -1,0 +1,146 @@
+"""Real nodes in real processes, and a probe in the test's own process that talks to them."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import rclpy
+import yaml
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.parameter_client import AsyncParameterClient
+from rclpy.qos import QoSProfile
+
+
+class Probe:
+    """A node that only the test spins: publishes, listens, asks, and waits for what it expects."""
+
+    def __init__(self, name: str = "probe") -> None:
+        self._context = rclpy.Context()
+        rclpy.init(context=self._context)
+        self.node = Node(name, context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+
+    def add(self, node: Node) -> None:
+        """Spin `node` as well; it must be of the context of `self.node`."""
+        self._executor.add_node(node)
+
+    def listen(self, kind: Any, topic: str, profile: QoSProfile) -> list[tuple[float, Any]]:
+        """A list that fills with (arrival on the steady clock [s], message)."""
+        heard: list[tuple[float, Any]] = []
+        self.node.create_subscription(
+            kind, topic, lambda message: heard.append((time.monotonic(), message)), profile
+        )
+        return heard
+
+    def until(self, condition: Callable[[], Any], timeout_s: float = 10.0) -> Any:
+        """Spin until `condition` is true and return its value; fail after `timeout_s`."""
+        end = time.monotonic() + timeout_s
+        while not (found := condition()):
+            if time.monotonic() > end:
+                raise AssertionError(f"not within {timeout_s} s: {condition}")
+            self._executor.spin_once(timeout_sec=0.02)
+        return found
+
+    def spin(self, duration_s: float) -> None:
+        """Spin for a while."""
+        end = time.monotonic() + duration_s
+        while (left := end - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
+
+    def connected(self, *endpoints: Any) -> None:
+        """Wait until each publisher given has a subscriber."""
+        self.until(lambda: all(endpoint.get_subscription_count() for endpoint in endpoints))
+
+    def publishers(self, *topics: str) -> None:
+        """Wait until somebody publishes each topic."""
+        self.until(lambda: all(self.node.count_publishers(topic) for topic in topics))
+
+    def set_parameter(self, node: str, name: str, value: Any) -> Any:
+        """Set a parameter through the service of `node`; returns the result it gave."""
+        client = AsyncParameterClient(self.node, node)
+        self.until(client.services_are_ready)
+        future = client.set_parameters([Parameter(name, value=value)])
+        self.until(future.done)
+        return future.result().results[0]
+
+    def close(self) -> None:
+        """Leave the graph."""
+        self._executor.shutdown()
+        self.node.destroy_node()
+        rclpy.try_shutdown(context=self._context)
+
+
+@contextmanager
+def probe() -> Iterator[Probe]:
+    """A probe for one test."""
+    found = Probe()
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+class NodeProcess:
+    """One executable of the package; `nodes` gives the parameters of each node in it by name."""
+
+    def __init__(
+        self, module: str, namespace: str, nodes: Mapping[str, Mapping[str, Any]], folder: Path
+    ) -> None:
+        main = next(iter(nodes))
+        sections = {
+            f"{namespace.rstrip('/')}/{name}": {"ros__parameters": dict(parameters)}
+            for name, parameters in nodes.items()
+        }
+        stem = f"{namespace.strip('/')}.{module}"
+        file = folder / f"{stem}.yaml"
+        file.write_text(yaml.safe_dump(sections))
+        self._log = (folder / f"{stem}.log").open("w+")
+        arguments = ["--ros-args", "-r", f"__ns:={namespace}", "-r", f"{main}:__node:={main}"]
+        arguments += ["--params-file", str(file)]
+        self.popen = subprocess.Popen(
+            [sys.executable, "-m", f"eir_ros.nodes.{module}", *arguments],
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            cwd=Path(__file__).parents[1],
+        )
+
+    def output(self) -> str:
+        """What it wrote to stdout and stderr so far."""
+        self._log.seek(0)
+        return self._log.read()
+
+    def wait(self, timeout_s: float = 20.0) -> int:
+        """Wait for its end; returns the exit status."""
+        return self.popen.wait(timeout_s)
+
+    def interrupt(self) -> int:
+        """Send Ctrl-C and wait for the end; returns the exit status."""
+        self.popen.send_signal(signal.SIGINT)
+        return self.wait()
+
+    def kill(self) -> None:
+        """End it in any case."""
+        with suppress(ProcessLookupError):
+            self.popen.kill()
+        self.popen.wait()
+        self._log.close()
+
+
+@contextmanager
+def node_process(
+    module: str, namespace: str, nodes: Mapping[str, Mapping[str, Any]], folder: Path
+) -> Iterator[NodeProcess]:
+    """A process that is gone after the test."""
+    process = NodeProcess(module, namespace, nodes, folder)
+    try:
+        yield process
+    finally:
+        process.kill()
