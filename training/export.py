@@ -1,4 +1,4 @@
-"""From trained networks to the files of a bundle: two ONNX graphs and their golden vectors.
+"""From a training run to a bundle: two ONNX graphs, their golden vectors and the manifest.
 
 A graph is exported only if onnxruntime and torch agree on it over a closed-loop episode, hidden
 states included: a policy that flies differently from the one that was trained is refused here.
@@ -6,7 +6,13 @@ states included: a policy that flies differently from the one that was trained i
 
 import io
 import logging
+import os
+import platform
+import subprocess
 import warnings
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -17,8 +23,13 @@ from torch import Tensor, nn
 
 from eir_ros.contract.coverage import CoverageTask
 from eir_ros.contract.errors import EirError
+from eir_ros.contract.manifest import BeliefInfo, Manifest, Provenance
+from eir_ros.contract.manifest import Team as TeamSize
 from eir_ros.contract.manifest import Tensor as TensorInfo
 from sim.swarm.env import CoverageEnv
+from training.checkpoint import Run
+from training.evaluate import Evaluator, auroc_after_onset, blamed_share, calibrate_threshold
+from training.methods import METHODS
 from training.networks import Adversary, BeliefSource, Team
 
 #: LayerNormalization is an operator of its own from 17 on; 17 comes out invalid with dynamo.
@@ -27,6 +38,15 @@ OPSET = 18
 TOLERANCE = 1e-5
 #: Decisions of the episode that the golden vectors are taken from.
 GOLDEN_STEPS = 200
+#: Share of healthy robot-episodes that the threshold may blame where it is calibrated.
+BLAMED_SHARE = 0.02
+#: Held-out episodes that the threshold is calibrated on, and as many that it is measured on.
+CALIBRATION_EPISODES = 512
+
+
+def trained_adversary(run: Run) -> Adversary | None:
+    """The run's adversary, if its method trains one."""
+    return run.adversary if METHODS[run.recipe.method].attacked else None
 
 
 def export_files(team: Team, adversary: Adversary | None, task: CoverageTask) -> dict[str, bytes]:
@@ -66,6 +86,73 @@ def policy_tensors(
         TensorInfo(name="next_hidden", shape=hidden),
     )
     return inputs, outputs
+
+
+def calibrate(run: Run, episodes: int = CALIBRATION_EPISODES) -> tuple[float, dict[str, Any]]:
+    """Threshold of p(adversary) for `BLAMED_SHARE`, and what it does on other episodes.
+
+    Both sets of episodes are held out and drawn from the recipe's mixture of faults.
+
+    Returns
+    -------
+    threshold : float
+        In (0, 1).
+    scorecard : dict
+        Plain numbers for the manifest.
+    """
+    recipe = run.recipe
+    evaluator = Evaluator(run)
+    try:
+        fit, test = (evaluator.play_mixture(recipe.faults, episodes, [7, k]) for k in range(2))
+    finally:
+        evaluator.close()
+    threshold = calibrate_threshold(fit, BLAMED_SHARE)
+    after = {
+        f"{s}_s": auroc_after_onset(test, round(s / recipe.task.decision_s)) for s in (1, 3, 5)
+    }
+    return threshold, {
+        "what": "held-out episodes of the recipe's mixture of faults, greedy actions",
+        "episodes": episodes,
+        "mean_return": float(test.returns.mean()),
+        "blamed_share_of_healthy": blamed_share(test, threshold),
+        # JSON has no NaN, which is what too few faults leave
+        "auroc_after_onset": {moment: v for moment, v in after.items() if np.isfinite(v)},
+    }
+
+
+def describe(
+    run: Run, name: str, version: int, threshold: float, scorecard: dict[str, Any]
+) -> Manifest:
+    """Everything of the manifest but the hashes of the files and the key."""
+    recipe, task = run.recipe, run.recipe.task
+    inputs, outputs = policy_tensors(run.team, task)
+    attacked = METHODS[recipe.method].attacked
+    return Manifest(
+        name=name,
+        version=version,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        method=recipe.method,
+        task=task,
+        observation=task.layout,
+        actions=task.actions,
+        team=TeamSize(min_robots=task.num_robots, max_robots=task.num_robots),
+        inputs=inputs,
+        outputs=outputs,
+        belief=BeliefInfo(prior=_prior(run.team, task), threshold=threshold),
+        trained_faults=tuple(k for k, w in recipe.faults.kinds.items() if attacked and w > 0),
+        training=Provenance(
+            recipe=recipe.model_dump(mode="json"),
+            seed=recipe.seed,
+            commit=_commit(),
+            command="eir train RECIPE, with the recipe recorded here",
+            machine=f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",
+            iterations=run.iteration,
+            decisions=run.iteration * recipe.batch * recipe.episode_decisions,
+            wall_s=round(run.wall_s, 1),
+        ),
+        scorecard=scorecard,
+        files={},
+    )
 
 
 def policy_graph(team: Team, task: CoverageTask) -> bytes:
@@ -135,6 +222,29 @@ def golden_vectors(
         _check_agreement("adversary.onnx", steps, answer, [expected])
         golden |= {"adversary_types": types, "adversary_logits": answer[0]}
     return golden
+
+
+@torch.no_grad()
+def _prior(team: Team, task: CoverageTask) -> tuple[float, ...]:
+    """Mean belief after the first look at a fresh episode, p over types."""
+    env = CoverageEnv(batch=256, seed=0, task=task)
+    observation = torch.from_numpy(env.reset()).flatten(0, 1)
+    env.close()
+    _, belief, _ = team.eval()(observation, team.initial_state(len(observation)))
+    return tuple(round(p, 4) for p in belief.mean((0, 1)).tolist())
+
+
+def _commit() -> str:
+    """Commit of this checkout, marked where files differ from it; empty outside one."""
+    here = Path(__file__).parent
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"],
+            cwd=here, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return found.stdout.strip()
 
 
 def _check_agreement(

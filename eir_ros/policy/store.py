@@ -36,7 +36,7 @@ def write_bundle(
     EirError
         `out` holds something else, or the same or a later version, or cannot be written.
     """
-    check_newer(out, manifest)
+    check_newer(out, manifest.name, manifest.version)
     return _write_signed(out, manifest, files, key)
 
 
@@ -62,7 +62,7 @@ def install_bundle(source: Path, out: Path, *, trusted_keys: Path | None = None)
     """
     bundle = load_bundle(source, trusted_keys=trusted_keys)
     replay_golden(bundle)
-    check_newer(out, bundle.manifest)
+    check_newer(out, bundle.manifest.name, bundle.manifest.version)
     names = (*bundle.manifest.files, MANIFEST, SIGNATURE)
     _replace(out, {name: (source / name).read_bytes() for name in names})
     # the copy is what the robot will run, so the copy is what is verified last
@@ -78,21 +78,25 @@ def read_manifest(folder: Path) -> Manifest:
     return parse_manifest(path.read_bytes(), path)
 
 
-def check_newer(out: Path, manifest: Manifest) -> None:
-    """Refuse, with an `EirError`, to put `manifest` where it would not be a step forward."""
+def next_version(out: Path) -> int:
+    """One more than the version at `out`; 1 where there is none."""
+    return read_manifest(out).version + 1 if (out / MANIFEST).exists() else 1
+
+
+def check_newer(out: Path, name: str, version: int) -> None:
+    """Refuse, with an `EirError`, to put a bundle where it would not be a step forward."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     present = read_manifest(out)
-    if present.name != manifest.name:
+    if present.name != name:
         raise EirError(
-            f"{out} holds the bundle '{present.name}', not '{manifest.name}'; choose another "
+            f"{out} holds the bundle '{present.name}', not '{name}'; choose another "
             "folder or remove it first."
         )
-    if manifest.version <= present.version:
+    if version <= present.version:
         raise EirError(
-            f"{out} holds version {present.version} of '{manifest.name}', so version "
-            f"{manifest.version} is refused: versions only grow. The next is "
-            f"{present.version + 1}."
+            f"{out} holds version {present.version} of '{name}', so version "
+            f"{version} is refused: versions only grow. The next is {present.version + 1}."
         )
 
 
