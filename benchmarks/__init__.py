@@ -1,0 +1,1 @@
+"""Measurements of the real thing, each runnable as `python -m benchmarks.<name>`."""
