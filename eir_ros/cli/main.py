@@ -5,7 +5,7 @@ functions, so that `eir --help` is instant and a robot without them keeps the ot
 """
 
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -21,6 +21,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+#: The extra that brings what a command may find missing.
+_EXTRAS = {
+    "torch": "train",
+    "onnx": "train",
+    "pybullet": "sim",
+    "rclpy": "ros",
+    "fastapi": "monitor",
+}
 
 
 def _print_version(wanted: bool) -> None:
@@ -55,10 +65,21 @@ def main() -> None:
     try:
         app(prog_name="eir")
     except EirError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
+        _refuse(str(error))
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRAS:
+            raise
+        _refuse(
+            f"this command needs the Python package '{error.name}', which is not installed: "
+            f"pip install 'eir_ros[{_EXTRAS[error.name]}]'."
+        )
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _refuse(sentence: str) -> NoReturn:
+    typer.echo(f"error: {sentence}", err=True)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,8 @@ def default_trusted_keys() -> Path:
 
 def fingerprint(key: Ed25519PublicKey) -> str:
     """Short name of a public key: the first 16 hexadecimal digits of its SHA-256."""
-    return hashlib.sha256(key.public_bytes_raw()).hexdigest()[:16]
+    raw = key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    return hashlib.sha256(raw).hexdigest()[:16]
 
 
 def generate_key(folder: Path, name: str) -> tuple[Path, Path]:
