@@ -20,7 +20,7 @@ TRACKS: Final = np.dtype([("id", "<u4"), *_POSITION, ("vx", "<f4"), ("vy", "<f4"
 #: Sites [m; map] with one robot's own noisy reading, 1 = being served.
 SITES: Final = np.dtype([("id", "<u4"), *_POSITION, ("served", "<f4")])
 
-#: What one robot believes of its teammates, where it last saw them [m; `<r>/odom`].
+#: What one robot believes of its teammates, where it last saw them [m; map].
 BELIEFS: Final = np.dtype([("id", "<u4"), *_POSITION, ("p_adversary", "<f4"), ("status", "<u4")])
 
 #: Values of `status` in BELIEFS.
@@ -37,7 +37,7 @@ class InvalidMessageError(ValueError):
 def _fields(dtype: np.dtype[Any]) -> list[PointField]:
     return [
         PointField(name=name, offset=offset, datatype=_DATATYPES[kind.str], count=1)
-        for name, (kind, offset) in (dtype.fields or {}).items()
+        for name, (kind, offset, *_) in (dtype.fields or {}).items()
     ]
 
 

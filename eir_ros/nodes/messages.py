@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from eir_ros.nodes.clouds import InvalidMessageError
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 
 
 class Motion(NamedTuple):

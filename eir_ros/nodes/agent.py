@@ -1,0 +1,317 @@
+"""The agent of one robot as a lifecycle node: senses by topics, decides, commands.
+
+Everything that is not ROS is in `eir_ros.policy.agent_core` and `eir_ros.nodes.inbox`.
+"""
+
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import TwistStamped
+from nav_msgs.msg import Odometry
+from numpy.typing import NDArray
+from pydantic import Field as Setting
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from sensor_msgs.msg import PointCloud2
+
+from eir_ros.contract.config import Schema
+from eir_ros.contract.errors import EirError
+from eir_ros.contract.types import teammates
+from eir_ros.nodes import clouds, messages, qos
+from eir_ros.nodes.agent_report import Counters, belief_points, decision_status
+from eir_ros.nodes.clouds import InvalidMessageError
+from eir_ros.nodes.inbox import Inbox
+from eir_ros.nodes.parameters import declare
+from eir_ros.nodes.run import run
+from eir_ros.policy.agent_core import WAITING, AgentCore, Answer, Decided
+from eir_ros.policy.bundle import check_contract, check_team, load_bundle, replay_golden
+from eir_ros.policy.runtime import PolicyRuntime
+
+
+class Parameters(Schema):
+    """Parameters of the agent node."""
+
+    bundle: str = Setting(description="Folder of the signed bundle")
+    robot: str = Setting(description="Name of this robot, as in the team")
+    team: tuple[str, ...] = Setting(description="Names of all robots in roster order")
+    num_sites: int = Setting(0, ge=0, le=15, description="Sites; 0: as many as the bundle's task")
+    odom_in_map: tuple[float, ...] = Setting(
+        (0.0, 0.0, 0.0), description="Origin x, y, yaw of the odometry [m, m, rad; map]"
+    )
+    input_deadline_s: float = Setting(
+        0.5, ge=0.05, le=600.0, description="Without a complete tick for so long the agent holds"
+    )
+    publish_observation: bool = Setting(
+        False, description="Add observation and belief to each decision message"
+    )
+    tracks_source: str = Setting("detection", description="Where tracks come from; shown only")
+    trusted_keys: str = Setting("", description="Folder of trusted public keys; empty: shipped")
+    autostart: bool = Setting(True, description="Configure and activate without being told")
+
+
+class Agent(LifecycleNode):
+    """See the module; publishes nothing before it is active.
+
+    Raises
+    ------
+    EirError
+        A parameter is wrong, or, with `autostart`, the bundle is refused.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__("agent", **options)
+        self.settings = declare(self, Parameters)
+        if self.settings.robot not in self.settings.team:
+            raise EirError(
+                f"robot '{self.settings.robot}' is not in the team {', '.join(self.settings.team)}."
+            )
+        if len(self.settings.odom_in_map) != 3:
+            raise EirError("odom_in_map needs three numbers: x, y [m] and yaw [rad].")
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._active = False
+        self._inputs: list[Any] = []
+        self._outputs: list[Any] = []
+        self._refusal: EirError | None = None
+        if self.settings.autostart:
+            for transition in (self.trigger_configure, self.trigger_activate):
+                if transition() != TransitionCallbackReturn.SUCCESS:
+                    raise self._refusal or RuntimeError(f"{transition.__name__} failed")
+
+    # Lifecycle
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load, verify and try the bundle; refuse with a sentence."""
+        try:
+            self._configure()
+        except EirError as error:
+            self._refusal = error
+            self.get_logger().error(str(error))
+            return TransitionCallbackReturn.FAILURE
+        except Exception:
+            # rclpy would swallow it
+            traceback.print_exc()
+            return TransitionCallbackReturn.ERROR
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Start a mission from the prior belief."""
+        self._restart()
+        self._active = True
+        self._reporter.reset()
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stand, then say nothing more."""
+        self._stand()
+        self._sleep()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let go of the bundle and of every topic."""
+        self._release()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stand and let go."""
+        if self._active:
+            self.on_deactivate(state)
+        self._release()
+        return super().on_shutdown(state)
+
+    def destroy_node(self) -> None:
+        """Stand before the process ends."""
+        if self._active:
+            self._stand()
+        super().destroy_node()
+
+    def _stand(self) -> None:
+        self._send(self._core.hold("ended"), self.get_clock().now().to_msg())
+
+    def _configure(self) -> None:
+        settings = self.settings
+        keys = Path(settings.trusted_keys) if settings.trusted_keys else None
+        bundle = load_bundle(settings.bundle, trusted_keys=keys)
+        manifest = bundle.manifest
+        check_team(manifest, len(settings.team))
+        wanted = {"num_robots": len(settings.team)}
+        if settings.num_sites:
+            wanted["num_sites"] = settings.num_sites
+        check_contract(manifest, manifest.task.model_copy(update=wanted))
+        replay_golden(bundle)
+        index = settings.team.index(settings.robot)
+        x, y, yaw = settings.odom_in_map
+        self._core = AgentCore(manifest, PolicyRuntime(bundle), index)
+        self._inbox = Inbox(manifest.task, index, (x, y, yaw))
+        self._mates = teammates(len(settings.team))[index]
+        self._task = manifest.task
+        self._identity = f"{manifest.name} v{manifest.version} {bundle.digest[:12]}"
+        self._base_frame = f"{settings.robot}/base_link"
+        self._counters = Counters()
+        self._connect()
+
+    def _connect(self) -> None:
+        deadline_s = self.settings.input_deadline_s
+        sensor = qos.sensor(deadline_s)
+        self._outputs = [
+            self.create_lifecycle_publisher(kind, topic, profile)
+            for kind, topic, profile in (
+                (TwistStamped, "cmd_vel_policy", qos.COMMAND),
+                (PointCloud2, "beliefs", qos.EVENT),
+                (DiagnosticArray, "decision", qos.EVENT),
+                (DiagnosticArray, "/diagnostics", qos.DIAGNOSTICS),
+            )
+        ]
+        self._command_pub, self._beliefs_pub, self._decision_pub, self._report_pub = self._outputs
+        self._inputs = [
+            self.create_subscription(
+                kind, topic, callback, sensor, qos_overriding_options=qos.OVERRIDES
+            )
+            for kind, topic, callback in (
+                (Odometry, "odom", self._on_odometry),
+                (PointCloud2, "tracks", self._on_tracks),
+                (PointCloud2, "sites", self._on_sites),
+            )
+        ]
+        # every complete tick winds it up again, so it only fires when inputs are missing
+        self._watchdog = self.create_timer(deadline_s, self._on_silence, clock=self._steady)
+        self._reporter = self.create_timer(1.0, self._report, clock=self._steady)
+        self._sleep()
+
+    def _sleep(self) -> None:
+        self._active = False
+        self._watchdog.cancel()
+        self._reporter.cancel()
+
+    def _release(self) -> None:
+        for timer in list(self.timers):
+            self.destroy_timer(timer)
+        for subscription in self._inputs:
+            self.destroy_subscription(subscription)
+        for publisher in self._outputs:
+            self.destroy_lifecycle_publisher(publisher)
+        self._inputs, self._outputs = [], []
+
+    def _restart(self) -> None:
+        """Begin a mission: beliefs from the prior, nothing received yet."""
+        self._core.reset()
+        self._inbox.forget()
+        self._last_command: TwistStamped | None = None
+        self._odom_frame = ""
+        self._last_seen = np.zeros((len(self._mates), 2))
+
+    # Inputs
+
+    def _on_odometry(self, message: Odometry, info: dict[str, int]) -> None:
+        if not self._active:
+            return
+        stamp = message.header.stamp
+        last = self._last_command
+        if last is not None and last.header.stamp == stamp:
+            # sent again, because time stands still or somebody missed the answer
+            self._watchdog.reset()
+            self._command_pub.publish(last)
+            return
+        tick = self._inbox.tick_of(messages.nanoseconds_of(stamp))
+        if self._inbox.went_back(tick):
+            self._restart()
+        try:
+            self._inbox.odometry(tick, messages.decode_odometry(message))
+        except InvalidMessageError as error:
+            self._refuse(f"odom {error}", tick)
+            return
+        self._odom_frame = message.header.frame_id
+        self._answer(info)
+
+    def _on_tracks(self, message: PointCloud2, info: dict[str, int]) -> None:
+        self._on_cloud("tracks", message, info, self._odom_frame or message.header.frame_id)
+
+    def _on_sites(self, message: PointCloud2, info: dict[str, int]) -> None:
+        self._on_cloud("sites", message, info, "map")
+
+    def _on_cloud(self, name: str, message: PointCloud2, info: dict[str, int], frame: str) -> None:
+        if not self._active:
+            return
+        tick = self._inbox.tick_of(messages.nanoseconds_of(message.header.stamp))
+        try:
+            if message.header.frame_id != frame:
+                raise InvalidMessageError(f"are in '{message.header.frame_id}', not in '{frame}'")
+            if name == "tracks":
+                self._inbox.tracks(tick, clouds.decode(message, clouds.TRACKS))
+            else:
+                self._inbox.sites(tick, clouds.decode(message, clouds.SITES))
+        except InvalidMessageError as error:
+            self._refuse(f"{name} {error}", tick)
+            return
+        self._answer(info)
+
+    def _refuse(self, problem: str, tick: int) -> None:
+        """Hold, because an input of `tick` cannot be trusted."""
+        self._counters.stale(problem)
+        self._send(self._core.hold(problem), messages.time_of(self._inbox.stamp_of(tick)))
+
+    def _on_silence(self) -> None:
+        """Hold, because no tick has become complete for the length of the deadline."""
+        if self._last_command is None:
+            # nothing has ever come: there is nobody to stop yet
+            return
+        problem = self._inbox.missing()
+        self._counters.stale(problem)
+        self._send(self._core.hold(problem), self.get_clock().now().to_msg())
+
+    # Answers
+
+    def _answer(self, info: dict[str, int]) -> None:
+        """Command, then tell, if the tick is complete; `info` is of the message that came last."""
+        found = self._inbox.take()
+        if found is None:
+            return
+        tick, sensed = found
+        answer = self._core.tick(tick, sensed)
+        stamp = messages.time_of(self._inbox.stamp_of(tick))
+        self._send(answer, stamp)
+        # both clocks are the system's: DDS knows no other
+        tick_ms = max(0.0, (time.time_ns() - info["received_timestamp"]) / 1e6)
+        self._watchdog.reset()
+        counters = self._counters
+        counters.tick_ms.add(tick_ms)
+        counters.overruns += tick_ms > self._task.tick_s * 1e3
+        if answer.held not in ("", WAITING):
+            counters.stale(answer.held)
+        self._last_seen[sensed.visible] = sensed.tracks[sensed.visible, :2]
+        if answer.decided is not None:
+            self._tell(answer.decided, sensed.visible, tick_ms, stamp)
+
+    def _send(self, answer: Answer, stamp: Time) -> None:
+        self._last_command = messages.encode_twist(answer.command, stamp, self._base_frame)
+        self._command_pub.publish(self._last_command)
+
+    def _tell(self, decided: Decided, visible: NDArray[np.bool_], ms: float, stamp: Time) -> None:
+        self._counters.decisions += 1
+        self._counters.inference_us.add(decided.step.inference_us)
+        points = belief_points(self._mates, self._last_seen, visible, decided)
+        self._beliefs_pub.publish(clouds.encode(points, stamp, "map"))
+        status = decision_status(
+            self.settings.robot, self._task.actions, decided, ms, self.settings.publish_observation
+        )
+        self._decision_pub.publish(messages.diagnostics(stamp, status))
+
+    def _report(self) -> None:
+        status = self._counters.status(
+            self.settings.robot, bundle=self._identity, tracks_source=self.settings.tracks_source
+        )
+        self._report_pub.publish(messages.diagnostics(self.get_clock().now().to_msg(), status))
+
+
+def main() -> int:
+    """Entry point of the executable `agent`."""
+    return run(lambda: [Agent()])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

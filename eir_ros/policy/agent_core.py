@@ -1,0 +1,112 @@
+"""What an agent does with what its robot senses: decide, believe, command. Plain Python."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eir_ros.contract.coverage import CoverageTask, Decision, Sensed, command, decode, observe
+from eir_ros.contract.detection import Detector
+from eir_ros.contract.manifest import Manifest
+from eir_ros.contract.types import p_adversary
+from eir_ros.policy.runtime import PolicyStep, UnusableObservation
+
+#: Why an agent holds that has just started, or has just got over something.
+WAITING = "waiting for the next decision"
+
+
+class Policy(Protocol):
+    """What an agent needs of `policy.runtime.PolicyRuntime`."""
+
+    def reset(self) -> None:
+        """Forget the episode."""
+
+    def step(self, observation: NDArray[np.float32]) -> PolicyStep:
+        """Decide on one observation (D,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """One decision, for those who watch."""
+
+    #: (D,), laid out as `task.layout`
+    observation: NDArray[np.float32]
+    step: PolicyStep
+    #: p(adversary) of each teammate, (N-1,)
+    p_adversary: NDArray[np.floating[Any]]
+    #: Teammates that count as detected by now, (N-1,) bool
+    detected: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the agent says to one tick."""
+
+    #: Forward speed and yaw rate, (2,) [m/s, rad/s; base_link]
+    command: NDArray[np.float64]
+    #: Where a decision was made.
+    decided: Decided | None = None
+    #: Why the agent holds instead of moving; empty when it does not.
+    held: str = ""
+
+
+class AgentCore:
+    """One robot's decision maker.
+
+    It decides at every `decision_ticks`-th tick and follows the decision in between. Without a
+    usable decision it holds: the command is zero until the next one.
+
+    Parameters
+    ----------
+    manifest
+        Of the bundle: the task, and when a belief is a detection.
+    policy
+        Runs the bundle.
+    index
+        The robot's place in the roster.
+    """
+
+    def __init__(self, manifest: Manifest, policy: Policy, index: int) -> None:
+        self.task: CoverageTask = manifest.task
+        self.index = index
+        self._threshold = manifest.belief.threshold
+        self._policy = policy
+        self.reset()
+
+    def reset(self) -> None:
+        """Start a mission: every belief from its prior, no decision yet."""
+        self._policy.reset()
+        self._detector = Detector(self._threshold, (self.task.num_robots - 1,))
+        self._detected = np.zeros(self.task.num_robots - 1, bool)
+        self._decision: Decision | None = None
+        self._decided_at = 0
+
+    def hold(self, reason: str) -> Answer:
+        """Give up the present decision and stand."""
+        self._decision = None
+        return Answer(np.zeros(2), held=reason)
+
+    def tick(self, tick: int, sensed: Sensed) -> Answer:
+        """Answer one tick; `sensed` without leading dimensions."""
+        decided = None
+        if tick % self.task.decision_ticks == 0:
+            try:
+                decided = self._decide(tick, sensed)
+            except UnusableObservation as error:
+                return self.hold(str(error))
+        if self._decision is None:
+            return self.hold(WAITING)
+        if tick - self._decided_at >= 2 * self.task.decision_ticks:
+            return self.hold("the last decision is too old")
+        return Answer(command(self.task, self._decision, sensed.pose), decided)
+
+    def _decide(self, tick: int, sensed: Sensed) -> Decided:
+        observation = observe(self.task, sensed)
+        step = self._policy.step(observation)
+        self._decision = decode(self.task, np.asarray(step.action), sensed)
+        self._decided_at = tick
+        suspicion = p_adversary(step.belief)
+        self._detected |= self._detector.update(suspicion)
+        self._detected &= suspicion > self._threshold
+        return Decided(observation, step, suspicion, self._detected.copy())
