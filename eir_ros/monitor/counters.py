@@ -1,0 +1,95 @@
+"""What the agents count about themselves, added up over restarts."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from eir_ros.contract.histogram import Histogram
+from eir_ros.contract.report import Percentiles
+
+#: Diagnostics of an agent that only grow while its process lives.
+_COUNTS = ("overruns", "stale_inputs")
+_HISTOGRAMS = ("tick_ms", "inference_us")
+
+
+@dataclass
+class _Agent:
+    """The present process of one agent, and what the processes before it had counted."""
+
+    restarts: int = 0
+    decisions: int = 0
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_COUNTS, 0))
+    counts_before: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_COUNTS, 0))
+    histograms: dict[str, Histogram] = field(default_factory=dict)
+    histograms_before: dict[str, Histogram] = field(default_factory=dict)
+
+    def retire(self) -> None:
+        """The process is gone: keep what it had counted and start at zero."""
+        self.restarts += 1
+        for name, count in self.counts.items():
+            self.counts_before[name] += count
+        for name, histogram in self.histograms.items():
+            self.histograms_before.setdefault(name, Histogram()).merge(histogram)
+        self.counts, self.histograms = dict.fromkeys(_COUNTS, 0), {}
+
+
+class Counters:
+    """Adds up the `/diagnostics` of all agents.
+
+    Agents report running totals since their process started. A total of decisions that falls
+    betrays a new process; the old totals are then kept aside.
+    """
+
+    def __init__(self, team: Iterable[str]) -> None:
+        self._agents = {robot: _Agent() for robot in team}
+
+    def update(self, robot: str, values: Mapping[str, str]) -> None:
+        """Take one diagnostic status of the agent of `robot`; unreadable values are left out."""
+        agent = self._agents.get(robot)
+        if agent is None:
+            return
+        decisions = _whole(values.get("decisions"))
+        if decisions is not None:
+            if decisions < agent.decisions:
+                agent.retire()
+            agent.decisions = decisions
+        for name in _COUNTS:
+            count = _whole(values.get(name))
+            if count is not None:
+                agent.counts[name] = count
+        for name in _HISTOGRAMS:
+            histogram = _histogram(values.get(f"{name}_histogram", ""))
+            if histogram:
+                agent.histograms[name] = histogram
+
+    def restarts(self, robot: str) -> int:
+        """How often the agent of `robot` was seen to start anew."""
+        return self._agents[robot].restarts
+
+    def total(self, name: str, robot: str | None = None) -> int:
+        """`overruns` or `stale_inputs` of one agent, or of all."""
+        agents = self._agents.values() if robot is None else [self._agents[robot]]
+        return sum(agent.counts[name] + agent.counts_before[name] for agent in agents)
+
+    def percentiles(self, name: str, robot: str | None = None) -> Percentiles:
+        """Median and p99 of `tick_ms` [ms] or `inference_us` [us] of one agent, or of all."""
+        merged = Histogram()
+        agents = self._agents.values() if robot is None else [self._agents[robot]]
+        for agent in agents:
+            for histograms in (agent.histograms, agent.histograms_before):
+                if name in histograms:
+                    merged.merge(histograms[name])
+        return Percentiles(p50=merged.percentile(50), p99=merged.percentile(99))
+
+
+def _whole(text: str | None) -> int | None:
+    try:
+        return None if text is None else int(text)
+    except ValueError:
+        return None
+
+
+def _histogram(text: str) -> Histogram | None:
+    try:
+        return Histogram.loads(text)
+    except ValueError:
+        return None

@@ -1,0 +1,152 @@
+"""Who found out whom, how soon, and how good the beliefs were: beliefs against ground truth."""
+
+from array import array
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eir_ros.contract.detection import Detector
+from eir_ros.contract.report import BeliefQuality, Detection, FalseAlarm, FaultSpan
+
+#: Slack in comparing mission times, which are multiples of a tick that went through floats [s].
+_SLACK_S = 1e-6
+
+
+class Alarm(NamedTuple):
+    """`observer` has held `suspect` for an adversary for long enough to say so."""
+
+    t_s: float
+    observer: str
+    suspect: str
+
+
+class Judge:
+    """Debounces every observer's beliefs and compares them with the faults that were injected.
+
+    All beliefs are kept until the end, because a fault may be announced after the first belief
+    about it: 14 bytes each, about 3 MB per hour for four robots at five decisions a second.
+
+    Parameters
+    ----------
+    team
+        The robots in roster order.
+    threshold
+        The bundle's calibrated p(adversary).
+    """
+
+    def __init__(self, team: Iterable[str], threshold: float) -> None:
+        self.team = tuple(team)
+        self._index = {robot: i for i, robot in enumerate(self.team)}
+        shape = (len(self.team),)
+        self._detectors = {robot: Detector(threshold, shape) for robot in self.team}
+        self._faults: dict[str, tuple[FaultSpan, ...]] = {}
+        self._alarms: list[Alarm] = []
+        self._t_s, self._p = array("d"), array("f")
+        self._observer, self._suspect = array("B"), array("B")
+
+    @property
+    def faults(self) -> list[FaultSpan]:
+        """Every fault that is known, by its start."""
+        spans = [span for spans in self._faults.values() for span in spans]
+        return sorted(spans, key=lambda span: (span.start_s, span.robot))
+
+    def set_faults(self, robot: str, spans: Iterable[FaultSpan]) -> None:
+        """Replace what is known about the faults of `robot`; strangers are ignored."""
+        if robot in self._index:
+            self._faults[robot] = tuple(spans)
+
+    def fault_of(self, robot: str, t_s: float) -> FaultSpan | None:
+        """The fault that `robot` has at mission time `t_s` [s]; the latest if there are several."""
+        active = [span for span in self._faults.get(robot, ()) if _covers(span, t_s)]
+        return max(active, key=lambda span: span.start_s, default=None)
+
+    def believe(self, t_s: float, observer: str, p_adversary: Mapping[str, float]) -> list[Alarm]:
+        """Take one decision's beliefs of `observer`; the alarms that they complete.
+
+        Robots that are not in the team, and beliefs that are not numbers in [0, 1], are ignored.
+        """
+        if observer not in self._index:
+            return []
+        now = np.full(len(self.team), np.nan)
+        for suspect, p in p_adversary.items():
+            if suspect in self._index and suspect != observer and 0.0 <= p <= 1.0:
+                now[self._index[suspect]] = p
+        for suspect_index in np.flatnonzero(~np.isnan(now)):
+            self._t_s.append(t_s)
+            self._p.append(now[suspect_index])
+            self._observer.append(self._index[observer])
+            self._suspect.append(int(suspect_index))
+        raised = np.flatnonzero(self._detectors[observer].update(now))
+        alarms = [Alarm(t_s, observer, self.team[i]) for i in raised]
+        self._alarms += alarms
+        return alarms
+
+    def detections(self) -> list[Detection]:
+        """Alarms of healthy observers about a robot that was faulty at the time."""
+        found = []
+        for alarm in self._alarms:
+            fault = self.fault_of(alarm.suspect, alarm.t_s)
+            if fault and not self.fault_of(alarm.observer, alarm.t_s):
+                found.append(
+                    Detection(
+                        observer=alarm.observer,
+                        suspect=alarm.suspect,
+                        t_s=round(alarm.t_s, 3),
+                        delay_s=round(max(0.0, alarm.t_s - fault.start_s), 3),
+                    )
+                )
+        return found
+
+    def false_alarms(self) -> list[FalseAlarm]:
+        """Alarms of healthy observers about a healthy robot."""
+        return [
+            FalseAlarm(observer=alarm.observer, suspect=alarm.suspect, t_s=round(alarm.t_s, 3))
+            for alarm in self._alarms
+            if not self.fault_of(alarm.suspect, alarm.t_s)
+            and not self.fault_of(alarm.observer, alarm.t_s)
+        ]
+
+    def quality(self) -> BeliefQuality:
+        """AUROC and Brier score of all beliefs that healthy observers held."""
+        t_s, p = np.array(self._t_s), np.array(self._p)
+        observer, suspect = np.array(self._observer), np.array(self._suspect)
+        faulty = np.zeros((len(self.team), len(t_s)), bool)
+        for robot, spans in self._faults.items():
+            for span in spans:
+                end_s = np.inf if span.end_s is None else span.end_s
+                active = (t_s >= span.start_s - _SLACK_S) & (t_s < end_s - _SLACK_S)
+                faulty[self._index[robot]] |= active
+        row = np.arange(len(t_s))
+        trusted = ~faulty[observer, row]
+        return quality(p[trusted], faulty[suspect, row][trusted])
+
+
+def quality(p_adversary: NDArray[np.floating[Any]], faulty: NDArray[np.bool_]) -> BeliefQuality:
+    """AUROC and Brier score of beliefs (T,) about robots that were `faulty` (T,) or not."""
+    if not len(p_adversary):
+        return BeliefQuality()
+    error = np.asarray(p_adversary, np.float64) - faulty
+    return BeliefQuality(auroc=auroc(p_adversary, faulty), brier=float(np.mean(error**2)))
+
+
+def auroc(score: NDArray[np.floating[Any]], positive: NDArray[np.bool_]) -> float | None:
+    """Probability that a positive scores above a negative, ties counting half.
+
+    The Mann-Whitney statistic U / (n_pos * n_neg); None when there are no positives or no
+    negatives.
+    """
+    values, where = np.unique(score, return_inverse=True)
+    positives = np.bincount(where[positive], minlength=len(values))
+    negatives = np.bincount(where[~positive], minlength=len(values))
+    pairs = int(positives.sum()) * int(negatives.sum())
+    if not pairs:
+        return None
+    lower = np.cumsum(negatives) - negatives
+    return float((positives * (lower + negatives / 2)).sum() / pairs)
+
+
+def _covers(span: FaultSpan, t_s: float) -> bool:
+    ended = span.end_s is not None and t_s >= span.end_s - _SLACK_S
+    return t_s >= span.start_s - _SLACK_S and not ended

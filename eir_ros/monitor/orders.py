@@ -1,0 +1,68 @@
+"""What an operator may order from the page, read from the page's JSON and checked."""
+
+import json
+from collections.abc import Collection
+from typing import Any, Final
+
+from eir_ros.contract.config import Schema, validate
+from eir_ros.contract.errors import EirError
+from eir_ros.contract.faults import FaultKind
+
+
+class Inject(Schema):
+    """Break a robot, or mend it with the kind `none`."""
+
+    robot: str
+    kind: str
+
+
+class Pause(Schema):
+    """Hold the simulated world, or let it go on."""
+
+    on: bool
+
+
+class EStop(Schema):
+    """Stop every robot, or release them."""
+
+    on: bool
+
+
+Order = Inject | Pause | EStop
+
+_ORDERS: Final[dict[str, type[Schema]]] = {"inject": Inject, "pause": Pause, "estop": EStop}
+
+
+def parse(text: str | bytes) -> dict[str, Any]:
+    """Read one message of a page; `EirError` when it is not a JSON object."""
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise EirError("The message is not valid JSON; reload the page.") from error
+    if not isinstance(message, dict):
+        raise EirError(
+            f"The message is a JSON {type(message).__name__}, expected an object; reload the page."
+        )
+    return message
+
+
+def read_order(message: dict[str, Any], team: Collection[str]) -> Order:
+    """Check an order: `{"do": "inject", "robot": "r2", "kind": "stop"}` and the like.
+
+    Raises
+    ------
+    EirError
+        The order, the robot or the kind of fault is unknown, or a value is missing or malformed.
+    """
+    values = {key: value for key, value in message.items() if key not in ("do", "id")}
+    schema = _ORDERS.get(str(message.get("do")))
+    if schema is None:
+        raise EirError(
+            f"Unknown order {message.get('do')!r}; expected one of {', '.join(_ORDERS)}."
+        )
+    order = validate(values, schema, where=f"order '{message['do']}'")
+    if isinstance(order, Inject):
+        if order.robot not in team:
+            raise EirError(f"Unknown robot '{order.robot}'; the team is {', '.join(team)}.")
+        FaultKind.parse(order.kind)
+    return order  # type: ignore[return-value]

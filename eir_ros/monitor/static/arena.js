@@ -1,0 +1,260 @@
+// The arena from above: robots, headings, trails, sites and who serves them. Map axes, metres.
+
+import { fit, FONT } from "./canvas.js";
+import { beliefColour, colour } from "./palette.js";
+import { mean, siteLetter } from "./words.js";
+
+const TRAIL_S = 8;
+// Below this nobody is suspected, and the ring stays calm.
+const NOTABLE = 0.2;
+// A robot that moved further than this between two pictures was put there.
+const JUMP_M = 0.6;
+const TURN = 2 * Math.PI;
+
+export class Arena {
+  constructor(canvas, hello) {
+    this.canvas = canvas;
+    this.hello = hello;
+    this.trails = new Map(hello.team.map((name) => [name, []]));
+    this.repaint = fit(canvas, (context, width, height) => this.draw(context, width, height));
+    this.smooth = !matchMedia("(prefers-reduced-motion: reduce)").matches;
+  }
+
+  /** Show a picture; robots glide from where they were shown last. */
+  show(picture) {
+    const now = performance.now();
+    this.from = new Map((this.picture?.robots ?? []).map((robot) => [robot.name, this.pose(robot)]));
+    this.period = this.shown ? Math.min(now - this.shown, 300) : 0;
+    this.shown = now;
+    this.picture = picture;
+    this.remember(picture);
+    if (!this.gliding) this.glide();
+  }
+
+  glide() {
+    this.repaint();
+    this.gliding = this.smooth && performance.now() - this.shown < this.period;
+    if (this.gliding) requestAnimationFrame(() => this.glide());
+  }
+
+  remember(picture) {
+    for (const robot of picture.robots) {
+      const trail = this.trails.get(robot.name);
+      if (!robot.pose || !trail) continue;
+      const last = trail.at(-1);
+      if (!last || last.t < picture.time_s) {
+        trail.push({ x: robot.pose[0], y: robot.pose[1], t: picture.time_s });
+      }
+      while (trail.length && trail[0].t < picture.time_s - TRAIL_S) trail.shift();
+    }
+  }
+
+  /** Where a robot is drawn at this moment: on its way from the last picture to this one. */
+  pose(robot) {
+    const before = this.from?.get(robot.name);
+    if (!before || !robot.pose || !this.smooth) return robot.pose;
+    if (Math.hypot(robot.pose[0] - before[0], robot.pose[1] - before[1]) > JUMP_M) return robot.pose;
+    const share = this.period ? Math.min(1, (performance.now() - this.shown) / this.period) : 1;
+    const turn = Math.atan2(Math.sin(robot.pose[2] - before[2]), Math.cos(robot.pose[2] - before[2]));
+    return [
+      before[0] + share * (robot.pose[0] - before[0]),
+      before[1] + share * (robot.pose[1] - before[1]),
+      before[2] + share * turn,
+    ];
+  }
+
+  draw(context, width, height) {
+    if (!this.picture) return;
+    const [xmin, ymin, xmax, ymax] = this.hello.arena;
+    const margin = 0.14;
+    this.scale = Math.min(width / (xmax - xmin + 2 * margin), height / (ymax - ymin + 2 * margin));
+    const [cx, cy] = [(xmin + xmax) / 2, (ymin + ymax) / 2];
+    this.x = (x) => width / 2 + (x - cx) * this.scale;
+    this.y = (y) => height / 2 - (y - cy) * this.scale;
+    this.context = context;
+    context.lineCap = "round";
+    this.drawFloor();
+    this.drawScale();
+    for (const site of this.picture.sites) this.drawSite(site);
+    for (const robot of this.picture.robots) this.drawTrail(this.trails.get(robot.name));
+    for (const robot of this.picture.robots) if (robot.pose) this.drawRobot(robot);
+    for (const site of this.picture.sites) this.nameSite(site);
+  }
+
+  drawFloor() {
+    const { context } = this;
+    const [xmin, ymin, xmax, ymax] = this.hello.arena;
+    context.lineWidth = 1;
+    context.strokeStyle = colour("line", 0.55);
+    context.beginPath();
+    for (let x = Math.ceil(xmin); x < xmax; x++) {
+      context.moveTo(this.x(x), this.y(ymin));
+      context.lineTo(this.x(x), this.y(ymax));
+    }
+    for (let y = Math.ceil(ymin); y < ymax; y++) {
+      context.moveTo(this.x(xmin), this.y(y));
+      context.lineTo(this.x(xmax), this.y(y));
+    }
+    context.stroke();
+    context.lineWidth = 2;
+    context.strokeStyle = colour("faint", 0.6);
+    context.strokeRect(this.x(xmin), this.y(ymax), (xmax - xmin) * this.scale, (ymax - ymin) * this.scale);
+  }
+
+  drawScale() {
+    const { context } = this;
+    const [right, low] = [this.x(this.hello.arena[2]) - 12, this.y(this.hello.arena[1]) - 12];
+    context.strokeStyle = context.fillStyle = colour("soft", 0.8);
+    context.lineWidth = 1.5;
+    context.beginPath();
+    context.moveTo(right - this.scale, low - 4);
+    context.lineTo(right - this.scale, low);
+    context.lineTo(right, low);
+    context.lineTo(right, low - 4);
+    context.stroke();
+    this.write("1 m", right - this.scale / 2, low - 7, { size: 11, paint: colour("soft") });
+  }
+
+  drawSite(site) {
+    const { context } = this;
+    const [x, y] = [this.x(site.x), this.y(site.y)];
+    const radius = this.hello.serve_radius * this.scale;
+    const served = site.by !== null;
+    const paint = served ? colour("calm") : colour("soft");
+    context.fillStyle = served ? colour("calm", 0.13) : colour("soft", 0.05);
+    context.strokeStyle = served ? colour("calm", 0.9) : colour("soft", 0.7);
+    context.lineWidth = served ? 2 : 1.5;
+    context.setLineDash(served ? [] : [5, 6]);
+    this.circle(x, y, radius);
+    context.fill();
+    context.stroke();
+    context.setLineDash([]);
+    const server = served && this.picture.robots.find((robot) => robot.name === site.by);
+    if (server?.pose) {
+      const pose = this.pose(server);
+      context.lineWidth = 1.5;
+      context.beginPath();
+      context.moveTo(x, y);
+      context.lineTo(this.x(pose[0]), this.y(pose[1]));
+      context.stroke();
+    }
+    context.fillStyle = paint;
+    context.fillRect(x - 3.5, y - 3.5, 7, 7);
+  }
+
+  nameSite(site) {
+    const label = site.by === null ? siteLetter(site.id) : `${siteLetter(site.id)} · ${site.by}`;
+    const paint = site.by === null ? colour("soft") : colour("calm");
+    const top = this.y(site.y) - this.hello.serve_radius * this.scale;
+    this.write(label, this.x(site.x), top - 6, { size: 12, weight: 600, paint });
+  }
+
+  drawTrail(trail) {
+    const { context } = this;
+    context.lineWidth = 2;
+    for (let i = 1; i < (trail?.length ?? 0); i++) {
+      const [a, b] = [trail[i - 1], trail[i]];
+      if (Math.hypot(b.x - a.x, b.y - a.y) > JUMP_M) continue;
+      const age = (this.picture.time_s - b.t) / TRAIL_S;
+      context.strokeStyle = colour("soft", 0.5 * (1 - age) ** 2);
+      context.beginPath();
+      context.moveTo(this.x(a.x), this.y(a.y));
+      context.lineTo(this.x(b.x), this.y(b.y));
+      context.stroke();
+    }
+  }
+
+  drawRobot(robot) {
+    const { context } = this;
+    const pose = this.pose(robot);
+    const [x, y] = [this.x(pose[0]), this.y(pose[1])];
+    const radius = Math.max(0.12 * this.scale, 9);
+    context.globalAlpha = robot.age_s > 2 && !this.picture.paused ? 0.4 : 1;
+    context.fillStyle = colour("body");
+    this.circle(x, y, radius);
+    context.fill();
+    this.drawHeading(x, y, radius, pose[2]);
+    this.drawRing(x, y, radius + 6, this.suspicion(robot.name));
+    if (robot.fault) this.drawCross(x, y, radius);
+    const text = robot.fault ? `${robot.name} · ${robot.fault.replace("_", " ")}` : robot.name;
+    this.write(text, x, y + radius + 24, { size: 13, weight: 600, paint: colour("ink") });
+    context.globalAlpha = 1;
+  }
+
+  drawHeading(x, y, radius, yaw) {
+    const { context } = this;
+    const corner = (angle, reach) => [
+      x + reach * radius * Math.cos(yaw + angle),
+      y - reach * radius * Math.sin(yaw + angle),
+    ];
+    context.fillStyle = colour("panel");
+    context.beginPath();
+    context.moveTo(...corner(0, 0.85));
+    context.lineTo(...corner(2.5, 0.7));
+    context.lineTo(...corner(Math.PI, 0.25));
+    context.lineTo(...corner(-2.5, 0.7));
+    context.fill();
+  }
+
+  /** A gauge round the robot: arc for the mean of the others' beliefs, tick for their maximum. */
+  drawRing(x, y, radius, beliefs) {
+    const { context } = this;
+    context.lineWidth = 4.5;
+    context.strokeStyle = colour("line");
+    this.circle(x, y, radius);
+    context.stroke();
+    if (!beliefs.length) return;
+    const [average, most] = [mean(beliefs), Math.max(...beliefs)];
+    context.strokeStyle = beliefColour(average);
+    context.lineCap = "butt";
+    context.beginPath();
+    context.arc(x, y, radius, -TURN / 4, -TURN / 4 + TURN * Math.min(average, 0.9999));
+    context.stroke();
+    context.lineCap = "round";
+    if (most < NOTABLE) return;
+    const angle = -TURN / 4 + TURN * most;
+    context.strokeStyle = beliefColour(most);
+    context.lineWidth = 2.5;
+    context.beginPath();
+    context.moveTo(x + (radius - 4) * Math.cos(angle), y + (radius - 4) * Math.sin(angle));
+    context.lineTo(x + (radius + 6) * Math.cos(angle), y + (radius + 6) * Math.sin(angle));
+    context.stroke();
+  }
+
+  drawCross(x, y, radius) {
+    const { context } = this;
+    const reach = 0.62 * radius;
+    context.beginPath();
+    context.moveTo(x - reach, y - reach);
+    context.lineTo(x + reach, y + reach);
+    context.moveTo(x + reach, y - reach);
+    context.lineTo(x - reach, y + reach);
+    context.strokeStyle = colour("body");
+    context.lineWidth = 6;
+    context.stroke();
+    context.strokeStyle = colour("panel");
+    context.lineWidth = 3;
+    context.stroke();
+  }
+
+  suspicion(suspect) {
+    return this.picture.robots.flatMap((robot) => robot.beliefs[suspect]?.slice(0, 1) ?? []);
+  }
+
+  circle(x, y, radius) {
+    this.context.beginPath();
+    this.context.arc(x, y, radius, 0, TURN);
+  }
+
+  write(text, x, y, { size, weight = 400, paint }) {
+    const { context } = this;
+    context.font = `${weight} ${size}px ${FONT}`;
+    context.textAlign = "center";
+    context.lineJoin = "round";
+    context.lineWidth = 4;
+    context.strokeStyle = colour("panel", 0.9);
+    context.strokeText(text, x, y);
+    context.fillStyle = paint;
+    context.fillText(text, x, y);
+  }
+}

@@ -1,0 +1,161 @@
+// The operator page: takes pictures of the swarm from the monitor, gives it the operator's orders.
+
+import { Arena } from "./arena.js";
+import { Link, STALE_MS } from "./link.js";
+import { readPalette } from "./palette.js";
+import { Events, Matrix, put, Robots, Tiles } from "./panels.js";
+import { Timeline } from "./timeline.js";
+import { clock, siteLetter } from "./words.js";
+
+// Robots slower than this stand [m/s].
+const STANDING = 0.02;
+const ANSWER_MS = 6000;
+// A larger team is shown more densely.
+const CROWD = 8;
+const at = (id) => document.getElementById(id);
+
+let hello = null;
+let picture = null;
+let views = [];
+let unlocked = false;
+
+const link = new Link({ onHello: welcome, onPicture: show, onChange: showLink });
+
+function welcome(news, history) {
+  // a new team or a restarted monitor: begin anew; the same one: keep trails and scroll positions
+  const same = hello && hello.run === news.run;
+  hello = news;
+  unlocked = !hello.needs_token;
+  at("unlock").hidden = unlocked;
+  put(at("bundle"), hello.bundle);
+  document.body.toggleAttribute("data-crowd", hello.team.length > CROWD);
+  document.body.style.setProperty("--team", hello.team.length);
+  if (!same) {
+    const arena = new Arena(at("arena"), hello);
+    const timeline = new Timeline(at("timeline"), hello, history);
+    const robots = new Robots(at("robots"), hello, (robot, kind) => give({ do: "inject", robot, kind }));
+    views = [arena, timeline, robots, new Matrix(at("matrix"), hello.team), new Tiles(document), new Events(at("events"))];
+  }
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (!unlocked && token) unlock(token);
+  link.pay().then(report);
+}
+
+function show(news) {
+  picture = news;
+  for (const view of views) view.show(picture);
+  put(at("time"), clock(picture.time_s));
+  put(at("pause"), picture.paused ? "Resume" : "Pause");
+  at("pause").setAttribute("aria-pressed", String(picture.paused));
+  put(at("estop-word"), picture.estop ? "Release e-stop" : "E-stop");
+  document.body.toggleAttribute("data-estop", picture.estop);
+  document.body.toggleAttribute("data-paused", picture.paused);
+  showLink();
+}
+
+/** Say what the view is worth: live, paused, stale, lost. */
+function showLink() {
+  const [state, word, banner] = linkWords();
+  document.body.dataset.link = state;
+  put(at("link"), word);
+  put(at("banner"), banner);
+  at("banner").hidden = !banner;
+}
+
+function linkWords() {
+  if (!link.heard) return ["waiting", "connecting", ""];
+  const silent = (link.silence / 1000).toFixed(0);
+  if (!link.connected) {
+    return ["lost", "lost", `Connection lost, showing the last known state (${silent} s old). Reconnecting…`];
+  }
+  if (link.silence > STALE_MS) {
+    return ["lost", "silent", `No news from the monitor for ${silent} s, showing the last known state.`];
+  }
+  if (picture.estop) return ["live", "live", standWords()];
+  if (picture.paused) return ["live", "live", "Paused: the simulated world is held."];
+  const ages = picture.robots.map((robot) => robot.age_s);
+  const newest = Math.min(...ages.map((age) => age ?? Infinity));
+  if (newest > STALE_MS / 1000) {
+    return Number.isFinite(newest)
+      ? ["stale", "no data", `No data from any robot for ${newest.toFixed(0)} s, showing the last known state.`]
+      : ["stale", "no data", "Waiting for the robots: nothing was heard from them yet."];
+  }
+  return ["live", "live", ""];
+}
+
+function standWords() {
+  const moving = picture.robots.filter((robot) => Math.abs(robot.speed) > STANDING);
+  if (!moving.length) return "E-stop: every robot stands.";
+  return `E-stop: ${moving.map((robot) => robot.name).join(", ")} slowing down.`;
+}
+
+/** A sentence about the map for those who cannot see it. */
+function describe() {
+  if (!picture) return;
+  const sites = picture.sites.map((site) =>
+    `site ${siteLetter(site.id)} ${site.by ? `served by ${site.by}` : "not served"}`);
+  const robots = picture.robots.filter((robot) => robot.pose).map((robot) =>
+    `${robot.name} at ${robot.pose[0].toFixed(1)}, ${robot.pose[1].toFixed(1)} m`);
+  at("arena").setAttribute("aria-label", `Map of the arena: ${[...robots, ...sites].join("; ")}`);
+}
+
+let answerTimer = 0;
+
+function report(answer) {
+  if (!answer) return;
+  put(at("answer"), answer.sentence);
+  at("answer").dataset.ok = answer.ok;
+  at("answer").classList.add("shown");
+  clearTimeout(answerTimer);
+  answerTimer = setTimeout(() => at("answer").classList.remove("shown"), ANSWER_MS);
+}
+
+async function give(order) {
+  report(await link.order(order));
+}
+
+async function unlock(token) {
+  const answer = await link.order({ do: "unlock", token });
+  unlocked = answer.ok;
+  at("unlock").hidden = unlocked;
+  report(answer);
+}
+
+async function stop() {
+  report(await link.stop());
+}
+
+function askRelease() {
+  at("release").returnValue = "";
+  at("release").showModal();
+}
+
+at("estop").onclick = () => (picture?.estop ? askRelease() : stop());
+at("pause").onclick = () => give({ do: "pause", on: !picture?.paused });
+at("release").onclose = () => {
+  if (at("release").returnValue === "release") give({ do: "estop", on: false });
+};
+at("unlock").onclick = () => {
+  at("key").returnValue = "";
+  at("key").showModal();
+};
+at("key").onclose = () => {
+  const token = at("token").value;
+  at("token").value = "";
+  if (at("key").returnValue === "unlock") unlock(token);
+};
+
+// Escape stops the swarm from wherever the focus is; in a dialog it only closes the dialog.
+addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || event.repeat || document.querySelector("dialog[open]")) return;
+  event.preventDefault();
+  stop();
+}, { capture: true });
+
+readPalette();
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  readPalette();
+  if (picture) show(picture);
+});
+setInterval(showLink, 500);
+setInterval(describe, 1000);

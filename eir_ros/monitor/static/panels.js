@@ -1,0 +1,201 @@
+// The panels made of text: numbers of the team, matrix of beliefs, robots, events.
+
+import { beliefColour } from "./palette.js";
+import { actionWords, kindWords, mean, probability, quantity, siteLetter } from "./words.js";
+
+/** Make an element: `make("li", { class: "x" }, child, "text")`. */
+export function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+/** Set a text only when it differs: ten pictures a second must not disturb a screen reader. */
+export function put(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function label(element, text) {
+  if (element.getAttribute("aria-label") !== text) element.setAttribute("aria-label", text);
+}
+
+const STATUS_WORDS = { tracked: "", not_visible: ", not in view", detected: ", detected" };
+
+export class Matrix {
+  constructor(table, team) {
+    this.cells = new Map();
+    const head = make("tr", {}, make("td"));
+    for (const suspect of team) head.append(make("th", { scope: "col" }, suspect));
+    const body = team.map((observer) => {
+      const row = make("tr", {}, make("th", { scope: "row" }, observer));
+      for (const suspect of team) {
+        const cell = make("td", observer === suspect ? { class: "self", "aria-label": "itself" } : {});
+        row.append(cell);
+        if (observer !== suspect) this.cells.set(`${observer} ${suspect}`, cell);
+      }
+      return row;
+    });
+    table.replaceChildren(make("thead", {}, head), make("tbody", {}, ...body));
+  }
+
+  show(picture) {
+    for (const robot of picture.robots) {
+      for (const [suspect, [p, status]] of Object.entries(robot.beliefs)) {
+        const cell = this.cells.get(`${robot.name} ${suspect}`);
+        if (!cell) continue;
+        put(cell, probability(p));
+        cell.dataset.status = status;
+        cell.style.setProperty("--p", p);
+        cell.style.setProperty("--tint", beliefColour(p, 0.55));
+        label(cell, `${robot.name} believes with probability ${p.toFixed(2)} that ${suspect} ` +
+          `is an adversary${STATUS_WORDS[status] ?? ""}`);
+      }
+    }
+  }
+}
+
+export class Robots {
+  /** `inject(robot, kind)` is called when a button is pressed; the kind "none" clears. */
+  constructor(list, hello, inject) {
+    this.rows = new Map(hello.team.map((name) => [name, new Row(name, hello.kinds, inject)]));
+    list.replaceChildren(...[...this.rows.values()].map((row) => row.element));
+  }
+
+  show(picture) {
+    for (const robot of picture.robots) this.rows.get(robot.name)?.show(robot, picture);
+  }
+}
+
+class Row {
+  constructor(name, kinds, inject) {
+    this.name = name;
+    this.state = make("span", { class: "state" });
+    this.doing = make("dd");
+    this.gauge = make("span", { class: "gauge", "aria-hidden": "true" });
+    this.belief = make("span");
+    this.tick = make("dd");
+    this.inference = make("dd");
+    this.stale = make("dd");
+    this.restarts = make("dd");
+    this.kind = make("select", { "aria-label": `Fault for ${name}` });
+    for (const kind of kinds) this.kind.append(make("option", { value: kind }, kindWords(kind)));
+    // one button, so that the focus stays where it is when the fault comes and goes
+    this.button = make("button", { type: "button" }, "Inject");
+    this.button.onclick = () => inject(name, this.fault ? "none" : this.kind.value);
+    const fact = (term, value, kind = "") =>
+      make("div", { class: kind }, make("dt", {}, term), value);
+    this.element = make(
+      "li",
+      { class: "robot", "data-robot": name },
+      make("h3", {}, name, this.state),
+      make(
+        "dl",
+        {},
+        fact("Decision", this.doing, "doing"),
+        fact("Others believe", make("dd", {}, this.gauge, this.belief), "others"),
+        fact("Tick p99", this.tick),
+        fact("Inference", this.inference),
+        fact("Stale", this.stale),
+        fact("Restarts", this.restarts),
+      ),
+      make("div", { class: "break" }, this.kind, this.button),
+    );
+  }
+
+  show(robot, picture) {
+    const [word, mood] = stateWords(robot, picture);
+    put(this.state, word);
+    this.element.dataset.mood = mood;
+    put(this.doing, actionWords(robot.action));
+    const given = picture.robots.flatMap((other) => other.beliefs[this.name]?.slice(0, 1) ?? []);
+    this.gauge.hidden = !given.length;
+    if (given.length) {
+      const [average, most] = [mean(given), Math.max(...given)];
+      this.gauge.style.setProperty("--mean", average);
+      this.gauge.style.setProperty("--max", most);
+      this.gauge.style.setProperty("--tint", beliefColour(average));
+      put(this.belief, probability(average));
+      this.belief.title = `mean ${average.toFixed(2)}, most ${most.toFixed(2)}`;
+    }
+    put(this.tick, quantity(robot.tick_ms.p99, "ms", 1));
+    put(this.inference, quantity(robot.inference_us.p99, "µs", 0));
+    put(this.stale, String(robot.stale_inputs));
+    put(this.restarts, String(robot.restarts));
+    this.fault = robot.fault;
+    this.kind.disabled = Boolean(robot.fault);
+    if (robot.fault) this.kind.value = robot.fault;
+    put(this.button, robot.fault ? "Clear" : "Inject");
+    label(this.button, robot.fault ? `Clear the fault of ${this.name}` : `Inject a fault into ${this.name}`);
+  }
+}
+
+/** What a robot is up to in a word or two, and how much that asks for attention. */
+function stateWords(robot, picture) {
+  if (robot.age_s === null) return ["not heard yet", "quiet"];
+  if (robot.age_s > 2 && !picture.paused) return [`silent for ${robot.age_s.toFixed(0)} s`, "quiet"];
+  if (robot.fault) return [`injected: ${kindWords(robot.fault)}`, "broken"];
+  if (picture.estop) return ["stopped", "normal"];
+  if (robot.gate && robot.gate !== "nominal") return [`gate: ${kindWords(robot.gate)}`, "held"];
+  const site = picture.sites.find((other) => other.by === robot.name);
+  return [site ? `serves ${siteLetter(site.id)}` : "on its way", "normal"];
+}
+
+export class Tiles {
+  constructor(root) {
+    const ids = ["served", "served-share", "tick", "inference", "stale", "restarts"];
+    this.at = Object.fromEntries(ids.map((id) => [id, root.getElementById(id)]));
+  }
+
+  show(picture) {
+    const served = picture.sites.filter((site) => site.by !== null).length;
+    const share = picture.score.served_fraction;
+    const total = (name) => picture.robots.reduce((sum, robot) => sum + robot[name], 0);
+    put(this.at.served, picture.sites.length ? `${served} of ${picture.sites.length}` : "–");
+    put(this.at["served-share"], share === undefined ? "–" : `${(100 * share).toFixed(0)} %`);
+    put(this.at.tick, quantity(picture.tick_ms.p99, "ms", 1));
+    put(this.at.inference, quantity(picture.inference_us.p99, "µs", 0));
+    put(this.at.stale, String(total("stale_inputs")));
+    put(this.at.restarts, String(total("restarts")));
+  }
+}
+
+export class Events {
+  constructor(list) {
+    this.list = list;
+    this.seen = "";
+  }
+
+  /** Newest first; rebuilt only when something happened. */
+  show(picture) {
+    const lines = [...faultLines(picture), ...picture.alarms.map(alarmLine)];
+    lines.sort((a, b) => b.t - a.t);
+    const seen = JSON.stringify(lines);
+    if (seen === this.seen) return;
+    this.seen = seen;
+    this.list.replaceChildren(
+      ...lines.slice(0, 60).map(({ t, mark, text }) =>
+        make("li", { "data-mark": mark }, make("time", {}, `${t.toFixed(1)} s`), make("span", {}, text))),
+    );
+  }
+}
+
+function faultLines(picture) {
+  return picture.faults.flatMap((fault) => {
+    if (fault.start_s > picture.time_s) return [];
+    const kind = kindWords(fault.kind);
+    const lines = [{ t: fault.start_s, mark: "fault", text: `${fault.robot} broken: ${kind}` }];
+    if (fault.end_s !== null && fault.end_s <= picture.time_s) {
+      lines.push({ t: fault.end_s, mark: "mended", text: `${fault.robot} mended (${kind})` });
+    }
+    return lines;
+  });
+}
+
+function alarmLine(alarm) {
+  const found = `${alarm.observer} detected ${alarm.suspect}`;
+  if (alarm.delay_s === null) {
+    return { t: alarm.t_s, mark: "false", text: `${found}: a false alarm` };
+  }
+  return { t: alarm.t_s, mark: "detection", text: `${found}, ${alarm.delay_s.toFixed(1)} s after its fault` };
+}

@@ -1,0 +1,33 @@
+// Numbers and names as an operator reads them.
+
+const ORDINALS = ["nearest", "2nd nearest", "3rd nearest"];
+
+export const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+export const siteLetter = (id) => String.fromCharCode(65 + (id % 26));
+
+export const kindWords = (kind) => kind.replaceAll("_", " ");
+
+export function clock(seconds) {
+  const minutes = Math.floor(seconds / 60);
+  return `${String(minutes).padStart(2, "0")}:${(seconds % 60).toFixed(1).padStart(4, "0")}`;
+}
+
+/** An action of the policy in words. */
+export function actionWords(action) {
+  if (!action) return "–";
+  if (action === "stop") return "standing";
+  const homing = action.match(/^go_to_nearest_site_(\d+)$/);
+  if (!homing) return `going ${action.replace("_", "-")}`;
+  const rank = Number(homing[1]);
+  return `${ORDINALS[rank - 1] ?? `${rank}th nearest`} site`;
+}
+
+export function quantity(value, unit, digits) {
+  return value === null || value === undefined ? "–" : `${value.toFixed(digits)} ${unit}`;
+}
+
+/** p in [0, 1] without the leading zero, so that columns of them are calm. */
+export function probability(p) {
+  return p >= 0.995 ? "1.0" : p.toFixed(2).slice(1);
+}

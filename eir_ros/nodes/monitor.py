@@ -1,0 +1,367 @@
+"""The monitor as a node: listens to everything, shows it, takes the operator's orders.
+
+What is shown, detected and reported is plain Python in `eir_ros.monitor`. The operator page's
+server runs in a thread of its own; its orders are carried out here, by the executor's thread.
+"""
+
+import json
+import math
+import queue
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from nav_msgs.msg import Odometry
+from pydantic import Field as Setting
+from pydantic import field_validator
+from rcl_interfaces.srv import SetParameters
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
+from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Bool
+from std_srvs.srv import SetBool
+from visualization_msgs.msg import MarkerArray
+
+from eir_ros.contract.config import Schema
+from eir_ros.contract.errors import EirError
+from eir_ros.contract.faults import FaultKind
+from eir_ros.contract.manifest import Manifest
+from eir_ros.contract.report import FaultSpan
+from eir_ros.monitor import orders
+from eir_ros.monitor.counters import Counters
+from eir_ros.monitor.detections import Judge
+from eir_ros.monitor.markers import markers
+from eir_ros.monitor.report import mission_report, write_report
+from eir_ros.monitor.state import State
+from eir_ros.nodes import clouds, messages, qos
+from eir_ros.nodes.clouds import InvalidMessageError
+from eir_ros.nodes.parameters import declare
+from eir_ros.nodes.run import run
+from eir_ros.policy.bundle import ADVERSARY, check_team, load_bundle
+
+#: Pictures for the page and markers, each second.
+_PICTURE_HZ, _MARKERS_HZ = 10.0, 5.0
+
+#: Odometry and sites: the newest is enough, at any rate and from any sender.
+_NEWEST = QoSProfile(
+    history=QoSHistoryPolicy.KEEP_LAST, depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT
+)
+#: Beliefs: none may be missed, also when a lockstep run is much faster than real time.
+_EVERY = QoSProfile(
+    history=QoSHistoryPolicy.KEEP_LAST, depth=500, reliability=QoSReliabilityPolicy.RELIABLE
+)
+_STATUS_WORDS = {
+    clouds.TRACKED: "tracked",
+    clouds.NOT_VISIBLE: "not_visible",
+    clouds.DETECTED: "detected",
+}
+
+
+class Parameters(Schema):
+    """Parameters of the monitor node."""
+
+    bundle: str = Setting(description="Folder of the signed bundle that the team runs")
+    team: tuple[str, ...] = Setting(description="Names of all robots in roster order")
+    trusted_keys: str = Setting("", description="Folder of trusted public keys; empty: shipped")
+    headless: bool = Setting(False, description="Serve no operator page")
+    host: str = Setting("127.0.0.1", description="Address that the page is served on")
+    port: int = Setting(8080, ge=0, le=65535, description="Port of the page; 0: any free one")
+    token: str = Setting("", description="Orders from the page need it; empty: none")
+    report: str = Setting("", description="File for the report at shutdown; empty: none")
+    arena: tuple[float, ...] = Setting(
+        (-2.0, -2.0, 2.0, 2.0), description="Area shown: x and y from, x and y to [m; map]"
+    )
+    odom_in_map: tuple[float, ...] = Setting(
+        (), description="Origin x, y, yaw of each robot's odometry [m, m, rad; map]; empty: zero"
+    )
+
+    @field_validator("arena")
+    @classmethod
+    def _area(cls, arena: tuple[float, ...]) -> tuple[float, ...]:
+        if len(arena) != 4 or arena[0] >= arena[2] or arena[1] >= arena[3]:
+            raise ValueError("expected x and y from, then x and y to")
+        return arena
+
+
+class Monitor(Node):
+    """See the module.
+
+    Raises
+    ------
+    EirError
+        A parameter is wrong, the bundle is refused, or the page's port is taken.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__("monitor", **options)
+        self.settings = declare(self, Parameters)
+        self._origins = _origins(self.settings)
+        keys = Path(self.settings.trusted_keys) if self.settings.trusted_keys else None
+        self._manifest = load_bundle(self.settings.bundle, trusted_keys=keys).manifest
+        check_team(self._manifest, len(self.settings.team))
+        judge = Judge(self.settings.team, self._manifest.belief.threshold)
+        self.state = State(self.settings.team, judge, Counters(self.settings.team))
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._server: Any = None if self.settings.headless else self._make_server()
+        self._listen()
+        self._markers_pub = self.create_publisher(MarkerArray, "/swarm/markers", 1)
+        self.create_timer(1.0 / _MARKERS_HZ, self._publish_markers, clock=self._steady)
+        if self._server is not None:
+            self._connect_orders()
+            self.create_timer(1.0 / _PICTURE_HZ, self._show, clock=self._steady)
+            self.create_timer(1.0, self._note_history, clock=self._steady)
+            self._server.start()
+            print(f"operator page: {self._server.url}", flush=True)
+
+    def destroy_node(self) -> None:
+        """Close the page and leave the report."""
+        if self._server is not None:
+            self._server.stop()
+        if self.settings.report:
+            write_report(mission_report(self.state), Path(self.settings.report))
+        super().destroy_node()
+
+    # Hearing
+
+    def _listen(self) -> None:
+        subscribe = self.create_subscription
+        for robot in self.settings.team:
+            subscribe(Odometry, f"/{robot}/odom", _of(robot, self._on_odometry), _NEWEST)
+            subscribe(PointCloud2, f"/{robot}/beliefs", _of(robot, self._on_beliefs), _EVERY)
+            decision = f"/{robot}/decision"
+            subscribe(DiagnosticArray, decision, _of(robot, self._on_decision), qos.EVENT)
+        subscribe(PointCloud2, f"/{self.settings.team[0]}/sites", self._on_sites, _NEWEST)
+        subscribe(DiagnosticArray, "/swarm/score", self._on_score, qos.EVENT)
+        subscribe(DiagnosticArray, "/swarm/faults", self._on_faults, qos.FAULTS)
+        subscribe(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.DIAGNOSTICS)
+        subscribe(Bool, "/swarm/estop", self._on_estop, qos.ESTOP)
+
+    def _on_odometry(self, robot: str, message: Odometry) -> None:
+        try:
+            motion = messages.decode_odometry(message)
+        except InvalidMessageError:
+            # its agent and gate complain; here it just grows old
+            return
+        x0, y0, yaw0 = self._origins[robot]
+        x, y, yaw = map(float, motion.pose)
+        cos, sin = math.cos(yaw0), math.sin(yaw0)
+        seen = self.state.robots[robot]
+        seen.pose = (x0 + x * cos - y * sin, y0 + x * sin + y * cos, yaw0 + yaw)
+        seen.speed = math.hypot(*motion.velocity)
+        seen.heard_s = time.monotonic()
+
+    def _on_sites(self, message: PointCloud2) -> None:
+        points = self._read(message, clouds.SITES, "sites")
+        self.state.sites = {int(p["id"]): (float(p["x"]), float(p["y"])) for p in points}
+
+    def _on_beliefs(self, observer: str, message: PointCloud2) -> None:
+        team = self.settings.team
+        beliefs = {
+            team[point["id"]]: (float(point["p_adversary"]), _STATUS_WORDS[int(point["status"])])
+            for point in self._read(message, clouds.BELIEFS, f"beliefs of {observer}")
+            if point["id"] < len(team) and int(point["status"]) in _STATUS_WORDS
+        }
+        stamp_s = messages.nanoseconds_of(message.header.stamp) / 1e9
+        for alarm in self.state.believe(stamp_s, observer, beliefs):
+            self.get_logger().info(f"{alarm.observer} detected {alarm.suspect}")
+
+    def _read(self, message: PointCloud2, dtype: Any, what: str) -> Any:
+        try:
+            return clouds.decode(message, dtype)
+        except InvalidMessageError as error:
+            self.get_logger().warning(f"{what}: {error}", throttle_duration_sec=5.0)
+            return []
+
+    def _on_decision(self, robot: str, message: DiagnosticArray) -> None:
+        for status in message.status:
+            self.state.robots[robot].action = status.message
+
+    def _on_score(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            self.state.set_score(messages.values_of(status))
+
+    def _on_faults(self, message: DiagnosticArray) -> None:
+        spans: dict[str, list[FaultSpan]] = {}
+        for status in message.status:
+            values = messages.values_of(status)
+            try:
+                span = _span(status.name, values)
+            except (KeyError, ValueError) as error:
+                self.get_logger().warning(f"/swarm/faults: cannot be read: {error!r}")
+                continue
+            spans.setdefault(status.name, [])
+            if span.kind != FaultKind.NONE.word:
+                spans[status.name].append(span)
+        for robot, found in spans.items():
+            self.state.judge.set_faults(robot, found)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            robot, _, part = status.name.partition("/")
+            if robot in self.state.robots and part in ("agent", "gate"):
+                self.state.set_diagnostics(robot, part, messages.values_of(status))
+
+    def _on_estop(self, message: Bool) -> None:
+        self.state.estop_ordered = message.data
+
+    # Showing
+
+    def _make_server(self) -> Any:
+        # here, so that a robot that runs headless needs no web server
+        from eir_ros.monitor.server import Server
+
+        settings = self.settings
+        hello = _hello(settings, self._manifest)
+        return Server(settings.host, settings.port, settings.token, hello, self._carry_out)
+
+    def _show(self) -> None:
+        if self._server.watched:
+            self._server.show(json.dumps(self.state.picture(time.monotonic())))
+
+    def _note_history(self) -> None:
+        self._server.set_history(json.dumps(self.state.history()))
+
+    def _publish_markers(self) -> None:
+        self.state.remember()
+        if self._markers_pub.get_subscription_count():
+            stamp = self.get_clock().now().to_msg()
+            radius = self._manifest.task.serve_radius
+            self._markers_pub.publish(markers(self.state, radius, stamp))
+
+    # Orders
+
+    def _connect_orders(self) -> None:
+        self._orders: queue.SimpleQueue[tuple[orders.Order, Future[str]]] = queue.SimpleQueue()
+        self._ordered = self.create_guard_condition(self._take_orders)
+        self._estop_pub = self.create_publisher(Bool, "/swarm/estop", qos.ESTOP)
+        self._pause_client = self.create_client(SetBool, "/world/pause")
+        self._fault_clients = {
+            robot: self.create_client(SetParameters, f"/{robot}/fault/set_parameters")
+            for robot in self.settings.team
+        }
+
+    def _carry_out(self, order: orders.Order) -> "Future[str]":
+        """Called by the server's thread: rclpy is only touched by the executor's."""
+        future: Future[str] = Future()
+        self._orders.put((order, future))
+        self._ordered.trigger()
+        return future
+
+    def _take_orders(self) -> None:
+        while not self._orders.empty():
+            order, future = self._orders.get()
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                self._obey(order, future)
+            except EirError as error:
+                future.set_exception(error)
+
+    def _obey(self, order: orders.Order, future: "Future[str]") -> None:
+        if isinstance(order, orders.EStop):
+            self._estop_pub.publish(Bool(data=order.on))
+            future.set_result("E-stop sent to every robot." if order.on else "E-stop released.")
+        elif isinstance(order, orders.Pause):
+            self._pause(order.on, future)
+        else:
+            self._inject(order.robot, order.kind, future)
+
+    def _pause(self, on: bool, future: "Future[str]") -> None:
+        if not self._pause_client.service_is_ready():
+            raise EirError("There is no simulated world to pause; robots are held by the e-stop.")
+        said = "The simulated world is paused." if on else "The simulated world goes on."
+        request = SetBool.Request(data=on)
+        _settle(
+            self._pause_client.call_async(request), future, said, lambda r: (r.success, r.message)
+        )
+
+    def _inject(self, robot: str, kind: str, future: "Future[str]") -> None:
+        client = self._fault_clients[robot]
+        if not client.service_is_ready():
+            raise EirError(
+                f"{robot} has no fault node, so it cannot be broken from here; start it with one."
+            )
+        word = FaultKind.parse(kind).word
+        parameter = Parameter("kind", Parameter.Type.STRING, word).to_parameter_msg()
+        request = SetParameters.Request(parameters=[parameter])
+        said = f"{robot} is broken: {word.replace('_', ' ')}."
+        if word == FaultKind.NONE.word:
+            said = f"The fault of {robot} is cleared."
+        _settle(
+            client.call_async(request),
+            future,
+            said,
+            lambda r: (r.results[0].successful, r.results[0].reason),
+        )
+
+
+def _settle(
+    call: Any, future: "Future[str]", said: str, verdict: Callable[[Any], tuple[bool, str]]
+) -> None:
+    """Answer an order once the service that was called has answered."""
+
+    def done(finished: Any) -> None:
+        accepted, reason = verdict(finished.result())
+        if accepted:
+            future.set_result(said)
+        else:
+            future.set_exception(EirError(f"Refused: {reason or 'no reason was given'}"))
+
+    call.add_done_callback(done)
+
+
+def _of(robot: str, callback: Callable[[str, Any], None]) -> Callable[[Any], None]:
+    return lambda message: callback(robot, message)
+
+
+def _span(robot: str, values: dict[str, str]) -> FaultSpan:
+    end = values.get("end_s", "")
+    return FaultSpan(
+        robot=robot,
+        kind=values["kind"],
+        start_s=float(values["start_s"]),
+        end_s=float(end) if end else None,
+    )
+
+
+def _origins(settings: Parameters) -> dict[str, tuple[float, float, float]]:
+    numbers = settings.odom_in_map or (0.0,) * (3 * len(settings.team))
+    if len(numbers) != 3 * len(settings.team):
+        raise EirError(
+            f"odom_in_map has {len(numbers)} numbers, expected x, y, yaw of each of the "
+            f"{len(settings.team)} robots."
+        )
+    rows = zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True)
+    return dict(zip(settings.team, rows, strict=True))
+
+
+def _hello(settings: Parameters, manifest: Manifest) -> dict[str, Any]:
+    kinds = [kind for kind in FaultKind if kind is not FaultKind.NONE]
+    if ADVERSARY not in manifest.files:
+        kinds.remove(FaultKind.ADVERSARY)
+    return {
+        # tells a page that has come back whether this is still the monitor that it knew
+        "run": uuid.uuid4().hex,
+        "team": settings.team,
+        "kinds": [kind.word for kind in kinds],
+        "bundle": f"{manifest.name} v{manifest.version}",
+        "threshold": manifest.belief.threshold,
+        "serve_radius": manifest.task.serve_radius,
+        "arena": settings.arena,
+    }
+
+
+def main() -> None:
+    """Run the monitor as a process of its own."""
+    sys.exit(run(lambda: [Monitor()]))
+
+
+if __name__ == "__main__":
+    main()
