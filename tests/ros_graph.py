@@ -79,9 +79,9 @@ class Probe:
 
 
 @contextmanager
-def probe() -> Iterator[Probe]:
+def probe(name: str = "probe") -> Iterator[Probe]:
     """A probe for one test."""
-    found = Probe()
+    found = Probe(name)
     try:
         yield found
     finally:

@@ -1,0 +1,188 @@
+"""A robot broken on purpose: real processes from agent to base, and the ground truth."""
+
+import pytest
+
+pytestmark = pytest.mark.ros
+rclpy = pytest.importorskip("rclpy")
+
+from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+from geometry_msgs.msg import TwistStamped  # noqa: E402
+from ros_graph import Probe, node_process, probe  # noqa: E402
+from rosgraph_msgs.msg import Clock  # noqa: E402
+
+from eir_ros.contract.errors import EirError  # noqa: E402
+from eir_ros.nodes import messages, qos  # noqa: E402
+
+TEAM = ["r0", "r1", "r2", "r3"]
+
+
+class Agent(Probe):
+    """Stands in for the agent of r2, and hears what becomes of its commands."""
+
+    def __init__(self):
+        super().__init__("agent")
+        self.command = self.node.create_publisher(TwistStamped, "/r2/cmd_vel_policy", qos.COMMAND)
+        self.clock = self.node.create_publisher(Clock, "/clock", qos.CLOCK)
+        self.faulty = self.listen(TwistStamped, "/r2/cmd_vel_faulty", qos.COMMAND)
+        self.sent = self.listen(TwistStamped, "/r2/cmd_vel", qos.COMMAND)
+        self.truth = self.listen(DiagnosticArray, "/swarm/faults", qos.FAULTS)
+        self.stamp = 0
+
+    def drive(self, v, w):
+        """Send one command; returns what came out of the fault node and of the gate."""
+        self.stamp += 1
+        now = messages.time_of(self.stamp * 100_000_000)
+        self.clock.publish(Clock(clock=now))
+        self.command.publish(messages.encode_twist((v, w), now, "r2/base_link"))
+
+        def answer(heard):
+            return next((m for _, m in heard if m.header.stamp == now), None)
+
+        self.until(lambda: answer(self.faulty) and answer(self.sent))
+        return tuple(
+            (m.twist.linear.x, m.twist.angular.z) for m in (answer(self.faulty), answer(self.sent))
+        )
+
+    def faults(self):
+        """The newest ground truth of r2."""
+        mine = [m for _, m in self.truth if m.status[0].name == "r2"]
+        return [messages.values_of(status) for status in mine[-1].status] if mine else None
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory):
+    nodes = {
+        "gate": {"robot": "r2", "with_fault": True, "use_sim_time": True},
+        "fault": {
+            "robot": "r2",
+            "team": TEAM,
+            "schedule": ["r2:mute@3600-3700", "r1:stop@1"],
+            "use_sim_time": True,
+        },
+    }
+    with node_process("gate", "/r2", nodes, tmp_path_factory.mktemp("fault")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def connected(process):
+    found = Agent()
+    found.connected(found.command, found.clock)
+    found.publishers("/r2/cmd_vel", "/r2/cmd_vel_faulty", "/swarm/faults")
+    found.until(found.faults)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def agent(connected):
+    connected.set_parameter("/r2/fault", "kind", "none")
+    return connected
+
+
+def test_a_scheduled_fault_is_announced_before_it_starts(agent):
+    first = messages.values_of(agent.truth[0][1].status[0])
+    assert len(agent.truth[0][1].status) == 1
+    assert first == {
+        "kind": "mute",
+        "start_s": "3600.000",
+        "end_s": "3700.000",
+        "source": "schedule",
+    }
+
+
+def test_a_fault_set_by_hand_changes_the_command_and_the_ground_truth_until_cleared(agent):
+    assert agent.drive(0.4, 1.0) == ((0.4, 1.0), (0.4, 1.0))
+    assert agent.set_parameter("/r2/fault", "kind", "slow").successful
+    agent.until(lambda: agent.drive(0.4, 1.0)[0] == (0.12, 0.3))
+    # until the next one that is scheduled
+    agent.until(lambda: [f["kind"] for f in agent.faults() if f["end_s"] == "3600.000"] == ["slow"])
+    assert agent.set_parameter("/r2/fault", "kind", "stop").successful
+    assert agent.drive(0.4, 1.0) == ((0.0, 0.0), (0.0, 0.0))
+    assert agent.set_parameter("/r2/fault", "kind", "none").successful
+    assert agent.drive(0.4, 1.0) == ((0.4, 1.0), (0.4, 1.0))
+    agent.until(lambda: not any(fault["end_s"] == "3600.000" for fault in agent.faults()))
+    by_hand = [fault["kind"] for fault in agent.faults() if fault["source"] == "operator"]
+    assert by_hand[-2:] == ["slow", "stop"]
+
+
+def test_who_joins_late_still_learns_of_every_fault(agent):
+    agent.set_parameter("/r2/fault", "kind", "stuck")
+    with probe("late") as late:
+        heard = late.listen(DiagnosticArray, "/swarm/faults", qos.FAULTS)
+        late.until(
+            lambda: any(
+                status.message == "stuck" for _, message in heard for status in message.status
+            )
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("kind", "explode", "unknown fault kind 'explode'; expected one of none, stop, stuck"),
+        ("kind", "adversary", "needs a bundle"),
+        ("kind", 3, "type"),
+        ("seed", 1, "read-only"),
+        ("kid", "stop", "undeclared"),
+    ],
+)
+def test_what_cannot_be_set_is_refused_with_a_reason(agent, name, value, reason):
+    told = len(agent.truth)
+    result = agent.set_parameter("/r2/fault", name, value)
+    assert not result.successful
+    assert reason in result.reason
+    agent.spin(0.1)
+    assert len(agent.truth) == told
+    assert agent.drive(0.4, 1.0)[0] == (0.4, 1.0)
+
+
+def test_a_faulty_robot_keeps_its_gate(agent):
+    assert agent.drive(0.9, 0.0) == ((0.9, 0.0), (0.5, 0.0))
+    agent.set_parameter("/r2/fault", "kind", "stuck")
+    assert agent.drive(0.1, 0.0) == ((0.9, 0.0), (0.5, 0.0))
+
+
+def test_a_tick_that_is_sent_twice_counts_once(agent):
+    agent.set_parameter("/r2/fault", "kind", "random_walk")
+    first, _ = agent.drive(0.4, 0.0)
+    agent.faulty.clear()
+    agent.stamp -= 1
+    assert agent.drive(0.4, 0.0)[0] == first
+    assert agent.drive(0.4, 0.0)[0] != first
+
+
+def test_ctrl_c_ends_gate_and_fault_cleanly(tmp_path):
+    nodes = {
+        "gate": {"robot": "r1", "with_fault": True},
+        "fault": {"robot": "r1", "team": TEAM},
+    }
+    with node_process("gate", "/r1", nodes, tmp_path) as found, probe() as other:
+        heard = other.listen(DiagnosticArray, "/swarm/faults", qos.FAULTS)
+        # a healthy robot says so, which takes back what an earlier life left
+        mine = other.until(lambda: [m.status for _, m in heard if m.status[0].name == "r1"])
+        assert [status.message for status in mine[0]] == ["none"]
+        assert found.interrupt() == 0
+        assert "Traceback" not in found.output()
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"schedule": ["r2:explode@5"]}, "unknown fault kind"),
+        ({"schedule": ["r9:stop@5"]}, "the team is r0, r1, r2, r3"),
+        ({"schedule": ["r2:adversary@5"]}, "needs a bundle"),
+        ({"kind": "explode"}, "unknown fault kind"),
+        ({"robot": "r9"}, "'r9' is not in the team"),
+    ],
+)
+def test_what_the_robot_cannot_play_is_refused_before_anything_moves(settings, sentence):
+    from eir_ros.nodes.fault import FaultNode
+
+    parameters = {"robot": "r2", "team": TEAM} | settings
+    with probe() as other, pytest.raises(EirError, match=sentence):
+        FaultNode(
+            context=other.node.context,
+            namespace="/r2",
+            parameter_overrides=[rclpy.Parameter(n, value=v) for n, v in parameters.items()],
+        )
