@@ -14,14 +14,21 @@ NODES = ("agent", "gate", "fault", "world", "monitor", "recorder")
 #: part of one distribution: they move together or not at all.
 ROS_CORE = "7.1.6"
 ROS_MESSAGES = "5.3.6"
-MESSAGES = ("std-msgs", "std-srvs", "geometry-msgs", "sensor-msgs", "nav-msgs")
-MESSAGES += ("visualization-msgs", "diagnostic-msgs")
+MESSAGES = (
+    "std-msgs",
+    "std-srvs",
+    "geometry-msgs",
+    "sensor-msgs",
+    "nav-msgs",
+    "visualization-msgs",
+    "diagnostic-msgs",
+)
 
 
 def version() -> str:
     """The one version, read without importing the package."""
     text = (HERE / NAME / "__init__.py").read_text(encoding="utf-8")
-    return re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE).group(1)
+    return re.findall(r'^__version__ = "(.+)"$', text, re.MULTILINE)[0]
 
 
 def shared(*folders: str) -> list[tuple[str, list[str]]]:

@@ -28,7 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "eir_ros.cli": {"eir_ros"},
     "sim": {"eir_ros.contract", "eir_ros.faults"},
     "training": {"eir_ros.contract", "eir_ros.faults", "sim"},
-    "launch": {"eir_ros.contract", "eir_ros.swarm"},
+    "launch": {"eir_ros.contract", "eir_ros.swarm", "eir_ros.cli"},
 }
 #: Never under eir_ros: a robot has none of them.
 NOT_ON_A_ROBOT = {"torch", "onnx", "pybullet", "training", "gymnasium", "pettingzoo"}
@@ -43,7 +43,7 @@ ROSDEP: dict[str, str | None] = {
     "mcap": None,
     "mcap_ros2": None,
     "numpy": "python3-numpy",
-    "onnxruntime": None,
+    "onnxruntime": "python3-onnxruntime-pip",
     "pydantic": "python3-pydantic",
     "rosbags": None,
     "starlette": "python3-fastapi",

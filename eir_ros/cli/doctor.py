@@ -88,6 +88,7 @@ def _print(finding: Finding, job: Job) -> None:
 def examine(port: int) -> Iterator[Finding]:
     """Every finding, in the order in which it makes sense to mend them."""
     yield _python()
+    yield _libraries()
     yield from _ros()
     yield from _discovery()
     yield _onnxruntime()
@@ -124,6 +125,15 @@ def _python() -> Finding:
         "use Python 3.11, 3.12 or 3.13; on 3.11 everything comes as wheels",
         EVERYTHING,
     )
+
+
+def _libraries() -> Finding:
+    good, found = _probe("pydantic.VERSION", "pydantic", "numpy", "yaml", "cryptography", "rich")
+    if good:
+        good = int(found.partition(".")[0]) >= 2
+        found = f"pydantic {found}" + ("" if good else ", expected 2 or newer")
+    mend = "pip install 'eir_ros', in an environment of its own where the system's is too old"
+    return _finding("libraries", (good, found), mend, EVERYTHING)
 
 
 def _ros() -> Iterator[Finding]:
@@ -188,7 +198,7 @@ def _onnxruntime() -> Finding:
     return _finding(
         "onnxruntime",
         _probe("onnxruntime.__version__", "onnxruntime"),
-        "pip install onnxruntime (rosdep does not know it)",
+        "pip install onnxruntime",
         ROBOTS,
     )
 

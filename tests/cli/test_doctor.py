@@ -1,0 +1,125 @@
+"""What stands in the way of the job is a failure with advice; what does not is a warning."""
+
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from eir_ros.cli import doctor
+from eir_ros.cli.main import app
+
+
+@pytest.fixture(autouse=True)
+def sound_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every library and the bundle are in order; the tests below break one thing each."""
+    monkeypatch.setattr(doctor, "_probe", lambda *_: (True, "2.0"))
+    monkeypatch.setattr(doctor, "_bundle", lambda: doctor.Finding("shipped bundle", True, "fine"))
+    for name in ("ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_DOMAIN_ID", "ROS_STATIC_PEERS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def busy_port() -> Iterator[int]:
+    """A port of 127.0.0.1 that somebody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def run(*args: str) -> Result:
+    return CliRunner().invoke(app, ["doctor", *args])
+
+
+def lacks(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make importing `module` fail."""
+
+    def probe(_: str, *modules: str) -> tuple[bool, str]:
+        return (False, f"No module named '{module}'") if module in modules else (True, "2.0")
+
+    monkeypatch.setattr(doctor, "_probe", probe)
+
+
+def findings(*args: str) -> dict[str, dict[str, Any]]:
+    rows = json.loads(run("--json", *args).stdout)["findings"]
+    return {row["name"]: row for row in rows}
+
+
+def test_a_sound_machine_can_run_the_swarm():
+    done = run()
+    assert done.exit_code == 0
+    assert "can do 'swarm'" in done.stdout
+    assert "FAIL" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "job", "able"),
+    [
+        ("rclpy", "swarm", False),
+        ("rclpy", "training", True),
+        ("onnxruntime", "robot", False),
+        ("pybullet", "swarm", False),
+        ("pybullet", "robot", True),
+        ("torch", "swarm", True),
+        ("torch", "training", False),
+        ("fastapi", "swarm", True),
+    ],
+)
+def test_a_missing_library_matters_for_the_jobs_that_need_it(
+    module: str, job: str, able: bool, monkeypatch: pytest.MonkeyPatch
+):
+    lacks(module, monkeypatch)
+    done = run("--for", job)
+    assert done.exit_code == (0 if able else 1)
+    assert f"No module named '{module}'\n      -> pip install" in done.stdout.replace(
+        "source /opt/ros/<distribution>/setup.bash, or ", ""
+    )
+
+
+def test_an_old_pydantic_is_not_taken_for_a_new_one(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(doctor, "_probe", lambda *_: (True, "1.10.14"))
+    assert not findings()["libraries"]["good"]
+
+
+def test_a_busy_port_is_a_warning_with_advice(busy_port: int):
+    done = run("--port", str(busy_port))
+    assert done.exit_code == 0
+    assert f"warn  port: 127.0.0.1:{busy_port}: Address already in use" in done.stdout
+    assert "--port" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "name", "able"),
+    [
+        ("ROS_AUTOMATIC_DISCOVERY_RANGE", "OFF", "discovery", False),
+        ("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOKAL", "discovery", False),
+        ("ROS_DOMAIN_ID", "233", "domain", False),
+        ("ROS_DOMAIN_ID", "seven", "domain", False),
+        ("ROS_DOMAIN_ID", "150", "domain", True),
+    ],
+)
+def test_a_graph_that_cannot_form_is_found(
+    variable: str, value: str, name: str, able: bool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv(variable, value)
+    found = findings()[name]
+    assert not found["good"]
+    assert value in found["found"]
+    assert found["mend"]
+    assert run().exit_code == (0 if able else 1)
+
+
+def test_every_bad_finding_says_how_to_mend_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(doctor, "_probe", lambda *_: (False, "broken"))
+    rows = findings().values()
+    assert sum(not row["good"] for row in rows) >= 6
+    assert all(row["good"] == (not row["mend"]) for row in rows)
+
+
+def test_a_real_probe_tells_a_broken_library_from_a_sound_one(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.undo()
+    assert doctor._probe("json.__name__", "json") == (True, "json")
+    good, found = doctor._probe("0", "no_such_library")
+    assert not good
+    assert found == "ModuleNotFoundError: No module named 'no_such_library'"
