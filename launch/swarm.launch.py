@@ -7,77 +7,75 @@ Only a starter: what runs with which parameters is the plan of `eir_ros.swarm`, 
 import os
 from pathlib import Path
 
-from launch import LaunchContext, LaunchDescription
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, Shutdown
-from launch.conditions import evaluate_condition_expression
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+from pydantic import Field as Setting
 
 from eir_ros.cli import prepare
+from eir_ros.contract.config import Schema, validate
 from eir_ros.swarm.plan import Options, Process
 from eir_ros.swarm.schedule import read_faults
-
-#: Name, default, description.
-ARGUMENTS = (
-    ("roster", str(prepare.default_roster()), "YAML file that describes the fleet"),
-    ("robots", "", "How many (3) or which (r0,r2,r3) robots of the roster; empty: all"),
-    ("bundle", str(prepare.default_bundle()), "Folder of the signed bundle"),
-    ("trusted_keys", "", "Folder of trusted public keys; empty: those of the package"),
-    ("task", "coverage", "Task that the bundle must be for"),
-    ("faults", "", "ROBOT:KIND[@START[-END]] or schedule files (.yaml), by commas"),
-    ("seed", "0", "Seed of world and faults"),
-    ("duration", "0", "Seconds of the mission after which the world ends it; 0: never"),
-    ("simulation", "true", "Start the simulated world; real robots bring their own"),
-    ("lockstep", "false", "The world waits for every robot at every tick"),
-    ("fault_nodes", "true", "Start the nodes that can break a robot on purpose"),
-    ("headless", "false", "No operator page"),
-    ("host", "127.0.0.1", "Address that serves the operator page"),
-    ("port", "8080", "Port that serves the operator page"),
-    ("record", "", "New folder for a recording of all topics; empty: none"),
-    ("run_dir", "", "Folder for parameter files and the report; empty: a new one in ~/.ros"),
-)
 
 #: Waiting time before a process that ended early is started again [s].
 RESPAWN_DELAY_S = 0.5
 
 
+class Arguments(Schema):
+    """The launch arguments; what is left empty takes its default."""
+
+    roster: Path = Setting(prepare.default_roster(), description="YAML file of the fleet")
+    robots: str = Setting("", description="How many (3) or which (r0,r2,r3) robots; empty: all")
+    bundle: Path = Setting(prepare.default_bundle(), description="Folder of the signed bundle")
+    trusted_keys: str = Setting("", description="Folder of trusted public keys; empty: shipped")
+    task: str = Setting("coverage", description="Task that the bundle must be for")
+    faults: str = Setting(
+        "", description="ROBOT:KIND[@START[-END]] or schedule files (.yaml), by commas"
+    )
+    seed: int = Setting(0, ge=0, le=2**31 - 1, description="Seed of world and faults")
+    duration: float = Setting(0.0, ge=0, description="End after so many seconds; 0: never")
+    simulation: bool = Setting(True, description="Start the simulated world")
+    lockstep: bool = Setting(False, description="The world waits for every robot at every tick")
+    fault_nodes: bool = Setting(True, description="Start the nodes that can break a robot")
+    headless: bool = Setting(False, description="No operator page")
+    host: str = Setting("127.0.0.1", description="Address that serves the operator page")
+    port: int = Setting(8080, ge=1, le=65535, description="Port that serves the operator page")
+    record: str = Setting("", description="New folder for a recording; empty: none")
+    run_dir: str = Setting("", description="Folder for parameters and report; empty: in ~/.ros")
+
+
 def generate_launch_description() -> LaunchDescription:
     """Declare the arguments; the plan is made when their values are known."""
     declared = [
-        DeclareLaunchArgument(name, default_value=default, description=description)
-        for name, default, description in ARGUMENTS
+        DeclareLaunchArgument(name, default_value=str(field.default), description=field.description)
+        for name, field in Arguments.model_fields.items()
     ]
     return LaunchDescription([*declared, OpaqueFunction(function=_start)])
 
 
-def _start(context: LaunchContext) -> list[LogInfo | Node]:
+def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Turn the arguments into the plan, and the plan into actions."""
-    given = {name: LaunchConfiguration(name).perform(context) for name, _, _ in ARGUMENTS}
-
-    def yes(name: str) -> bool:
-        return evaluate_condition_expression(context, [LaunchConfiguration(name)])
-
-    def path(name: str) -> Path | None:
-        return Path(given[name]).absolute() if given[name] else None
-
-    run_dir = path("run_dir") or prepare.default_run_dir()
+    words = {name: LaunchConfiguration(name).perform(context) for name in Arguments.model_fields}
+    given = validate(words, Arguments, where="launch arguments")
+    run_dir = _path(given.run_dir) or prepare.default_run_dir()
     options = Options(
-        bundle=Path(given["bundle"]).absolute(),
-        trusted_keys=path("trusted_keys"),
-        faults=read_faults(word for word in given["faults"].split(",") if word),
-        seed=int(given["seed"]),
-        duration_s=float(given["duration"]),
-        simulation=yes("simulation"),
-        lockstep=yes("lockstep"),
-        fault_nodes=yes("fault_nodes"),
-        headless=yes("headless"),
-        host=given["host"],
-        port=int(given["port"]),
-        token="" if yes("headless") else prepare.page_token(given["host"]),
-        record=path("record"),
+        bundle=given.bundle.absolute(),
+        trusted_keys=_path(given.trusted_keys),
+        faults=read_faults(word for word in given.faults.split(",") if word),
+        seed=given.seed,
+        duration_s=given.duration,
+        simulation=given.simulation,
+        lockstep=given.lockstep,
+        fault_nodes=given.fault_nodes,
+        headless=given.headless,
+        host=given.host,
+        port=given.port,
+        token="" if given.headless else prepare.page_token(given.host),
+        record=_path(given.record),
         report=run_dir / "mission.json",
     )
-    _, plan = prepare.prepare(Path(given["roster"]), given["robots"], given["task"], options)
+    _, plan = prepare.prepare(given.roster, given.robots, given.task, options)
     prepare.check_machine(options)
     prepare.make_run_dir(run_dir)
     environment = prepare.environment(run_dir, simulation=options.simulation)
@@ -85,6 +83,10 @@ def _start(context: LaunchContext) -> list[LogInfo | Node]:
     if options.token:
         said.append(LogInfo(msg=f"token that unlocks the page's controls: {options.token}"))
     return said + [_node(process, run_dir, environment) for process in plan]
+
+
+def _path(text: str) -> Path | None:
+    return Path(text).absolute() if text else None
 
 
 def _node(process: Process, run_dir: Path, environment: dict[str, str]) -> Node:

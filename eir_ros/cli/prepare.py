@@ -72,6 +72,8 @@ def prepare(
 
 def check_machine(options: Options) -> None:
     """Refuse, with an `EirError`, a machine that lacks what the plan will need."""
+    if options.record is not None and options.record.exists():
+        raise EirError(f"{options.record} exists already; a recording needs a new folder's name.")
     needed = {"rclpy": "ROS 2: source /opt/ros/jazzy/setup.bash, or install the extra [ros]"}
     if options.simulation:
         needed["pybullet"] = "PyBullet: install the extra [sim], or give --no-simulation"

@@ -106,7 +106,7 @@ def swarm(
         typer.echo(describe(plan, folder))
         return
     prepare.check_machine(options)
-    _check_outputs(record, json_file)
+    _check_report(json_file)
     prepare.make_run_dir(folder)
     (folder / "mission.json").unlink(missing_ok=True)
     status = Status()
@@ -128,17 +128,16 @@ def swarm(
     raise typer.Exit(0 if outcome.clean else 1)
 
 
-def _check_outputs(record: Path | None, json_file: Path | None) -> None:
-    """Find out before the run, not after it, that its results cannot be written."""
+def _check_report(path: Path | None) -> None:
+    """Find out before the run, not after it, that its report cannot be written."""
     from eir_ros.contract.errors import EirError
 
-    if record is not None and record.exists():
-        raise EirError(f"{record} exists already; --record needs the name of a new folder.")
-    if json_file is not None:
-        if json_file.is_dir():
-            raise EirError(f"{json_file} is a folder; --json needs the name of a file.")
-        if not os.access(json_file.absolute().parent, os.W_OK):
-            raise EirError(f"{json_file.absolute().parent}: no folder that can be written to.")
+    if path is None:
+        return
+    if path.is_dir():
+        raise EirError(f"{path} is a folder; --json needs the name of a file.")
+    if not os.access(path.absolute().parent, os.W_OK):
+        raise EirError(f"{path}: its folder does not exist or cannot be written to.")
 
 
 def make_report(
