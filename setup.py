@@ -98,6 +98,7 @@ setup(
         "onnxruntime>=1.16",
         "pydantic>=2.0",
         "PyYAML>=6.0",
+        "rich>=12",
         "typer>=0.9",
     ],
     extras_require=EXTRAS,
