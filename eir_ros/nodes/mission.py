@@ -98,7 +98,9 @@ class Mission:
         self._orders = {robot: _Order() for robot in team}
         self._faults: dict[str, tuple[Span, ...]] = {}
 
-    def commanded(self, robot: str, tick: int, command: NDArray[np.floating[Any]], now_s: float) -> None:
+    def commanded(
+        self, robot: str, tick: int, command: NDArray[np.floating[Any]], now_s: float
+    ) -> None:
         """The base of `robot` received the answer to `tick`, (2,) [m/s, rad/s]."""
         self._orders[robot] = _Order(tick, command, now_s)
 
@@ -109,6 +111,10 @@ class Mission:
     def announced(self, robot: str, spans: Iterable[Span]) -> None:
         """Faults of `robot`, past and to come, replacing what was known of it."""
         self._faults[robot] = tuple(spans)
+
+    def knows(self, robot: str) -> bool:
+        """Whether the faults of `robot` have been announced."""
+        return robot in self._faults
 
     def working(self) -> NDArray[np.bool_]:
         """Robots without a fault at this tick, (N,)."""

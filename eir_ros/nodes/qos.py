@@ -47,8 +47,9 @@ def _reliable(depth: int, durability: QoSDurabilityPolicy) -> QoSProfile:
 #: cmd_vel_policy, cmd_vel_faulty, cmd_vel: each hop matters, an old command does not.
 COMMAND: Final = _reliable(2, QoSDurabilityPolicy.VOLATILE)
 
-#: Beliefs, decisions, score: everyone who listens sees all of them.
-EVENT: Final = _reliable(10, QoSDurabilityPolicy.VOLATILE)
+#: Beliefs, decisions, score: everyone who listens sees all of them, also in lockstep, and also the
+#: first ones, which are said before every pair of processes has found each other.
+EVENT: Final = _reliable(100, QoSDurabilityPolicy.TRANSIENT_LOCAL)
 
 #: /diagnostics, as the rest of ROS publishes it.
 DIAGNOSTICS: Final = _reliable(10, QoSDurabilityPolicy.VOLATILE)

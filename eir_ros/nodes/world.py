@@ -8,6 +8,7 @@ tick 0 until everyone has answered that, so nobody misses the start.
 import math
 import sys
 import time
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from pydantic import Field as Setting
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import PointCloud2
 from std_srvs.srv import SetBool
@@ -153,7 +155,10 @@ class World(Node):
     def _on_faults(self, message: DiagnosticArray) -> None:
         found: dict[str, list[Span]] = {}
         for status in message.status:
-            found.setdefault(status.name, []).append(_span(messages.values_of(status)))
+            span = _span(messages.values_of(status))
+            # a healthy robot says so with a fault of kind none
+            spans = found.setdefault(status.name, [])
+            spans += [] if span.kind is FaultKind.NONE else [span]
         for robot, spans in found.items():
             self._mission.announced(robot, spans)
 
@@ -167,15 +172,22 @@ class World(Node):
     # Time
 
     def _on_wait(self) -> None:
-        """Stay at tick 0 until everybody has answered it, and a moment longer for latecomers."""
+        """Wait until everybody is there, a moment longer, and until all have answered tick 0."""
         missing = self._missing()
         self._quiet = 0 if missing else self._quiet + 1
+        if self._quiet * _REPEAT_S >= _QUIET_S:
+            # by now whoever is there has found everybody else
+            silent = self._mission.silent()
+            if not silent:
+                self._start()
+                return
+            self._publish()
+            missing = [f"robot {robot} does not answer" for robot in silent]
         waited = time.monotonic() - self._waiting_since
         if missing and waited > self.settings.start_timeout_s:
             raise EirError(f"nothing starts: after {waited:.0f} s still {'; '.join(missing)}.")
-        if self._quiet * _REPEAT_S < _QUIET_S:
-            self._publish()
-            return
+
+    def _start(self) -> None:
         self._started = True
         self.get_logger().info("everybody is here: the mission starts")
         self.destroy_timer(self._timer)
@@ -189,19 +201,17 @@ class World(Node):
 
     def _missing(self) -> list[str]:
         """What the start is waiting for, as parts of a sentence."""
-        watching = self._listeners("/swarm/score")
+        watching = _names(self.get_subscriptions_info_by_topic("/swarm/score"))
+        injecting = _names(self.get_publishers_info_by_topic("/swarm/faults"))
         found = [f"{node} is not there" for node in self.settings.wait_for if node not in watching]
         for robot in self.settings.team:
-            here = self._listeners(f"/{robot}/odom")
-            absent = sorted(n for n in _LISTENERS if f"/{robot}/{n}" not in here)
+            here = _names(self.get_subscriptions_info_by_topic(f"/{robot}/odom"))
+            absent = sorted(name for name in _LISTENERS if f"/{robot}/{name}" not in here)
             if absent:
                 found.append(f"robot {robot} has no {' and no '.join(absent)}")
-        return found or [f"robot {r} has not answered tick 0" for r in self._mission.silent()]
-
-    def _listeners(self, topic: str) -> set[str]:
-        """Full names of the nodes that subscribe to `topic`."""
-        endpoints = self.get_subscriptions_info_by_topic(topic)
-        return {f"{e.node_namespace.rstrip('/')}/{e.node_name}" for e in endpoints}
+            if f"/{robot}/fault" in injecting and not self._mission.knows(robot):
+                found.append(f"the faults of robot {robot} are not known")
+        return found
 
     def _on_tick(self) -> None:
         if not self._paused:
@@ -259,6 +269,11 @@ class World(Node):
         values = self._mission.values() | {"paused": str(self._paused).lower()}
         status = messages.status("world", values, message="paused" if self._paused else "running")
         self._score_pub.publish(messages.diagnostics(stamp, status))
+
+
+def _names(endpoints: Iterable[TopicEndpointInfo]) -> set[str]:
+    """Full names of the nodes that these endpoints belong to."""
+    return {f"{e.node_namespace.rstrip('/')}/{e.node_name}" for e in endpoints}
 
 
 def _span(values: dict[str, str]) -> Span:

@@ -1,0 +1,26 @@
+"""The bundle that the tests of nodes run, and who runs it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from eir_ros.contract.paths import share
+from eir_ros.policy.bundle import Bundle, load_bundle
+from eir_ros.swarm.roster import Roster, load_roster
+
+
+@pytest.fixture(scope="session")
+def bundle_path() -> Path:
+    """The shipped bundle, or the one that EIR_TEST_BUNDLE names."""
+    return Path(os.environ.get("EIR_TEST_BUNDLE", share() / "policies" / "coverage"))
+
+
+@pytest.fixture(scope="session")
+def bundle(bundle_path: Path) -> Bundle:
+    return load_bundle(bundle_path)
+
+
+@pytest.fixture(scope="session")
+def roster() -> Roster:
+    return load_roster(share() / "config" / "rosters" / "default.yaml")
