@@ -7,6 +7,7 @@ No lock is shared with that: pictures arrive as finished text, orders leave as f
 import asyncio
 import contextlib
 import json
+import logging
 import socket
 import threading
 from collections.abc import Callable, Sequence
@@ -22,6 +23,8 @@ from fastapi.staticfiles import StaticFiles
 from eir_ros.contract.errors import EirError
 from eir_ros.monitor import orders
 from eir_ros.monitor.access import Access
+
+_log = logging.getLogger(__name__)
 
 STATIC = Path(__file__).parent / "static"
 
@@ -155,8 +158,8 @@ class Server:
         headers = websocket.headers
         reason = self.access.refused_request(headers.get("host", ""), headers.get("origin"))
         if reason:
-            refusal = PlainTextResponse(f"Refused: {reason}.\n", status_code=403)
-            await websocket.send_denial_response(refusal)
+            _log.warning("a connection was refused: %s", reason)
+            await websocket.close()
             return
         await websocket.accept()
         viewer = _Viewer(websocket)

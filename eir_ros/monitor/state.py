@@ -115,10 +115,10 @@ class State:
 
     def remember(self) -> None:
         """Note the present suspicions for the timeline; call a few times a second."""
-        if self._history and self._history[-1][0] == self.time_s:
+        now = round(self.time_s, 2)
+        if self._history and self._history[-1][0] == now:
             return
-        means = [_mean(self.suspicion(name)) for name in self.robots]
-        self._history.append([round(self.time_s, 2), *means])
+        self._history.append([now, *(_mean(self.suspicion(name)) for name in self.robots)])
         while self._history[-1][0] - self._history[0][0] > HISTORY_S:  # type: ignore[operator]
             self._history.popleft()
 

@@ -72,7 +72,6 @@ export class Arena {
     this.x = (x) => width / 2 + (x - cx) * this.scale;
     this.y = (y) => height / 2 - (y - cy) * this.scale;
     this.context = context;
-    context.lineCap = "round";
     this.drawFloor();
     this.drawScale();
     for (const site of this.picture.sites) this.drawSite(site);
@@ -152,6 +151,7 @@ export class Arena {
   drawTrail(trail) {
     const { context } = this;
     context.lineWidth = 2;
+    context.lineCap = "butt";
     for (let i = 1; i < (trail?.length ?? 0); i++) {
       const [a, b] = [trail[i - 1], trail[i]];
       if (Math.hypot(b.x - a.x, b.y - a.y) > JUMP_M) continue;
@@ -169,6 +169,7 @@ export class Arena {
     const pose = this.pose(robot);
     const [x, y] = [this.x(pose[0]), this.y(pose[1])];
     const radius = Math.max(0.12 * this.scale, 9);
+    context.lineCap = "round";
     context.globalAlpha = robot.age_s > 2 && !this.picture.paused ? 0.4 : 1;
     context.fillStyle = colour("body");
     this.circle(x, y, radius);

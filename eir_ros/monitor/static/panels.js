@@ -1,7 +1,7 @@
 // The panels made of text: numbers of the team, matrix of beliefs, robots, events.
 
 import { beliefColour } from "./palette.js";
-import { actionWords, kindWords, mean, probability, quantity, siteLetter } from "./words.js";
+import { actionWords, kindWords, mean, micros, probability, quantity, siteLetter } from "./words.js";
 
 /** Make an element: `make("li", { class: "x" }, child, "text")`. */
 export function make(tag, attributes = {}, ...children) {
@@ -119,7 +119,7 @@ class Row {
       this.belief.title = `mean ${average.toFixed(2)}, most ${most.toFixed(2)}`;
     }
     put(this.tick, quantity(robot.tick_ms.p99, "ms", 1));
-    put(this.inference, quantity(robot.inference_us.p99, "µs", 0));
+    put(this.inference, micros(robot.inference_us.p99));
     put(this.stale, String(robot.stale_inputs));
     put(this.restarts, String(robot.restarts));
     this.fault = robot.fault;
@@ -154,7 +154,7 @@ export class Tiles {
     put(this.at.served, picture.sites.length ? `${served} of ${picture.sites.length}` : "–");
     put(this.at["served-share"], share === undefined ? "–" : `${(100 * share).toFixed(0)} %`);
     put(this.at.tick, quantity(picture.tick_ms.p99, "ms", 1));
-    put(this.at.inference, quantity(picture.inference_us.p99, "µs", 0));
+    put(this.at.inference, micros(picture.inference_us.p99));
     put(this.at.stale, String(total("stale_inputs")));
     put(this.at.restarts, String(total("restarts")));
   }
@@ -197,5 +197,5 @@ function alarmLine(alarm) {
   if (alarm.delay_s === null) {
     return { t: alarm.t_s, mark: "false", text: `${found}: a false alarm` };
   }
-  return { t: alarm.t_s, mark: "detection", text: `${found}, ${alarm.delay_s.toFixed(1)} s after its fault` };
+  return { t: alarm.t_s, mark: "detection", text: `${found} after ${alarm.delay_s.toFixed(1)} s` };
 }

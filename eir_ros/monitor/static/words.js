@@ -27,6 +27,11 @@ export function quantity(value, unit, digits) {
   return value === null || value === undefined ? "–" : `${value.toFixed(digits)} ${unit}`;
 }
 
+/** A duration of `us` microseconds in the unit that suits it. */
+export function micros(us) {
+  return us >= 1000 ? quantity(us / 1000, "ms", 1) : quantity(us, "µs", 0);
+}
+
 /** p in [0, 1] without the leading zero, so that columns of them are calm. */
 export function probability(p) {
   return p >= 0.995 ? "1.0" : p.toFixed(2).slice(1);
