@@ -1,0 +1,148 @@
+"""A recording that cannot be read, or that dies with its recorder, is no evidence."""
+
+import time
+from contextlib import contextmanager
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.ros
+pytest.importorskip("rclpy")
+
+from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+from geometry_msgs.msg import TwistStamped  # noqa: E402
+from mcap_ros2.reader import read_ros2_messages  # noqa: E402
+from nav_msgs.msg import Odometry  # noqa: E402
+from rclpy.serialization import deserialize_message, serialize_message  # noqa: E402
+from ros_graph import node_process, probe  # noqa: E402
+from rosbags.rosbag2 import Reader  # noqa: E402
+
+from eir_ros.contract.errors import EirError  # noqa: E402
+from eir_ros.monitor.recording import Recording, recover  # noqa: E402
+from eir_ros.nodes import messages, qos  # noqa: E402
+
+
+def command(number):
+    stamp = messages.time_of(number * 100_000_000)
+    return messages.encode_twist((0.1 + number, -1.0 / 3.0), stamp, "r0/base_link")
+
+
+def odometry(number):
+    motion = messages.Motion((0.1 * number, 0.0, 0.3), (0.5, 0.0), 0.1)
+    return messages.encode_odometry(motion, messages.time_of(number), "r0/odom", "r0/base_link")
+
+
+@contextmanager
+def at_work(folder):
+    """A recorder of r0 at work, and somebody who has something to say."""
+    recorder = {"recorder": {"team": ["r0"], "out": str(folder / "bag")}}
+    with probe() as other:
+        publish = other.node.create_publisher
+        truth = publish(DiagnosticArray, "/swarm/faults", qos.FAULTS)
+        # before anybody listens
+        fault = messages.status("r0", {"kind": "stop"})
+        truth.publish(messages.diagnostics(messages.time_of(0), fault))
+        commands = publish(TwistStamped, "/r0/cmd_vel", qos.COMMAND)
+        odometries = publish(Odometry, "/r0/odom", qos.sensor(0.2))
+        with node_process("recorder", "/", recorder, folder) as process:
+            other.connected(truth, commands, odometries)
+            yield other, process, commands, odometries
+
+
+@pytest.fixture(scope="module")
+def bag(tmp_path_factory):
+    """The recording of a short run that ended with Ctrl-C."""
+    folder = tmp_path_factory.mktemp("recording")
+    with at_work(folder) as (other, process, commands, odometries):
+        for number in range(50):
+            commands.publish(command(number))
+            odometries.publish(odometry(number))
+            other.spin(0.02)
+        assert process.interrupt() == 0
+        assert "Traceback" not in process.output()
+    return folder / "bag"
+
+
+def test_a_run_is_read_back_bit_for_bit_by_rosbags_and_mcap(bag):
+    with Reader(bag) as reader:
+        read = [(c.topic, bytes(data)) for c, _, data in reader.messages()]
+        types = {topic: info.msgtype for topic, info in reader.topics.items()}
+    assert types["/swarm/faults"] == "diagnostic_msgs/msg/DiagnosticArray"
+    assert types["/r0/odom"] == "nav_msgs/msg/Odometry"
+    heard = [deserialize_message(m, TwistStamped) for topic, m in read if topic == "/r0/cmd_vel"]
+    # the first ones may have found nobody yet
+    assert len(heard) >= 20
+    assert heard == [command(number) for number in range(50 - len(heard), 50)]
+    heard = [deserialize_message(m, Odometry) for topic, m in read if topic == "/r0/odom"]
+    assert len(heard) >= 20
+    assert all(message in [odometry(number) for number in range(50)] for message in heard)
+
+    decoded = list(read_ros2_messages(bag / "bag.mcap"))
+    assert len(decoded) == len(read)
+    speeds = [m.ros_msg.twist.linear.x for m in decoded if m.channel.topic == "/r0/cmd_vel"]
+    assert speeds == [0.1 + number for number in range(50 - len(speeds), 50)]
+
+
+def test_how_topics_were_offered_is_kept_so_that_they_can_be_played_back(bag):
+    info = yaml.safe_load((bag / "metadata.yaml").read_text())
+    info = info["rosbag2_bagfile_information"]
+    assert info["storage_identifier"] == "mcap"
+    offered = {
+        topic["topic_metadata"]["name"]: topic["topic_metadata"]["offered_qos_profiles"]
+        for topic in info["topics_with_message_count"]
+    }
+    (sensor,), (latched,), (reliable,) = (
+        offered[topic] for topic in ("/r0/odom", "/swarm/faults", "/r0/cmd_vel")
+    )
+    assert sensor["reliability"] == "best_effort"
+    assert sensor["deadline"] == {"sec": 0, "nsec": 200_000_000}
+    assert (latched["durability"], latched["reliability"]) == ("transient_local", "reliable")
+    assert (reliable["durability"], reliable["reliability"]) == ("volatile", "reliable")
+
+
+def test_a_killed_recorder_loses_at_most_the_last_second(tmp_path):
+    published = []
+    with at_work(tmp_path) as (other, process, commands, _):
+        end = time.monotonic() + 2.5
+        while time.monotonic() < end:
+            commands.publish(command(len(published)))
+            published.append(time.monotonic())
+            other.spin(0.02)
+        killed = time.monotonic()
+        process.kill()
+
+    with pytest.raises(FileNotFoundError), Reader(tmp_path / "bag"):
+        pass
+    assert recover(tmp_path / "bag", tmp_path / "whole") > 0
+    with Reader(tmp_path / "whole") as reader:
+        last = [bytes(data) for c, _, data in reader.messages() if c.topic == "/r0/cmd_vel"][-1]
+        assert "/swarm/faults" in reader.topics
+    number = round(deserialize_message(last, TwistStamped).twist.linear.x - 0.1)
+    assert published[number] > killed - 1.0
+
+
+def test_a_torn_end_costs_only_the_torn_chunk(tmp_path):
+    recording = Recording(tmp_path / "bag")
+    recording.add("/r0/cmd_vel", "geometry_msgs/msg/TwistStamped", [])
+    for number in range(30):
+        recording.write("/r0/cmd_vel", 1 + number, serialize_message(command(number)))
+        if number % 10 == 9:
+            recording.flush()
+    file = tmp_path / "bag" / "bag.mcap"
+    whole = file.read_bytes()
+    for cut in (1, 500, 1000):
+        file.write_bytes(whole[: len(whole) - cut])
+        assert recover(tmp_path / "bag", tmp_path / f"whole{cut}") == (30 if cut == 1 else 20)
+    recording.close()
+
+
+def test_a_recording_is_never_overwritten(tmp_path):
+    (tmp_path / "bag").mkdir()
+    recorder = {"recorder": {"team": ["r0"], "out": str(tmp_path / "bag")}}
+    with node_process("recorder", "/", recorder, tmp_path) as process:
+        assert process.wait() == 2
+        assert "exists already" in process.output()
+        assert "Traceback" not in process.output()
+    assert list((tmp_path / "bag").iterdir()) == []
+    with pytest.raises(EirError, match=r"expected one \.mcap file"):
+        recover(tmp_path / "bag", tmp_path / "whole")
