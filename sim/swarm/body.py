@@ -83,10 +83,9 @@ class PlanarBodies:
         velocity[..., 1] = commands[..., 0] * np.sin(course)
         place = poses.copy()
         place[..., 2] = 0.0
-        poses[..., :2] = [
-            self._arena(start, speed)
-            for start, speed in zip(place.tolist(), velocity.tolist(), strict=True)
-        ]
+        starts: list[list[list[float]]] = place.tolist()
+        speeds: list[list[list[float]]] = velocity.tolist()
+        poses[..., :2] = [self._arena(*arena) for arena in zip(starts, speeds, strict=True)]
         poses[..., 2] = np.mod(poses[..., 2] + turn + np.pi, 2 * np.pi) - np.pi
 
     def _arena(self, places: list[list[float]], speeds: list[list[float]]) -> list[tuple]:

@@ -54,7 +54,7 @@ class CoverageParallelEnv(ParallelEnv):
         joint = np.array([[actions[name] for name in self.agents]])
         observation, reward, terminated, truncated, info = self._env.step(joint)
         seen = info.get("final_observation", observation)[0]
-        result = (
+        result: tuple[dict[str, Any], ...] = (
             self._by_name(seen),
             dict.fromkeys(self.agents, float(reward[0])),
             dict.fromkeys(self.agents, bool(terminated[0])),
