@@ -1,0 +1,289 @@
+"""`eir swarm` with everything real: processes, DDS, PyBullet, the shipped bundle."""
+
+import json
+import math
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from eir_ros.cli import prepare
+from eir_ros.cli.main import main
+from eir_ros.contract.report import SwarmReport
+
+ROOT = Path(__file__).parents[2]
+BUNDLE = Path(os.environ.get("EIR_TEST_BUNDLE", prepare.default_bundle()))
+TEAM = ("r0", "r1", "r2", "r3")
+
+
+class Swarm:
+    """A running `eir swarm`."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.folder = folder
+        self.report_file = folder / "report.json"
+        command = [sys.executable, "-m", "eir_ros.cli.main", "swarm", "--bundle", str(BUNDLE)]
+        command += ["--run-dir", str(folder), "--json", str(self.report_file), *arguments]
+        self.popen = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self._children: set[psutil.Process] = set()
+
+    def children(self) -> dict[str, psutil.Process]:
+        """The processes of the plan that run now, by namespace and executable."""
+        found = {}
+        for child in psutil.Process(self.popen.pid).children():
+            line = child.cmdline()
+            if "-m" in line and "--ros-args" in line:
+                namespace = next(a for a in line if a.startswith("__ns:="))
+                module = line[line.index("-m") + 1].removeprefix("eir_ros.nodes.")
+                found[f"{namespace.removeprefix('__ns:=/')}/{module}".lstrip("/")] = child
+        self._children.update(found.values())
+        return found
+
+    def end(self, timeout_s: float = 60.0) -> int:
+        """Wait for the end; every process that was ever seen must be gone then."""
+        self.output, self.errors = self.popen.communicate(timeout=timeout_s)
+        assert [child for child in self._children if child.is_running()] == []
+        return self.popen.returncode
+
+    def interrupt(self) -> int:
+        """Ctrl-C."""
+        self.popen.send_signal(signal.SIGINT)
+        return self.end()
+
+    def report(self) -> SwarmReport:
+        """What `--json` wrote."""
+        return SwarmReport.model_validate_json(self.report_file.read_bytes())
+
+    def logs(self) -> str:
+        """What all processes wrote."""
+        return "\n".join(path.read_text() for path in (self.folder / "log").glob("*.log"))
+
+
+@contextmanager
+def running(folder: Path, *arguments: str) -> Iterator[Swarm]:
+    """A swarm that is gone after the test."""
+    swarm = Swarm(folder, *arguments)
+    try:
+        yield swarm
+    finally:
+        if swarm.popen.poll() is None:
+            swarm.popen.kill()
+            swarm.popen.wait()
+
+
+@pytest.mark.ros
+def test_a_mission_ends_without_score_or_report(tmp_path: Path) -> None:
+    arguments = ("--headless", "--seed", "3", "--duration", "8", "--fault", "r2:stop@2")
+    with running(tmp_path, *arguments) as swarm:
+        assert swarm.end() == 0, swarm.errors
+    report = swarm.report()
+    assert json.loads(swarm.report_file.read_text())["schema"] == 1
+    assert (report.task, report.seed, report.robots) == ("coverage", 3, TEAM)
+    assert report.ticks == 80
+    assert report.duration_s == pytest.approx(8.0)
+    assert report.score.mean_reward is not None
+    assert report.score.mean_reward > 0.2
+    assert report.score.served_fraction is not None
+    assert report.score.served_fraction > 0.0
+    assert [(f.robot, f.kind, f.start_s) for f in report.faults] == [("r2", "stop", 2.0)]
+    assert {d.suspect for d in report.detections} == {"r2"}
+    assert report.tick_ms.p99 is not None
+    assert report.inference_us.p50 is not None
+    assert report.restarts == 0
+    assert len(report.processes) == 10
+    assert {end.exit for end in report.processes} == {0}
+    assert "Traceback" not in swarm.logs()
+
+
+@pytest.mark.ros
+def test_a_killed_agent_leaves_its_robot_driving(tmp_path: Path) -> None:
+    """The robot stands within 0.5 s; its new agent rejoins and remembers no suspicion."""
+    from nav_msgs.msg import Odometry
+    from ros_graph import probe
+    from sensor_msgs.msg import PointCloud2
+
+    from eir_ros.nodes import clouds, qos
+
+    with running(tmp_path, "--headless", "--fault", "r1:stop@3") as swarm, probe() as graph:
+        odometry = graph.listen(Odometry, "/r2/odom", qos.sensor(1.0))
+        beliefs = graph.listen(PointCloud2, "/r2/beliefs", qos.EVENT)
+
+        def speed() -> float:
+            twist = odometry[-1][1].twist.twist
+            return math.hypot(twist.linear.x, twist.linear.y) + abs(twist.angular.z)
+
+        def suspicion(place: int = -1) -> float:
+            points = clouds.decode(beliefs[place][1], clouds.BELIEFS)
+            return float(points["p_adversary"][points["id"] == 1][0])
+
+        graph.until(lambda: beliefs and suspicion() > 0.8, timeout_s=60.0)
+        graph.until(lambda: speed() > 0.2)
+        first = swarm.children()["r2/agent"]
+        first.kill()
+        killed, seen = time.monotonic(), len(odometry)
+        graph.until(lambda: len(odometry) > seen and speed() < 0.02, timeout_s=5.0)
+        # by the stamps, because a busy machine delivers late
+        standing_s = stamp_s(odometry[-1]) - stamp_s(odometry[seen - 1])
+        beliefs.clear()
+        graph.until(lambda: beliefs, timeout_s=20.0)
+        rejoined = beliefs[0][0]
+        remembered = suspicion(0)
+        print(f"stood after {standing_s:.1f} s, rejoined after {rejoined - killed:.1f} s")
+        graph.until(lambda: speed() > 0.2)
+        second = swarm.children()["r2/agent"]
+        assert swarm.interrupt() == 1
+    assert standing_s <= 0.5
+    assert second.pid != first.pid
+    assert second.create_time() - (time.time() - time.monotonic() + killed) < 2.0
+    assert rejoined - killed < 15.0
+    assert remembered < 0.5
+    report = swarm.report()
+    assert report.restarts == 1
+    exits = [(end.name, end.exit) for end in report.processes if end.exit != 0]
+    assert exits == [("r2/agent", -signal.SIGKILL)]
+    assert "Traceback" not in swarm.logs()
+
+
+@pytest.mark.ros
+@pytest.mark.parametrize("moment", ["starting", "running"])
+def test_ctrl_c_is_not_clean(tmp_path: Path, moment: str) -> None:
+    from nav_msgs.msg import Odometry
+    from ros_graph import probe
+
+    from eir_ros.nodes import qos
+
+    port = free_port()
+    record = tmp_path / "recording"
+    with running(tmp_path, "--port", str(port), "--record", str(record)) as swarm:
+        with probe() as graph:
+            heard = [graph.listen(Odometry, f"/{r}/odom", qos.sensor(1.0)) for r in TEAM]
+            if moment == "running":
+                graph.until(lambda: all(map(len, heard)), timeout_s=60.0)
+                start = [places(messages)[0] for messages in heard]
+                graph.until(
+                    lambda: all(
+                        np.linalg.norm(places(messages)[-1] - where) > 0.1
+                        for messages, where in zip(heard, start, strict=True)
+                    ),
+                    timeout_s=60.0,
+                )
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as page:
+                    assert b"<html" in page.read()
+            else:
+                graph.until(lambda: len(swarm.children()) == 11, timeout_s=30.0)
+        assert swarm.interrupt() == 0, swarm.errors + swarm.logs()
+    assert {end.exit for end in swarm.report().processes} == {0}
+    assert "Traceback" not in swarm.logs() + swarm.output + swarm.errors
+
+
+def stamp_s(message: tuple[float, Any]) -> float:
+    """Mission time of a message with a header [s]."""
+    stamp = message[1].header.stamp
+    return float(stamp.sec + stamp.nanosec * 1e-9)
+
+
+def places(messages: list[tuple[float, Any]]) -> Any:
+    """x, y of odometry messages, (T, 2) [m]."""
+    poses = [message.pose.pose.position for _, message in messages]
+    return np.array([(pose.x, pose.y) for pose in poses])
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+# Refusals: nothing is started, one sentence, status 2
+
+
+@pytest.fixture
+def refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Any:
+    """Run `eir swarm` with wrong arguments, and return the sentence."""
+
+    def run(*arguments: str) -> str:
+        folder = tmp_path / "run"
+        words = ["eir", "swarm", "--bundle", str(BUNDLE), "--run-dir", str(folder), *arguments]
+        monkeypatch.setattr(sys, "argv", words)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 2
+        assert not folder.exists()
+        return " ".join(capsys.readouterr().err.split())
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--fault", "r9:stop@1"), "the team is r0, r1, r2, r3"),
+        (("--fault", "r2:gremlin"), "unknown fault kind 'gremlin'"),
+        (("--fault", "r2:stop@9-3"), "not after its start"),
+        (("--fault", "none.yaml"), "none.yaml: cannot be read"),
+        (("--robots", "3"), "3 robots, but bundle"),
+        (("--robots", "r0,rx"), "'rx' is not in the roster"),
+        (("--task", "pursuit"), "trained for the task 'coverage'"),
+        (("--bundle", "/none"), "/none: there is no bundle here"),
+        (("--roster", "/none.yaml"), "/none.yaml: cannot be read"),
+        (("--json", "/none/report.json"), "its folder does not exist"),
+        (("--record", "/tmp"), "/tmp exists already"),
+        (("--port", "0"), "should be greater than or equal to 1"),
+        (("--seed", "-1"), "should be greater than or equal to 0"),
+    ],
+)
+def test_a_wrong_word_starts_a_swarm(refused: Any, arguments: Any, words: str) -> None:
+    assert words in refused(*arguments)
+
+
+def test_a_wrong_roster_starts_a_swarm(refused: Any, tmp_path: Path) -> None:
+    roster = tmp_path / "roster.yaml"
+    text = prepare.default_roster().read_text()
+    roster.write_text(text.replace("name: r1", "name: r0"))
+    assert "'r0' is used 2 times" in refused("--roster", str(roster))
+    roster.write_text(text.replace("max_speed", "max_sped"))
+    assert "did you mean 'max_speed'" in refused("--roster", str(roster))
+
+
+def test_a_changed_bundle_starts_a_swarm(refused: Any, tmp_path: Path) -> None:
+    copy = shutil.copytree(BUNDLE, tmp_path / "bundle")
+    data = bytearray((copy / "policy.onnx").read_bytes())
+    data[len(data) // 2] ^= 1
+    (copy / "policy.onnx").write_bytes(data)
+    assert "policy.onnx" in refused("--bundle", str(copy))
+
+
+def test_a_taken_port_is_found_too_late(refused: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert f"127.0.0.1:{port}" in refused("--port", str(port))
+
+
+def test_a_dry_run_starts_something(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    words = ["eir", "swarm", "--bundle", str(BUNDLE), "--run-dir", str(folder), "--dry-run"]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert "__ns:=/r2" in shown
+    assert "eir_ros.nodes.world" in shown
+    assert not folder.exists()
