@@ -78,7 +78,7 @@ class PlanarBodies:
         """
         turn = commands[..., 1] * self._tick_s
         course = poses[..., 2] + 0.5 * turn
-        velocity = np.zeros(poses.shape)
+        velocity = np.zeros_like(poses)
         velocity[..., 0] = commands[..., 0] * np.cos(course)
         velocity[..., 1] = commands[..., 0] * np.sin(course)
         place = poses.copy()
