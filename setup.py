@@ -49,7 +49,6 @@ EXTRAS = {
         *(f"ros-{name}=={ROS_MESSAGES}" for name in MESSAGES),
         "rosbags>=0.11",
         "mcap>=1.2",
-        "mcap-ros2-support>=0.5",
     ],
     "sim": ["pybullet>=3.2.5", "pettingzoo>=1.24", "gymnasium>=1.0"],
     "monitor": ["fastapi>=0.110", "uvicorn>=0.29", "websockets>=12"],
@@ -62,6 +61,7 @@ EXTRAS = {
     ],
     "dev": [
         "hypothesis>=6.100",
+        "mcap-ros2-support>=0.5",
         "mypy>=1.10",
         "playwright>=1.44",
         "psutil>=5.9",

@@ -41,7 +41,6 @@ ROSDEP: dict[str, str | None] = {
     "cryptography": "python3-cryptography",
     "fastapi": "python3-fastapi",
     "mcap": None,
-    "mcap_ros2": None,
     "numpy": "python3-numpy",
     "onnxruntime": "python3-onnxruntime-pip",
     "pydantic": "python3-pydantic",
