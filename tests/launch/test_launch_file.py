@@ -120,7 +120,7 @@ def test_ctrl_c_ends_a_launch_with_a_failure(launched: Launch, tmp_path: Path) -
     for robot in ("r0", "r1", "r2", "r3"):
         for node in ("agent", "gate"):
             assert any(f"nodes.{node}" in c and f"__ns:=/{robot}" in c for c in commands)
-    swarm.until("detected r2")  # so they move, and watch each other
+    swarm.until("found out r2")  # so they move, and watch each other
     swarm.popen.send_signal(signal.SIGINT)
     assert swarm.end() == 0
     output = "".join(swarm.lines)

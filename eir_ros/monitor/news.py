@@ -1,0 +1,54 @@
+"""What a terminal is told while the swarm runs: one short line for each thing that happens."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from eir_ros.contract.report import FaultSpan
+from eir_ros.monitor.detections import Alarm
+from eir_ros.monitor.state import State
+
+#: A robot that is faster is said to move [m/s].
+_MOVING: Final = 0.02
+
+
+class News:
+    """Turns the state into lines; nothing is said twice."""
+
+    def __init__(self) -> None:
+        self._moved = False
+        self._paused = self._estop = False
+        self._begun: set[tuple[str, float]] = set()
+        self._over: set[tuple[str, float]] = set()
+
+    def lines(self, state: State) -> Iterator[str]:
+        """Lines about what changed since the last call; call a few times a second."""
+        if not self._moved and any(robot.speed > _MOVING for robot in state.robots.values()):
+            self._moved = True
+            yield "the robots move"
+        for span in state.judge.faults:
+            yield from self._about_fault(span, state.time_s)
+        if state.paused != self._paused:
+            self._paused = state.paused
+            yield "the world is paused" if state.paused else "the world goes on"
+        if state.estop != self._estop:
+            self._estop = state.estop
+            yield "e-stop: every robot stands" if state.estop else "the e-stop is released"
+
+    def _about_fault(self, span: FaultSpan, time_s: float) -> Iterator[str]:
+        key = (span.robot, span.start_s)
+        if key not in self._begun and span.start_s <= time_s:
+            self._begun.add(key)
+            yield f"{span.start_s:.1f} s: {span.robot} is broken: {span.kind}"
+        ended = span.end_s is not None and span.end_s <= time_s
+        if ended and key in self._begun and key not in self._over:
+            self._over.add(key)
+            yield f"{span.end_s:.1f} s: {span.robot} is well again"
+
+
+def about_alarm(alarm: Alarm, state: State) -> str:
+    """Return the line about one alarm: a detection, or a healthy robot that is blamed."""
+    fault = state.judge.fault_of(alarm.suspect, alarm.t_s)
+    who = f"{alarm.t_s:.1f} s: {alarm.observer}"
+    if fault is None:
+        return f"{who} blames {alarm.suspect}, which is healthy"
+    return f"{who} found out {alarm.suspect}, {alarm.t_s - fault.start_s:.1f} s after its fault"
