@@ -50,7 +50,8 @@ EXTRAS = {
         "rosbags>=0.11",
         "mcap>=1.2",
     ],
-    "sim": ["pybullet>=3.2.5", "pettingzoo>=1.24", "gymnasium>=1.0"],
+    # no wheels beyond Python 3.11: there scripts/setup_venv.py provides it
+    "sim": ["pybullet>=3.2.5; python_version < '3.12'", "pettingzoo>=1.24", "gymnasium>=1.0"],
     "monitor": ["fastapi>=0.110", "uvicorn>=0.29", "websockets>=12"],
     "train": [
         "torch>=2.4",
