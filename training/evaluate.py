@@ -18,8 +18,6 @@ from training.rollout import Collector
 
 #: First entry of every seed of an evaluation: never shared with training or attacks.
 EVALUATION_STREAM = 2_000_003
-#: Episodes played at once.
-_BATCH = 256
 
 Floats = NDArray[np.floating[Any]]
 
@@ -47,16 +45,16 @@ class Evaluator:
         The frozen team.
     clamp
         Replace every belief by full trust, to show what the belief is worth.
+    batch
+        Episodes played at once.
     """
 
-    def __init__(self, run: Run, clamp: bool = False) -> None:
+    def __init__(self, run: Run, clamp: bool = False, batch: int = 256) -> None:
         torch.set_num_threads(1)
         recipe = run.recipe
         self._run = run
         self._source = BeliefSource.NONE if clamp else run.team.source
-        self._env = CoverageEnv(
-            _BATCH, 0, recipe.task, recipe.world, None, recipe.episode_decisions
-        )
+        self._env = CoverageEnv(batch, 0, recipe.task, recipe.world, None, recipe.episode_decisions)
 
     def play(
         self,
@@ -67,7 +65,7 @@ class Evaluator:
         onset_s: tuple[float, float] = (0.0, 0.0),
         adversary: Adversary | None = None,
     ) -> Episodes:
-        """Play `episodes` (a multiple of 256) with one faulty robot in each.
+        """Play `episodes` (rounded up to whole batches) with one faulty robot in each.
 
         Parameters
         ----------
@@ -84,8 +82,12 @@ class Evaluator:
         def draw(seed: list[int]) -> Schedule:
             rng = np.random.default_rng([*seed, 3])
             n = self._env.num_agents
-            robots = np.arange(_BATCH) % n if robot is None else np.full(_BATCH, robot)
-            return Schedule.single(_BATCH, n, kind, robots, rng.uniform(*onset_s, _BATCH))
+            robots = (
+                np.arange(self._env.batch) % n if robot is None else np.full(self._env.batch, robot)
+            )
+            return Schedule.single(
+                self._env.batch, n, kind, robots, rng.uniform(*onset_s, self._env.batch)
+            )
 
         return self._play(draw, episodes, stream, adversary)
 
@@ -96,7 +98,7 @@ class Evaluator:
         def draw(seed: list[int]) -> Schedule:
             rng = np.random.default_rng([*seed, 3])
             length = env.episode_decisions * task.decision_s
-            return mixture.draw(rng, _BATCH, env.num_agents, length)
+            return mixture.draw(rng, self._env.batch, env.num_agents, length)
 
         return self._play(draw, episodes, stream, None)
 
@@ -110,7 +112,7 @@ class Evaluator:
         found = []
         run.team.source = self._source
         try:
-            for part in range(-(-episodes // _BATCH)):
+            for part in range(-(-episodes // self._env.batch)):
                 seed = [EVALUATION_STREAM, *stream, part]
                 found.append(collector.collect(seed, schedule=draw(seed)))
         finally:

@@ -1,0 +1,94 @@
+"""Attacks leave the victim as it is; evaluation measures what it says."""
+
+import numpy as np
+import pytest
+import torch
+
+from eir_ros.contract.errors import EirError
+from eir_ros.contract.faults import FaultKind
+from training import checkpoint
+from training.attack import load_attack, save_attack, train_attack
+from training.evaluate import (
+    Episodes,
+    Evaluator,
+    auroc_after_onset,
+    blamed_share,
+    calibrate_threshold,
+    rank_auroc,
+)
+
+
+@pytest.fixture
+def victim(tiny_recipe):
+    return checkpoint.fresh(tiny_recipe("eir-mappo"))
+
+
+def test_an_attack_trains_the_adversary_and_leaves_the_victim_alone(victim, tmp_path):
+    team = {key: value.clone() for key, value in victim.team.state_dict().items()}
+    own = {key: value.clone() for key, value in victim.adversary.state_dict().items()}
+    attack = train_attack(victim, "warm", [0, 3], iterations=2, seed=1)
+    assert all(torch.equal(team[k], v) for k, v in victim.team.state_dict().items())
+    assert all(torch.equal(own[k], v) for k, v in victim.adversary.state_dict().items())
+    assert any(not torch.equal(own[k], v) for k, v in attack.adversary.state_dict().items())
+    assert [sorted(row) for row in attack.curve] == [[0, 3], [0, 3]]
+
+    save_attack(attack, victim, tmp_path / "attack.pt")
+    again = load_attack(tmp_path / "attack.pt", victim)
+    assert all(
+        torch.equal(attack.adversary.state_dict()[k], v) for k, v in again.state_dict().items()
+    )
+
+
+@pytest.mark.parametrize(
+    ("start", "agents", "message"),
+    [("hot", [0], "'fresh' or 'warm'"), ("fresh", [4], "0 to 3"), ("fresh", [], "0 to 3")],
+)
+def test_an_impossible_attack_is_refused(victim, start, agents, message):
+    with pytest.raises(EirError, match=message):
+        train_attack(victim, start, agents, iterations=1, seed=0)
+
+
+def test_evaluation_repeats_itself_and_faults_the_robot_it_was_told_to(victim):
+    evaluator = Evaluator(victim, batch=8)
+    first = evaluator.play(FaultKind.MUTE, 8, [0], robot=2, onset_s=(1.0, 2.0))
+    again = evaluator.play(FaultKind.MUTE, 8, [0], robot=2, onset_s=(1.0, 2.0))
+    assert np.array_equal(first.returns, again.returns)
+    assert (first.kinds[4] == 0).all()
+    assert (first.kinds[-1] == [0, 0, FaultKind.MUTE, 0]).all()
+
+
+def test_auroc_counts_pairs_by_hand():
+    assert rank_auroc(np.array([0.9, 0.4]), np.array([0.1, 0.4, 0.6])) == pytest.approx(4.5 / 6)
+    assert np.isnan(rank_auroc(np.array([]), np.array([0.5])))
+
+
+def scripted(p_faulty: float, p_healthy: float) -> Episodes:
+    """One episode of 20 decisions with 3 robots; robot 2 fails at decision 5."""
+    kinds = np.zeros((20, 1, 3), int)
+    kinds[5:, 0, 2] = FaultKind.STOP
+    p = np.full((20, 1, 3, 2), p_healthy)
+    p[5:, 0, :2, 1] = p_faulty
+    return Episodes(np.zeros(1), p, kinds)
+
+
+def test_auroc_after_onset_looks_at_healthy_observers_at_that_moment():
+    assert auroc_after_onset(scripted(0.9, 0.1), 3) == 1.0
+    assert auroc_after_onset(scripted(0.1, 0.9), 3) == 0.0
+    assert np.isnan(auroc_after_onset(scripted(0.9, 0.1), 30))
+
+
+def test_blame_needs_three_decisions_in_a_row_and_counts_each_healthy_robot_once():
+    episodes = scripted(0.9, 0.1)
+    assert blamed_share(episodes, 0.5) == 0.0  # the faulty robot is blamed, and rightly
+    episodes.p_adversary[2:4, 0, 0, 0] = 0.9
+    assert blamed_share(episodes, 0.5) == 0.0  # two in a row
+    episodes.p_adversary[2:6, 0, 0, 0] = 0.9
+    assert blamed_share(episodes, 0.5) == 0.5  # robot 1, of the healthy robots 0 and 1
+
+
+def test_the_calibrated_threshold_keeps_its_promise_on_its_own_data():
+    rng = np.random.default_rng(0)
+    noise = Episodes(np.zeros(400), rng.random((30, 400, 3, 2)), np.zeros((30, 400, 3), int))
+    threshold = calibrate_threshold(noise, 0.05)
+    assert blamed_share(noise, threshold) <= 0.05
+    assert blamed_share(noise, threshold - 0.02) > 0.05

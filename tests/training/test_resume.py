@@ -1,0 +1,75 @@
+"""Stopping and going on must equal never having stopped."""
+
+import csv
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+from eir_ros.contract.errors import EirError
+from training import checkpoint
+from training.checkpoint import Run
+from training.train import train
+
+
+def weights(run: Run) -> dict[str, torch.Tensor]:
+    networks = {"team": run.team, "adversary": run.adversary, "critic": run.critic}
+    return {
+        f"{name}.{key}": value.clone()
+        for name, network in networks.items()
+        for key, value in network.state_dict().items()
+    }
+
+
+def test_a_resumed_run_has_the_weights_of_one_that_never_stopped(tiny_recipe, tmp_path: Path):
+    recipe = tiny_recipe("eir-mappo")
+    whole = train(recipe, tmp_path / "whole")
+
+    def interrupt(run: Run, metrics: dict[str, float]) -> None:
+        if run.iteration == 3:  # between two checkpoints
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    stopped = train(recipe, tmp_path / "parts", interrupt)
+    assert stopped.iteration == 3
+    resumed = train(recipe, tmp_path / "parts")
+    assert resumed.iteration == 4
+    before, after = weights(whole), weights(resumed)
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    rows = list(csv.DictReader((tmp_path / "parts" / "metrics.csv").open()))
+    assert [int(float(row["iteration"])) for row in rows] == [1, 2, 3, 4]
+
+
+def test_a_run_of_another_recipe_is_not_overwritten(tiny_recipe, tmp_path: Path):
+    train(tiny_recipe("mappo", iterations=1), tmp_path)
+    with pytest.raises(EirError, match="another recipe"):
+        train(tiny_recipe("mappo", iterations=1, seed=1), tmp_path)
+
+
+def test_a_loss_that_is_not_a_number_keeps_the_last_good_checkpoint(tiny_recipe, tmp_path: Path):
+    def poison(run: Run, metrics: dict[str, float]) -> None:
+        if run.iteration == 2:
+            with torch.no_grad():
+                run.critic.net[-1].bias.fill_(float("nan"))
+
+    with pytest.raises(EirError, match="not a number at iteration 2"):
+        train(tiny_recipe("mappo"), tmp_path, poison)
+    kept = checkpoint.load(tmp_path / checkpoint.FILE)
+    assert kept.iteration == 2
+    assert all(torch.isfinite(value).all() for value in weights(kept).values())
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_the_first_step(tiny_recipe, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(EirError, match="choose another folder"):
+        train(tiny_recipe("mappo"), tmp_path / "file")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", None])
+def test_what_is_no_checkpoint_is_refused_with_its_name(content, tmp_path: Path):
+    path = tmp_path / "checkpoint.pt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(EirError, match=r"checkpoint\.pt"):
+        checkpoint.load(path)
