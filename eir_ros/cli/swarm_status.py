@@ -19,7 +19,7 @@ class Status:
 
     def say(self, line: str) -> None:
         """Print one event."""
-        print(f"{time.monotonic() - self._began:7.1f} s  {line}", flush=True)
+        print(f"[{time.monotonic() - self._began:6.1f} s] {line}", flush=True)
 
     def summary(self, report: SwarmReport, outcome: Outcome, folder: Path) -> None:
         """Print what the run amounts to."""

@@ -38,17 +38,17 @@ class News:
         key = (span.robot, span.start_s)
         if key not in self._begun and span.start_s <= time_s:
             self._begun.add(key)
-            yield f"{span.start_s:.1f} s: {span.robot} is broken: {span.kind}"
+            yield f"at {span.start_s:.1f} s {span.robot} is broken: {span.kind}"
         ended = span.end_s is not None and span.end_s <= time_s
         if ended and key in self._begun and key not in self._over:
             self._over.add(key)
-            yield f"{span.end_s:.1f} s: {span.robot} is well again"
+            yield f"at {span.end_s:.1f} s {span.robot} is well again"
 
 
 def about_alarm(alarm: Alarm, state: State) -> str:
     """Return the line about one alarm: a detection, or a healthy robot that is blamed."""
     fault = state.judge.fault_of(alarm.suspect, alarm.t_s)
-    who = f"{alarm.t_s:.1f} s: {alarm.observer}"
+    who = f"at {alarm.t_s:.1f} s {alarm.observer}"
     if fault is None:
         return f"{who} blames {alarm.suspect}, which is healthy"
     return f"{who} found out {alarm.suspect}, {alarm.t_s - fault.start_s:.1f} s after its fault"

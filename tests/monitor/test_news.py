@@ -29,10 +29,10 @@ def test_a_scheduled_fault_is_told_before_it_starts_or_twice(state: State) -> No
     state.judge.set_faults("r1", [FaultSpan(robot="r1", kind="stop", start_s=5.0, end_s=9.0)])
     assert list(news.lines(state)) == []
     state.time_s = 5.2
-    assert list(news.lines(state)) == ["5.0 s: r1 is broken: stop"]
+    assert list(news.lines(state)) == ["at 5.0 s r1 is broken: stop"]
     assert list(news.lines(state)) == []
     state.time_s = 9.0
-    assert list(news.lines(state)) == ["9.0 s: r1 is well again"]
+    assert list(news.lines(state)) == ["at 9.0 s r1 is well again"]
     assert list(news.lines(state)) == []
 
 
@@ -42,7 +42,7 @@ def test_a_fault_that_an_operator_clears_lasts_for_ever(state: State) -> None:
     state.judge.set_faults("r1", [FaultSpan(robot="r1", kind="mute", start_s=5.0)])
     assert len(list(news.lines(state))) == 1
     state.judge.set_faults("r1", [FaultSpan(robot="r1", kind="mute", start_s=5.0, end_s=6.0)])
-    assert list(news.lines(state)) == ["6.0 s: r1 is well again"]
+    assert list(news.lines(state)) == ["at 6.0 s r1 is well again"]
 
 
 def test_an_e_stop_goes_unnoticed(state: State) -> None:
@@ -55,8 +55,8 @@ def test_an_e_stop_goes_unnoticed(state: State) -> None:
 
 def test_a_false_alarm_looks_like_a_detection(state: State) -> None:
     state.judge.set_faults("r1", [FaultSpan(robot="r1", kind="stop", start_s=5.0)])
-    assert about_alarm(Alarm(4.0, "r0", "r1"), state) == "4.0 s: r0 blames r1, which is healthy"
+    assert about_alarm(Alarm(4.0, "r0", "r1"), state) == "at 4.0 s r0 blames r1, which is healthy"
     assert (
         about_alarm(Alarm(6.5, "r0", "r1"), state)
-        == "6.5 s: r0 found out r1, 1.5 s after its fault"
+        == "at 6.5 s r0 found out r1, 1.5 s after its fault"
     )
