@@ -110,7 +110,8 @@ def swarm(
     prepare.make_run_dir(folder)
     (folder / "mission.json").unlink(missing_ok=True)
     status = Status()
-    status.say(f"starting {', '.join(team)}; logs in {folder / 'log'}; Ctrl-C ends the run")
+    status.say(f"starting {len(plan)} processes for {', '.join(team)}; Ctrl-C ends the run")
+    status.say(f"logs: {folder / 'log'}")
     if options.token:
         status.say(f"token that unlocks the page's controls: {options.token}")
     supervisor = Supervisor(

@@ -4,9 +4,6 @@ import sys
 import time
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 from eir_ros.contract.report import SwarmReport
 from eir_ros.swarm.supervisor import Outcome
 
@@ -38,10 +35,8 @@ class Status:
             ("restarts", str(report.restarts)),
             ("processes", f"{len(outcome.exits) - len(unclean)} of {len(outcome.exits)} clean"),
         ]
-        table = Table.grid(padding=(0, 2))
-        for row in rows:
-            table.add_row(*row)
-        Console(highlight=False).print(table)
+        for name, value in rows:
+            print(f"{name:24}{value}")
         for end in unclean:
             log = folder / "log" / f"{end.name.replace('/', '.')}.log"
             print(f"{end.name} ended with {end.exit}; see {log}", file=sys.stderr)
