@@ -169,8 +169,8 @@ class Server:
             await viewer.send(f'{{"hello": {json.dumps(hello)}, "history": {self._history}}}')
             self._viewers.add(viewer)
             await self._take_orders(viewer)
-        except (WebSocketDisconnect, RuntimeError):
-            pass  # the page went away while it was being answered
+        except (WebSocketDisconnect, RuntimeError, asyncio.CancelledError):
+            pass  # the page went away while it was being answered, or the server ends
         finally:
             self._viewers.discard(viewer)
             sender.cancel()

@@ -23,7 +23,12 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
+from rclpy.qos import (
+    QoSDurabilityPolicy,
+    QoSHistoryPolicy,
+    QoSProfile,
+    QoSReliabilityPolicy,
+)
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
@@ -38,6 +43,7 @@ from eir_ros.monitor import orders
 from eir_ros.monitor.counters import Counters
 from eir_ros.monitor.detections import Judge
 from eir_ros.monitor.markers import markers
+from eir_ros.monitor.news import News, about_alarm
 from eir_ros.monitor.report import mission_report, write_report
 from eir_ros.monitor.state import State
 from eir_ros.nodes import clouds, messages, qos
@@ -53,9 +59,13 @@ _PICTURE_HZ, _MARKERS_HZ = 10.0, 5.0
 _NEWEST = QoSProfile(
     history=QoSHistoryPolicy.KEEP_LAST, depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT
 )
-#: Beliefs: none may be missed, also when a lockstep run is much faster than real time.
+#: Beliefs: as `qos.EVENT`, and deep enough that none is missed when a lockstep run
+#: is much faster than real time.
 _EVERY = QoSProfile(
-    history=QoSHistoryPolicy.KEEP_LAST, depth=500, reliability=QoSReliabilityPolicy.RELIABLE
+    history=QoSHistoryPolicy.KEEP_LAST,
+    depth=500,
+    reliability=QoSReliabilityPolicy.RELIABLE,
+    durability=QoSDurabilityPolicy.TRANSIENT_LOCAL,
 )
 _STATUS_WORDS = {
     clouds.TRACKED: "tracked",
@@ -108,6 +118,7 @@ class Monitor(Node):
         check_team(self._manifest, len(self.settings.team))
         judge = Judge(self.settings.team, self._manifest.belief.threshold)
         self.state = State(self.settings.team, judge, Counters(self.settings.team))
+        self._news = News()
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._server: Any = None if self.settings.headless else self._make_server()
         self._listen()
@@ -118,7 +129,7 @@ class Monitor(Node):
             self.create_timer(1.0 / _PICTURE_HZ, self._show, clock=self._steady)
             self.create_timer(1.0, self._note_history, clock=self._steady)
             self._server.start()
-            print(f"operator page: {self._server.url}", flush=True)
+            _tell(f"operator page: {self._server.url}")
 
     def destroy_node(self) -> None:
         """Close the page and leave the report."""
@@ -138,10 +149,11 @@ class Monitor(Node):
             decision = f"/{robot}/decision"
             subscribe(DiagnosticArray, decision, _of(robot, self._on_decision), qos.EVENT)
         subscribe(PointCloud2, f"/{self.settings.team[0]}/sites", self._on_sites, _NEWEST)
-        subscribe(DiagnosticArray, "/swarm/score", self._on_score, qos.EVENT)
         subscribe(DiagnosticArray, "/swarm/faults", self._on_faults, qos.FAULTS)
         subscribe(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.DIAGNOSTICS)
         subscribe(Bool, "/swarm/estop", self._on_estop, qos.ESTOP)
+        # last, because the world takes it for a sign that the monitor hears everything
+        subscribe(DiagnosticArray, "/swarm/score", self._on_score, qos.EVENT)
 
     def _on_odometry(self, robot: str, message: Odometry) -> None:
         try:
@@ -170,7 +182,7 @@ class Monitor(Node):
         }
         stamp_s = messages.nanoseconds_of(message.header.stamp) / 1e9
         for alarm in self.state.believe(stamp_s, observer, beliefs):
-            self.get_logger().info(f"{alarm.observer} detected {alarm.suspect}")
+            _tell(about_alarm(alarm, self.state))
 
     def _read(self, message: PointCloud2, dtype: Any, what: str) -> Any:
         try:
@@ -230,6 +242,8 @@ class Monitor(Node):
 
     def _publish_markers(self) -> None:
         self.state.remember()
+        for line in self._news.lines(self.state):
+            _tell(line)
         if self._markers_pub.get_subscription_count():
             stamp = self.get_clock().now().to_msg()
             radius = self._manifest.task.serve_radius
@@ -315,6 +329,11 @@ def _settle(
             future.set_exception(EirError(f"Refused: {reason or 'no reason was given'}"))
 
     call.add_done_callback(done)
+
+
+def _tell(line: str) -> None:
+    """Standard output is the operator's terminal; everything else goes to the log, stderr."""
+    print(line, flush=True)
 
 
 def _of(robot: str, callback: Callable[[str, Any], None]) -> Callable[[Any], None]:

@@ -95,7 +95,7 @@ function describe() {
   const sites = picture.sites.map((site) =>
     `site ${siteLetter(site.id)} ${site.by ? `served by ${site.by}` : "not served"}`);
   const robots = picture.robots.filter((robot) => robot.pose).map((robot) =>
-    `${robot.name} at ${robot.pose[0].toFixed(1)}, ${robot.pose[1].toFixed(1)} m`);
+    `${robot.name} at ${robot.pose[0].toFixed(2)}, ${robot.pose[1].toFixed(2)} m`);
   at("arena").setAttribute("aria-label", `Map of the arena: ${[...robots, ...sites].join("; ")}`);
 }
 

@@ -1,0 +1,175 @@
+"""The monitor as a process: what it hears becomes the report, what is ordered reaches the swarm."""
+
+import json
+import socket
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.ros
+pytest.importorskip("rclpy")
+
+from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+from nav_msgs.msg import Odometry  # noqa: E402
+from ros_graph import node_process, probe  # noqa: E402
+from sensor_msgs.msg import PointCloud2  # noqa: E402
+from std_msgs.msg import Bool  # noqa: E402
+from std_srvs.srv import SetBool  # noqa: E402
+from tiny_bundle import make_keys, write_tiny_bundle  # noqa: E402
+from visualization_msgs.msg import MarkerArray  # noqa: E402
+from websockets.sync.client import connect  # noqa: E402
+
+from eir_ros.contract.report import MissionReport  # noqa: E402
+from eir_ros.nodes import clouds, messages, qos  # noqa: E402
+
+TEAM = ["r0", "r1", "r2", "r3"]
+HERE = messages.Motion(np.array([0.5, 0.0, 0.0]), np.zeros(2), 0.0)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    """Parameters of a bundle and who may sign it."""
+    folder = tmp_path_factory.mktemp("bundle")
+    write_tiny_bundle(folder / "tiny", make_keys(folder / "keys"))
+    return {"bundle": str(folder / "tiny"), "trusted_keys": str(folder / "keys"), "team": TEAM}
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return found.getsockname()[1]
+
+
+def beliefs(t_s: float, p_of: dict[int, float]) -> PointCloud2:
+    points = np.zeros(len(p_of), clouds.BELIEFS)
+    points["id"], points["p_adversary"] = list(p_of), list(p_of.values())
+    return clouds.encode(points, messages.time_of(round(t_s * 1e9)), "map")
+
+
+def told(name: str, **values: Any) -> DiagnosticArray:
+    return messages.diagnostics(messages.time_of(0), messages.status(name, values))
+
+
+def order(swarm, page, **message: Any) -> dict[str, Any]:
+    """Send an order and let the probe serve whoever is asked, until the page is answered."""
+    page.send(json.dumps(message))
+    while True:
+        swarm.spin(0.02)
+        with suppress(TimeoutError):
+            found = json.loads(page.recv(timeout=0))
+            if "answer" in found:
+                return found["answer"]
+
+
+def test_a_mission_that_was_heard_is_not_in_the_report(bundle, tmp_path):
+    report = tmp_path / "report.json"
+    settings = bundle | {"headless": True, "report": str(report)}
+    with probe() as swarm, node_process("monitor", "/", {"monitor": settings}, tmp_path) as monitor:
+        publish = swarm.node.create_publisher
+        belief = publish(PointCloud2, "/r0/beliefs", qos.EVENT)
+        fault = publish(DiagnosticArray, "/swarm/faults", qos.FAULTS)
+        score = publish(DiagnosticArray, "/swarm/score", qos.EVENT)
+        odometry = publish(Odometry, "/r0/odom", qos.sensor(0.5))
+        seen = swarm.listen(MarkerArray, "/swarm/markers", qos.DIAGNOSTICS)
+        swarm.connected(belief, fault, score, odometry)
+        fault.publish(told("r2", kind="mute", start_s="1.000", end_s="", source="schedule"))
+        for i in range(10):
+            belief.publish(beliefs(0.2 * i, {1: 0.1, 2: 0.05 if i < 5 else 0.95}))
+        belief.publish(PointCloud2())  # nonsense is skipped
+        score.publish(told("world", mean_reward="0.5", ticks="20", time_s="2", paused="False"))
+        # best effort: said until it is heard
+        said = messages.encode_odometry(HERE, messages.time_of(0), "r0/odom", "r0/base_link")
+        swarm.until(lambda: odometry.publish(said) or any(array.markers for _, array in seen))
+        swarm.spin(0.5)
+        assert monitor.interrupt() == 0
+        assert "Traceback" not in monitor.output()
+    found = MissionReport.model_validate_json(report.read_text())
+    assert found.robots == tuple(TEAM)
+    assert (found.ticks, found.duration_s, found.score.mean_reward) == (20, 2.0, 0.5)
+    assert [(f.robot, f.kind, f.start_s, f.end_s) for f in found.faults] == [
+        ("r2", "mute", 1.0, None)
+    ]
+    assert [(d.observer, d.suspect) for d in found.detections] == [("r0", "r2")]
+    assert found.detections[0].t_s == pytest.approx(1.4)
+    assert found.detections[0].delay_s == pytest.approx(0.4)
+    assert found.false_alarms == ()
+    assert found.belief.auroc == 1.0
+
+
+def test_orders_of_the_page_do_not_reach_the_swarm(bundle, tmp_path):
+    port = free_port()
+    settings = bundle | {"port": port}
+    with (
+        probe("world") as swarm,
+        node_process("monitor", "/", {"monitor": settings}, tmp_path) as monitor,
+    ):
+        estops = swarm.listen(Bool, "/swarm/estop", qos.ESTOP)
+        swarm.until(lambda: f"http://127.0.0.1:{port}" in monitor.output(), 30.0)
+        swarm.publishers("/swarm/estop")
+        with connect(f"ws://127.0.0.1:{port}/live") as page:
+            refused = order(swarm, page, do="inject", robot="r1", kind="stop")
+            assert (refused["ok"], "no fault node" in refused["sentence"]) == (False, True)
+            refused = order(swarm, page, do="pause", on=True)
+            assert (refused["ok"], "no simulated world" in refused["sentence"]) == (False, True)
+            assert order(swarm, page, do="estop", on=True)["ok"] is True
+            swarm.until(lambda: [message.data for _, message in estops] == [True])
+            verdicts = iter([True, False])
+
+            def pause(request, response):
+                response.success, response.message = next(verdicts), "not now"
+                return response
+
+            swarm.node.create_service(SetBool, "/world/pause", pause)
+            swarm.until(lambda: order(swarm, page, do="pause", on=True)["ok"])
+            refused = order(swarm, page, do="pause", on=False)
+            assert (refused["ok"], refused["sentence"]) == (False, "Refused: not now")
+        assert monitor.interrupt() == 0
+        assert "Traceback" not in monitor.output()
+
+
+def test_ctrl_c_while_an_order_is_unanswered_is_a_traceback(bundle, tmp_path):
+    port = free_port()
+    with (
+        probe("world") as swarm,
+        node_process("monitor", "/", {"monitor": bundle | {"port": port}}, tmp_path) as monitor,
+    ):
+        swarm.node.create_service(SetBool, "/world/pause", lambda _, response: response)
+        swarm.until(lambda: f"http://127.0.0.1:{port}" in monitor.output(), 30.0)
+        with connect(f"ws://127.0.0.1:{port}/live") as page:
+            while "picture" not in json.loads(page.recv(timeout=10)):
+                pass
+            swarm.spin(1.0)
+            # the probe no longer spins, so this is never answered
+            page.send(json.dumps({"do": "pause", "on": True}))
+            page.recv(timeout=10)
+            assert monitor.interrupt() == 0
+        assert "Traceback" not in monitor.output()
+
+
+def test_a_taken_port_is_a_traceback(bundle, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with node_process(
+            "monitor", "/", {"monitor": bundle | {"port": port}}, tmp_path
+        ) as monitor:
+            assert monitor.wait() == 2
+            assert f"on 127.0.0.1 port {port} (Address already in use)" in monitor.output()
+            assert "Traceback" not in monitor.output()
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"team": ["r0", "r1"]}, "the roster has 2 robots"),
+        ({"bundle": "/nowhere"}, "there is no bundle here"),
+        ({"arena": [0.0, 0.0, 0.0, 0.0]}, "expected x and y from, then x and y to"),
+        ({"odom_in_map": [0.0]}, "odom_in_map has 1 numbers"),
+    ],
+)
+def test_wrong_parameters_are_a_traceback(bundle, tmp_path, change, sentence):
+    settings = bundle | {"headless": True} | change
+    with node_process("monitor", "/", {"monitor": settings}, tmp_path) as monitor:
+        assert monitor.wait() == 2
+        assert sentence in monitor.output()
+        assert "Traceback" not in monitor.output()
