@@ -30,6 +30,9 @@ from eir_ros.safety.gate import Allowed, Gate, GateLimits
 #: How long after the last command, and how often from then on, the gate looks again [s].
 WATCHDOG_S: Final = 0.05
 
+#: Before every input is there, nothing is said: a base that nobody drives stands by itself.
+_NOT_YET: Final = ("no_command", "no_odom")
+
 #: Reasons that mean: an input that should be there is not.
 _SILENT: Final = ("stale_command", "invalid_command", "stale_odom")
 
@@ -166,19 +169,19 @@ class GateNode(LifecycleNode):
         self._watchdog.reset()
         allowed = self._gate.decide(now)
         self._note(allowed)
-        if allowed.reason:
-            self._reduced += 1
-            self._publish(allowed, message)
-        else:
+        if not allowed.reason:
             self._command_pub.publish(message)
+            return
+        self._reduced += 1
+        if allowed.reason not in _NOT_YET:
+            self._publish(allowed, message)
 
     def _on_silence(self) -> None:
         if not self._active:
             return
         allowed = self._gate.decide(self._now())
         self._note(allowed)
-        # nothing asked, nothing to reduce: a base that nobody drives stands by itself
-        if allowed.reason not in ("", "no_command"):
+        if allowed.reason and allowed.reason not in _NOT_YET:
             self._publish(allowed)
 
     # Outputs

@@ -17,7 +17,15 @@ Fence = tuple[float, float, float, float]
 
 #: Why a command was reduced, the strongest rule first.
 Reason = Literal[
-    "estop", "no_command", "invalid_command", "stale_command", "stale_odom", "fence", "limit", ""
+    "estop",
+    "no_command",
+    "no_odom",
+    "invalid_command",
+    "stale_command",
+    "stale_odom",
+    "fence",
+    "limit",
+    "",
 ]
 
 #: A robot whose motion points this near to straight inward is coming back [rad]: it is not
@@ -123,7 +131,7 @@ class Gate:
         reason: Reason = "invalid_command" if self._invalid else "stale_command"
         if self.limits.fence is not None:
             if self._pose is None:
-                return 0.0, "stale_odom"
+                return 0.0, "no_odom"
             pose_until = self._pose_at + self.limits.command_timeout_s
             if pose_until < since:
                 since, reason = pose_until, "stale_odom"

@@ -1,17 +1,29 @@
 """A robot broken on purpose: real processes from agent to base, and the ground truth."""
 
+from pathlib import Path
+
 import pytest
 
 pytestmark = pytest.mark.ros
 rclpy = pytest.importorskip("rclpy")
 
+import numpy as np  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from geometry_msgs.msg import TwistStamped  # noqa: E402
+from nav_msgs.msg import Odometry  # noqa: E402
 from ros_graph import Probe, node_process, probe  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
+from sensor_msgs.msg import PointCloud2  # noqa: E402
+from tiny_bundle import TASK, make_keys, tiny_files, tiny_manifest, write_tiny_bundle  # noqa: E402
 
+from eir_ros.contract.coverage import Sensed, command, decode, observe  # noqa: E402
 from eir_ros.contract.errors import EirError  # noqa: E402
-from eir_ros.nodes import messages, qos  # noqa: E402
+from eir_ros.contract.faults import FaultKind  # noqa: E402
+from eir_ros.nodes import clouds, messages, mission, qos  # noqa: E402
+from eir_ros.policy.bundle import load_bundle  # noqa: E402
+from eir_ros.policy.runtime import AdversaryRuntime  # noqa: E402
+from eir_ros.policy.signing import load_private_key  # noqa: E402
+from eir_ros.policy.store import write_bundle  # noqa: E402
 
 TEAM = ["r0", "r1", "r2", "r3"]
 
@@ -150,6 +162,153 @@ def test_a_tick_that_is_sent_twice_counts_once(agent):
     agent.stamp -= 1
     assert agent.drive(0.4, 0.0)[0] == first
     assert agent.drive(0.4, 0.0)[0] != first
+
+
+class World(Probe):
+    """Stands in for the agent and the senses of r1."""
+
+    def __init__(self):
+        super().__init__("world")
+        publish = self.node.create_publisher
+        sensor = qos.sensor(0.2)
+        self.odom = publish(Odometry, "/r1/odom", sensor)
+        self.tracks = publish(PointCloud2, "/r1/tracks", sensor)
+        self.sites = publish(PointCloud2, "/r1/sites", sensor)
+        self.command = publish(TwistStamped, "/r1/cmd_vel_policy", qos.COMMAND)
+        self.clock = publish(Clock, "/clock", qos.CLOCK)
+        self.heard = self.listen(TwistStamped, "/r1/cmd_vel_faulty", qos.COMMAND)
+
+    def tick(self, number, *, senses_first):
+        """One tick; returns the command that came out, (v, w)."""
+        stamp = messages.time_of(number * 100_000_000)
+        asked = messages.encode_twist((0.1, 0.2), stamp, "r1/base_link")
+        self.clock.publish(Clock(clock=stamp))
+        if senses_first:
+            self.sense(number, stamp)
+            self.spin(0.05)
+            self.command.publish(asked)
+        else:
+            self.command.publish(asked)
+            self.spin(0.05)
+            self.sense(number, stamp)
+        self.until(lambda: self.heard and self.heard[-1][1].header.stamp == stamp)
+        twist = self.heard[-1][1].twist
+        return twist.linear.x, twist.angular.z
+
+    def sense(self, number, stamp):
+        """What r1 senses at a tick."""
+        sensed = SENSED[number]
+        motion = messages.Motion(sensed.pose, sensed.velocity, 0.0)
+        self.odom.publish(messages.encode_odometry(motion, stamp, "r1/odom", "r1/base_link"))
+        self.tracks.publish(clouds.encode(mission.track_points(sensed), stamp, "r1/odom"))
+        if number % TASK.decision_ticks == 0:
+            self.sites.publish(clouds.encode(mission.site_points(sensed), stamp, "map"))
+
+
+def _sensed(rng):
+    return Sensed(
+        pose=rng.uniform(-1.0, 1.0, 3),
+        velocity=rng.uniform(-0.5, 0.5, 2),
+        tracks=rng.uniform(-1.0, 1.0, (3, 4)).astype(np.float32),
+        visible=rng.random(3) < 0.8,
+        sites=rng.uniform(-1.0, 1.0, (3, 2)).astype(np.float32),
+        served=rng.random(3) < 0.5,
+        index=np.int64(1),
+    )
+
+
+SENSED = [_sensed(np.random.default_rng(number)) for number in range(12)]
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    make_keys(tmp_path / "keys")
+    write_tiny_bundle(tmp_path / "bundle", tmp_path / "keys" / "lab.key")
+    return {"bundle": str(tmp_path / "bundle"), "trusted_keys": str(tmp_path / "keys")}
+
+
+def expected(bundle, decisions, seed):
+    """What the plain loop would command at `decisions` and the ticks that follow each."""
+    runtime = AdversaryRuntime(
+        load_bundle(bundle["bundle"], trusted_keys=Path(bundle["trusted_keys"])),
+        np.random.SeedSequence([seed, 1, FaultKind.ADVERSARY]),
+    )
+    commands = {}
+    for first in decisions:
+        action = runtime.step(observe(TASK, SENSED[first]), 1)
+        decision = decode(TASK, np.array(action), SENSED[first])
+        for tick in range(first, first + TASK.decision_ticks):
+            commands[tick] = command(TASK, decision, SENSED[tick].pose)
+    return commands
+
+
+@pytest.mark.parametrize("senses_first", [True, False])
+def test_the_adversary_decides_as_in_the_plain_loop(tmp_path, bundle, senses_first):
+    settings = {
+        "robot": "r1",
+        "team": TEAM,
+        "schedule": ["r1:adversary@0.4-0.8"],
+        "seed": 5,
+        "use_sim_time": True,
+        **bundle,
+    }
+    with node_process("fault", "/r1", {"fault": settings}, tmp_path):
+        world = World()
+        try:
+            world.connected(world.odom, world.tracks, world.sites, world.command, world.clock)
+            world.publishers("/r1/cmd_vel_faulty")
+            world.spin(0.3)
+            for number in range(12):
+                found = world.tick(number, senses_first=senses_first)
+                if number in (4, 5, 6, 7):
+                    wanted = expected(bundle, (4, 6), seed=5)[number]
+                    # the pose travels as a quaternion
+                    assert found == pytest.approx(tuple(wanted), abs=1e-9)
+                else:
+                    assert found == (0.1, 0.2)
+        finally:
+            world.close()
+
+
+def test_an_adversary_set_by_hand_takes_over_without_blocking_the_robot(tmp_path, bundle):
+    settings = {"robot": "r1", "team": TEAM, "use_sim_time": True, **bundle}
+    with node_process("fault", "/r1", {"fault": settings}, tmp_path):
+        world = World()
+        try:
+            world.connected(world.command, world.clock)
+            world.publishers("/r1/cmd_vel_faulty")
+            assert world.set_parameter("/r1/fault", "kind", "adversary").successful
+            world.connected(world.odom, world.tracks, world.sites)
+            numbers = iter(range(12))
+            world.until(lambda: world.tick(next(numbers), senses_first=True) != (0.1, 0.2))
+        finally:
+            world.close()
+
+
+def test_a_bundle_without_an_adversary_is_refused_by_schedule_and_by_hand(tmp_path):
+    from eir_ros.nodes.fault import FaultNode
+
+    key = make_keys(tmp_path / "keys")
+    files = {name: data for name, data in tiny_files().items() if name != "adversary.onnx"}
+    write_bundle(tmp_path / "bundle", tiny_manifest(), files, load_private_key(key))
+    settings = {
+        "robot": "r2",
+        "team": TEAM,
+        "bundle": str(tmp_path / "bundle"),
+        "trusted_keys": str(tmp_path / "keys"),
+    }
+
+    def parameters(**more):
+        return [rclpy.Parameter(n, value=v) for n, v in (settings | more).items()]
+
+    with probe() as other:
+        options = {"context": other.node.context, "namespace": "/r2"}
+        with pytest.raises(EirError, match=r"needs adversary\.onnx, but bundle 'tiny' has none"):
+            FaultNode(**options, parameter_overrides=parameters(schedule=["r2:adversary@5"]))
+        node = FaultNode(**options, parameter_overrides=parameters())
+        (result,) = node.set_parameters([rclpy.Parameter("kind", value="adversary")])
+        assert not result.successful
+        assert "adversary.onnx" in result.reason
 
 
 def test_ctrl_c_ends_gate_and_fault_cleanly(tmp_path):

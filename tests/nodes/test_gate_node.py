@@ -8,6 +8,7 @@ import pytest
 pytestmark = pytest.mark.ros
 rclpy = pytest.importorskip("rclpy")
 
+from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from geometry_msgs.msg import TwistStamped  # noqa: E402
 from nav_msgs.msg import Odometry  # noqa: E402
 from ros_graph import Probe, node_process, probe  # noqa: E402
@@ -29,11 +30,21 @@ class Driver(Probe):
         self.heard = self.listen(TwistStamped, "/r2/cmd_vel", qos.COMMAND)
         self.stamp = 0
 
-    def drive(self, v, w):
-        """Send one command and wait for its answer."""
+    def tries(self):
+        """Send once; whether anything has been answered yet."""
+        self.send(0.0, 0.0)
+        self.spin(0.1)
+        return self.heard
+
+    def send(self, v, w):
+        """Send odometry and a command."""
         self.stamp += 1
         self.odometry.publish(messages.encode_odometry(HERE, self.now, "r2/odom", "r2/base_link"))
         self.command.publish(messages.encode_twist((v, w), self.now, "r2/base_link"))
+
+    def drive(self, v, w):
+        """Send one command and wait for its answer."""
+        self.send(v, w)
         answer = self.until(
             lambda: next((m for _, m in self.heard if m.header.stamp == self.now), None)
         )
@@ -59,7 +70,8 @@ def gate(tmp_path_factory):
 def connected(gate):
     found = Driver()
     found.connected(found.command, found.estop, found.odometry)
-    found.publishers("/r2/cmd_vel")
+    # the first ones may find nobody yet
+    found.until(found.tries)
     yield found
     found.close()
 
@@ -144,6 +156,24 @@ def test_sideways_motion_is_refused_like_any_invalid_command(driver):
 
 def test_too_fast_is_limited(driver):
     assert driver.drive(1.0, 0.0) == (0.5, 0.0)
+
+
+def test_a_gate_with_a_fence_says_nothing_before_it_knows_where_it_is(tmp_path):
+    settings = {"robot": "r7", "fence": [-1.0, -1.0, 1.0, 1.0]}
+    with node_process("gate", "/r7", {"gate": settings}, tmp_path), probe() as other:
+        command = other.node.create_publisher(TwistStamped, "/r7/cmd_vel_faulty", qos.COMMAND)
+        heard = other.listen(TwistStamped, "/r7/cmd_vel", qos.COMMAND)
+        told = other.listen(DiagnosticArray, "/diagnostics", qos.DIAGNOSTICS)
+        other.connected(command)
+        other.publishers("/r7/cmd_vel")
+
+        def state():
+            command.publish(messages.encode_twist((0.5, 0.0), messages.time_of(0), "r7/base_link"))
+            mine = [m.status[0] for _, m in told if m.status[0].name == "r7/gate"]
+            return mine and messages.values_of(mine[-1])["state"]
+
+        other.until(lambda: state() == "no_odom")
+        assert heard == []
 
 
 def test_ctrl_c_ends_the_gate_cleanly(tmp_path):

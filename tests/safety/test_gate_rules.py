@@ -143,7 +143,7 @@ def test_too_fast_is_slowed_down_along_its_path():
 def test_a_fence_without_odometry_stops():
     gate = Gate(FENCED)
     gate.command(0.5, 0.0, 0.0)
-    assert gate.decide(0.0) == (0.0, 0.0, "stale_odom")
+    assert gate.decide(0.0) == (0.0, 0.0, "no_odom")
     gate.odometry(0.0, 0.0, 0.0, 0.0)
     assert gate.decide(0.1) == (0.5, 0.0, "")
     gate.command(0.5, 0.0, 0.4)
