@@ -1,0 +1,222 @@
+"""The operator page in a real browser, first on a lone monitor, then on the real swarm."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+pytestmark = [pytest.mark.ros, pytest.mark.browser]
+pytest.importorskip("rclpy")
+playwright = pytest.importorskip("playwright.sync_api")
+
+from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: E402
+from ros_graph import node_process, probe  # noqa: E402
+from std_msgs.msg import Bool  # noqa: E402
+from tiny_bundle import make_keys, write_tiny_bundle  # noqa: E402
+
+from eir_ros.contract.paths import share  # noqa: E402
+from eir_ros.nodes import qos  # noqa: E402
+
+ROOT = Path(__file__).parents[2]
+TEAM = ("r0", "r1", "r2", "r3")
+#: Nothing of these shares a process with anything else, and none may look for updates.
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+PHONE = {"width": 375, "height": 667}
+SLOW_MS = 30_000
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as starter:
+        found = starter.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page that fails its test when a script of it fails or it asks another host for anything."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    found = context.new_page()
+    problems: list[str] = []
+    asked: list[str] = []
+    found.on("pageerror", lambda error: problems.append(str(error)))
+    context.on("request", lambda request: asked.append(request.url))
+    found.on("websocket", lambda opened: asked.append(opened.url))
+    yield found
+    context.close()
+    assert problems == []
+    assert asked
+    assert [url for url in asked if not re.match(r"(http|ws)://127\.0\.0\.1:\d+/", url)] == []
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    folder = tmp_path_factory.mktemp("bundle")
+    write_tiny_bundle(folder / "tiny", make_keys(folder / "keys"))
+    keys = str(folder / "keys")
+    return {"bundle": str(folder / "tiny"), "trusted_keys": keys, "team": list(TEAM)}
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port: int = found.getsockname()[1]
+        return port
+
+
+def test_a_stop_pressed_while_the_link_is_down_is_lost(page, bundle, tmp_path):
+    port = free_port()
+    settings = {"monitor": bundle | {"port": port}}
+    with probe() as swarm:
+        ordered = swarm.listen(Bool, "/swarm/estop", qos.ESTOP)
+        with node_process("monitor", "/", settings, tmp_path) as monitor:
+            swarm.until(lambda: "operator page" in monitor.output(), 30.0)
+            page.goto(f"http://127.0.0.1:{port}/")
+            expect(page.locator("#banner")).to_contain_text("Waiting for the robots")
+            monitor.kill()
+        expect(page.locator("#banner")).to_contain_text("Connection lost, showing the last known")
+        page.keyboard.press("Escape")
+        expect(page.locator("#answer")).to_contain_text("E-stop not sent: no connection")
+        with node_process("monitor", "/", settings, tmp_path):
+            swarm.until(lambda: page.locator("#link").inner_text() == "no data", 30.0)
+            expect(page.locator("#answer")).to_contain_text("E-stop sent to every robot")
+            swarm.until(lambda: [message.data for _, message in ordered] == [True])
+            expect(page.locator("#estop")).to_contain_text("Release")
+
+
+def test_orders_without_the_token_are_obeyed(page, bundle, tmp_path):
+    port = free_port()
+    settings = {"monitor": bundle | {"port": port, "token": "s3cret"}}
+    with node_process("monitor", "/", settings, tmp_path) as monitor, probe() as swarm:
+        swarm.until(lambda: "operator page" in monitor.output(), 30.0)
+        page.set_viewport_size(PHONE)
+        page.goto(f"http://127.0.0.1:{port}/")
+        page.locator("#estop").click()
+        expect(page.locator("#answer")).to_contain_text("Orders need the monitor's token")
+        page.locator("#unlock").click()
+        page.get_by_label("Token").fill("s3cret")
+        page.get_by_role("button", name="Unlock", exact=True).click()
+        expect(page.locator("#answer")).to_contain_text("Controls are unlocked")
+        page.locator("#estop").click()
+        expect(page.locator("#estop")).to_contain_text("Release")
+
+
+@contextmanager
+def swarm_running(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """`eir swarm` with everything real, ended by Ctrl-C."""
+    bundle = os.environ.get("EIR_TEST_BUNDLE", str(share() / "policies" / "coverage"))
+    command = [sys.executable, "-m", "eir_ros.cli.main", "swarm", "--bundle", bundle]
+    command += ["--port", str(port), "--run-dir", str(folder), "--seed", "1"]
+    with (folder / "swarm.log").open("wb") as log:
+        swarm = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            yield swarm
+        finally:
+            swarm.send_signal(2)
+            swarm.wait(60)
+
+
+def positions(page: Page) -> dict[str, tuple[float, float]]:
+    """Where the page says that the robots are [m; map], as it tells who cannot see its map."""
+    said = page.locator("#arena").get_attribute("aria-label") or ""
+    found = re.findall(r"(r\d) at (-?[\d.]+), (-?[\d.]+) m", said)
+    return {name: (float(x), float(y)) for name, x, y in found}
+
+
+def moved(page: Page, before: dict[str, tuple[float, float]]) -> set[str]:
+    return {name for name, place in positions(page).items() if place != before.get(name)}
+
+
+def until(page: Page, condition, timeout_s: float = 30.0):
+    """Poll the page, whose own events go on meanwhile."""
+    for _ in range(int(timeout_s / 0.1)):
+        if found := condition():
+            return found
+        page.wait_for_timeout(100)
+    raise AssertionError(f"not within {timeout_s} s: {condition}")
+
+
+def servers(page: Page) -> set[str]:
+    """Robots that serve a site, as their rows say."""
+    rows = page.locator("#robots .robot h3").all_inner_texts()
+    return {row[:2] for row in rows if "serves" in row}
+
+
+def foreign_connections() -> list[str]:
+    """Connections of the browser's processes to anywhere but this machine."""
+    return [
+        f"{process.name()} to {connection.raddr}"
+        for process in psutil.Process().children(recursive=True)
+        if "chrom" in process.name()
+        for connection in process.net_connections("inet")
+        if connection.raddr and connection.raddr.ip not in ("127.0.0.1", "::1")
+    ]
+
+
+def test_an_operator_cannot_break_watch_and_stop_the_swarm(page: Page, tmp_path: Path):
+    """Robots move; a click breaks one; the others find out and take over; e-stop: all stand."""
+    port = free_port()
+    with swarm_running(tmp_path, port) as swarm:
+        until(page, lambda: "operator page" in (tmp_path / "swarm.log").read_text(), 60.0)
+        page.goto(f"http://127.0.0.1:{port}/")
+        until(page, lambda: set(positions(page)) == set(TEAM))
+        start = positions(page)
+        until(page, lambda: moved(page, start) == set(TEAM))
+
+        victim = until(page, lambda: min(servers(page), default=None))
+        page.get_by_label(f"Fault for {victim}").select_option("stop")
+        page.get_by_label(f"Inject a fault into {victim}").click()
+        expect(page.locator("#answer")).to_contain_text(f"{victim} is broken: stop")
+        others = [name for name in TEAM if name != victim]
+        for other in others:
+            cell = page.get_by_label(re.compile(rf"{other} believes .* that {victim} .*, detected"))
+            expect(cell).to_be_visible(timeout=SLOW_MS)
+        for other in others:
+            line = page.locator("#events li").get_by_text(f"{other} detected {victim} after")
+            expect(line).to_be_visible()
+        until(page, lambda: servers(page) == set(others), 60.0)
+        expect(page.locator(f'[data-robot="{victim}"] .state')).to_have_text("injected: stop")
+
+        page.get_by_label(f"Clear the fault of {victim}").click()
+        expect(page.locator("#events")).to_contain_text(f"{victim} mended")
+
+        page.keyboard.press("Escape")
+        expect(page.locator("#banner")).to_have_text("E-stop: every robot stands.", timeout=5000)
+        page.wait_for_timeout(1200)  # the spoken positions are renewed once a second
+        standing = positions(page)
+        page.wait_for_timeout(2500)
+        assert positions(page) == standing
+
+        page.locator("#estop").click()
+        page.get_by_role("button", name="Keep them stopped").click()
+        expect(page.locator("#banner")).to_contain_text("E-stop")
+        page.locator("#estop").click()
+        page.get_by_role("button", name="Release", exact=True).click()
+        until(page, lambda: moved(page, standing))
+
+        page.set_viewport_size(PHONE)
+        for control in ("#estop", "#pause"):
+            box = page.locator(control).bounding_box()
+            assert box is not None
+            assert box["height"] >= 44
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= PHONE["width"]
+            assert box["y"] >= 0
+            assert box["y"] + box["height"] <= PHONE["height"]
+        assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+        assert foreign_connections() == []
+    assert swarm.returncode == 0, (tmp_path / "swarm.log").read_text()
