@@ -1,5 +1,6 @@
 """What `eir swarm` shows in the terminal."""
 
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -15,8 +16,9 @@ class Status:
         self._began = time.monotonic()
 
     def say(self, line: str) -> None:
-        """Print one event."""
-        print(f"[{time.monotonic() - self._began:6.1f} s] {line}", flush=True)
+        """Print one event; a terminal that is gone is no reason to drop the robots."""
+        with contextlib.suppress(OSError):
+            print(f"[{time.monotonic() - self._began:6.1f} s] {line}", flush=True)
 
     def summary(self, report: SwarmReport, outcome: Outcome, folder: Path) -> None:
         """Print what the run amounts to."""
@@ -55,5 +57,10 @@ def _pair(low: float | None, high: float | None, unit: str) -> str:
 
 
 def _detections(report: SwarmReport) -> str:
-    found = [f"{d.observer} found {d.suspect} after {d.delay_s:.1f} s" for d in report.detections]
+    found = []
+    for suspect in dict.fromkeys(d.suspect for d in report.detections):
+        about = [d for d in report.detections if d.suspect == suspect]
+        observers = ", ".join(sorted({d.observer for d in about}))
+        first = min(d.delay_s for d in about)
+        found.append(f"{suspect} by {observers}, first after {first:.1f} s")
     return "; ".join(found) or ("none" if report.faults else "none, and no faults")

@@ -125,7 +125,7 @@ def make_plan(roster: Roster, manifest: Manifest, options: Options) -> tuple[Pro
     team = roster.team()
     _check_faults(manifest, options, [robot.name for robot in team])
     processes = [_world(team, manifest, options)] if options.simulation else []
-    processes.append(_monitor(team, options))
+    processes.append(_monitor(team, roster, options))
     if options.record is not None:
         processes.append(_recorder(team, options))
     for robot in team:
@@ -190,15 +190,19 @@ def _world(team: tuple[Robot, ...], manifest: Manifest, options: Options) -> Pro
     return Process("world", "world", "/", {"world": parameters}, ends_run=True)
 
 
-def _monitor(team: tuple[Robot, ...], options: Options) -> Process:
-    parameters = {
+def _monitor(team: tuple[Robot, ...], roster: Roster, options: Options) -> Process:
+    parameters: dict[str, Any] = {
         **_common(options),
         **_bundle(options),
         "team": _names(team),
         "headless": options.headless,
         "host": options.host,
         "port": options.port,
+        "odom_in_map": [number for robot in team for number in _odom_in_map(robot, options)],
     }
+    if not options.simulation:
+        # the simulated arena has walls of its own; real robots have their fence
+        parameters["arena"] = roster.fence.corners
     if options.token:
         parameters["token"] = options.token
     if options.report is not None:
@@ -220,7 +224,7 @@ def _gate(robot: Robot, roster: Roster, options: Options) -> Process:
         "max_yaw_rate": robot.max_yaw_rate,
         "max_deceleration": robot.max_deceleration,
         "command_timeout_s": patience,
-        "fence": [roster.fence.x[0], roster.fence.y[0], roster.fence.x[1], roster.fence.y[1]],
+        "fence": roster.fence.corners,
         "odom_in_map": _odom_in_map(robot, options),
         "with_fault": options.fault_nodes,
     }

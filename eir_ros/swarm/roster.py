@@ -92,6 +92,11 @@ class Fence(Schema):
             raise ValueError("expected [lowest, highest]")
         return side
 
+    @property
+    def corners(self) -> list[float]:
+        """xmin, ymin, xmax, ymax [m; map]."""
+        return [self.x[0], self.y[0], self.x[1], self.y[1]]
+
     def holds(self, x: float, y: float, margin: float) -> bool:
         """Whether a disc of radius `margin` at (x, y) lies inside."""
         inside_x = self.x[0] + margin <= x <= self.x[1] - margin

@@ -117,6 +117,8 @@ def test_real_robots_wait_for_a_simulated_clock(roster: Roster, manifest: Manife
         for parameters in process.nodes.values():
             assert parameters["use_sim_time"] is False
     assert plan["r1/agent"].nodes["agent"]["odom_in_map"] == [0.9, -0.9, 2.4]
+    assert plan["monitor"].nodes["monitor"]["odom_in_map"][3:6] == [0.9, -0.9, 2.4]
+    assert plan["monitor"].nodes["monitor"]["arena"] == [-2.5, -2.5, 2.5, 2.5]
 
 
 def test_the_world_plays_another_task(roster: Roster, manifest: Manifest) -> None:

@@ -1,0 +1,73 @@
+"""The report of a run, and what the terminal makes of it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from eir_ros.cli.swarm import make_report, write_json
+from eir_ros.cli.swarm_status import Status
+from eir_ros.contract.report import (
+    Detection,
+    FaultSpan,
+    MissionReport,
+    ProcessExit,
+    Score,
+    SwarmReport,
+)
+from eir_ros.swarm.supervisor import Outcome
+
+OUTCOME = Outcome(
+    (ProcessExit(name="world", exit=0), ProcessExit(name="r2/agent", exit=-9)), 1, "-"
+)
+MISSION = MissionReport(
+    duration_s=9.0,
+    ticks=90,
+    robots=("r0", "r2"),
+    score=Score(mean_reward=0.5),
+    faults=(FaultSpan(robot="r2", kind="stop", start_s=3.0),),
+    detections=(
+        Detection(observer="r1", suspect="r2", t_s=5.0, delay_s=2.0),
+        Detection(observer="r0", suspect="r2", t_s=4.0, delay_s=1.0),
+        Detection(observer="r0", suspect="r2", t_s=8.0, delay_s=5.0),
+    ),
+)
+
+
+def test_the_json_has_other_keys_than_documented(tmp_path: Path) -> None:
+    (tmp_path / "mission.json").write_text(MISSION.model_dump_json())
+    report = make_report(tmp_path / "mission.json", OUTCOME, ("r0", "r2"), "coverage", 4)
+    write_json(tmp_path / "report.json", report)
+    data = json.loads((tmp_path / "report.json").read_text())
+    documented = (
+        "schema task seed duration_s ticks robots score faults detections false_alarms belief "
+        "tick_ms inference_us overruns stale_inputs restarts processes"
+    )
+    assert list(data) == documented.split()
+    assert data["schema"] == 1
+    assert data["faults"] == [{"robot": "r2", "kind": "stop", "start_s": 3.0, "end_s": None}]
+    assert data["processes"][1] == {"name": "r2/agent", "exit": -9}
+    assert SwarmReport.model_validate(data) == report
+    assert list(tmp_path.glob(".*")) == []
+
+
+@pytest.mark.parametrize("text", [None, "", "{", '{"ticks": "many"}'])
+def test_a_lost_measurement_becomes_a_zero(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None
+) -> None:
+    if text is not None:
+        (tmp_path / "mission.json").write_text(text)
+    report = make_report(tmp_path / "mission.json", OUTCOME, ("r0", "r2"), "coverage", 4)
+    assert report.score.mean_reward is None
+    assert report.robots == ("r0", "r2")
+    assert "no measurements" in capsys.readouterr().err
+
+
+def test_the_summary_hides_a_crash(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mission.json").write_text(MISSION.model_dump_json())
+    report = make_report(tmp_path / "mission.json", OUTCOME, ("r0", "r2"), "coverage", 4)
+    Status().summary(report, OUTCOME, tmp_path)
+    shown = capsys.readouterr()
+    assert "r2 by r0, r1, first after 1.0 s" in shown.out
+    assert "1 of 2 clean" in shown.out
+    assert "r2/agent ended with -9" in shown.err
