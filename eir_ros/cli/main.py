@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from eir_ros import __version__
-from eir_ros.cli import attack, bundle, doctor, export, swarm, train
+from eir_ros.cli import attack, bundle, doctor, export, recover, swarm, train
 from eir_ros.contract.errors import EirError
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ _EXTRAS = {
     "onnx": "train",
     "pybullet": "sim",
     "rclpy": "ros",
+    "rosbags": "ros",
     "fastapi": "monitor",
 }
 
@@ -57,6 +58,7 @@ app.command("train")(train.train)
 app.command("attack")(attack.attack)
 app.command("export")(export.export)
 app.add_typer(bundle.app, name="bundle")
+app.command("recover")(recover.recover)
 app.command("doctor")(doctor.doctor)
 
 

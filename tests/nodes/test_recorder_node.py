@@ -16,7 +16,9 @@ from nav_msgs.msg import Odometry  # noqa: E402
 from rclpy.serialization import deserialize_message, serialize_message  # noqa: E402
 from ros_graph import node_process, probe  # noqa: E402
 from rosbags.rosbag2 import Reader  # noqa: E402
+from typer.testing import CliRunner  # noqa: E402
 
+from eir_ros.cli.main import app  # noqa: E402
 from eir_ros.contract.errors import EirError  # noqa: E402
 from eir_ros.monitor.recording import Recording, recover  # noqa: E402
 from eir_ros.nodes import messages, qos  # noqa: E402
@@ -113,7 +115,10 @@ def test_a_killed_recorder_loses_at_most_the_last_second(tmp_path):
 
     with pytest.raises(FileNotFoundError), Reader(tmp_path / "bag"):
         pass
-    assert recover(tmp_path / "bag", tmp_path / "whole") > 0
+    result = CliRunner().invoke(
+        app, ["recover", str(tmp_path / "bag"), "--out", str(tmp_path / "whole")]
+    )
+    assert result.exit_code == 0, result.output
     with Reader(tmp_path / "whole") as reader:
         last = [bytes(data) for c, _, data in reader.messages() if c.topic == "/r0/cmd_vel"][-1]
         assert "/swarm/faults" in reader.topics
