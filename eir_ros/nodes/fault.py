@@ -104,7 +104,8 @@ class FaultNode(Node):
     def _prepare_scheduled(self, present: FaultKind) -> None:
         """Get ready for every fault that is known now, before anything moves."""
         timeline = self._injector.timeline
-        timeline.set(present, self._mission_s(self.get_clock().now().nanoseconds))
+        if present is not FaultKind.NONE:
+            timeline.set(present, self._mission_s(self.get_clock().now().nanoseconds))
         self._sensing = False
         for kind in {span.kind for span in timeline.spans}:
             self._check(kind)

@@ -311,6 +311,31 @@ def test_a_bundle_without_an_adversary_is_refused_by_schedule_and_by_hand(tmp_pa
         assert "adversary.onnx" in result.reason
 
 
+@pytest.mark.parametrize(
+    ("settings", "spans"),
+    [
+        ({"schedule": ["r3:stop@0"]}, [("stop", "0.000", "", "schedule")]),
+        ({"kind": "mute"}, [("mute", "0.000", "", "operator")]),
+        ({}, [("none", "0.000", "0.000", "schedule")]),
+    ],
+)
+def test_a_fault_that_is_there_from_the_start_is_kept(settings, spans):
+    from eir_ros.nodes.fault import FaultNode
+
+    parameters = {"robot": "r3", "team": TEAM, "use_sim_time": True} | settings
+    with probe() as other:
+        heard = other.listen(DiagnosticArray, "/swarm/faults", qos.FAULTS)
+        node = FaultNode(
+            context=other.node.context,
+            namespace="/r3",
+            parameter_overrides=[rclpy.Parameter(n, value=v) for n, v in parameters.items()],
+        )
+        mine = other.until(lambda: [m for _, m in heard if m.status[0].name == "r3"])
+        told = [tuple(messages.values_of(status).values()) for status in mine[0].status]
+        node.destroy_node()
+    assert told == spans
+
+
 def test_ctrl_c_ends_gate_and_fault_cleanly(tmp_path):
     nodes = {
         "gate": {"robot": "r1", "with_fault": True},
