@@ -153,6 +153,7 @@ class Agent(LifecycleNode):
         self._identity = f"{manifest.name} v{manifest.version} {bundle.digest[:12]}"
         self._base_frame = f"{settings.robot}/base_link"
         self._counters = Counters()
+        self._restart()
         self._connect()
 
     def _connect(self) -> None:

@@ -25,17 +25,18 @@ class Counters:
         #: Inputs that were missing, invalid or too old, each of which made the agent hold.
         self.stale_inputs = 0
         self.decisions = 0
-        #: What was wrong last; cleared by each report.
-        self.problem = ""
+        #: What was wrong since the last report, in order.
+        self._problems: dict[str, None] = {}
 
     def stale(self, problem: str) -> None:
         """Count one reason to hold."""
         self.stale_inputs += 1
-        self.problem = problem
+        self._problems[problem] = None
 
     def status(self, robot: str, *, bundle: str, tracks_source: str) -> DiagnosticStatus:
         """The agent's line in /diagnostics: a warning if something was wrong since the last."""
-        problem, self.problem = self.problem, ""
+        problem = "; ".join(self._problems)
+        self._problems.clear()
         values = {
             "bundle": bundle,
             "state": "active",

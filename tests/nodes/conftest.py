@@ -24,3 +24,15 @@ def bundle(bundle_path: Path) -> Bundle:
 @pytest.fixture(scope="session")
 def roster() -> Roster:
     return load_roster(share() / "config" / "rosters" / "default.yaml")
+
+
+@pytest.fixture(scope="session")
+def agent_settings(bundle_path: Path) -> dict[str, object]:
+    """Parameters of the agent of robot r1."""
+    return {
+        "bundle": str(bundle_path),
+        "robot": "r1",
+        "team": ["r0", "r1", "r2", "r3"],
+        "input_deadline_s": 0.5,
+        "publish_observation": True,
+    }
