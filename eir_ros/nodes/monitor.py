@@ -52,8 +52,8 @@ from eir_ros.nodes.parameters import declare
 from eir_ros.nodes.run import run
 from eir_ros.policy.bundle import ADVERSARY, check_team, load_bundle
 
-#: Pictures for the page and markers, each second.
-_PICTURE_HZ, _MARKERS_HZ = 10.0, 5.0
+#: Pictures for the page, and news, history and markers, each second.
+_PICTURE_HZ, _STOCK_HZ = 10.0, 5.0
 
 #: Odometry and sites: the newest is enough, at any rate and from any sender.
 _NEWEST = QoSProfile(
@@ -119,11 +119,14 @@ class Monitor(Node):
         judge = Judge(self.settings.team, self._manifest.belief.threshold)
         self.state = State(self.settings.team, judge, Counters(self.settings.team))
         self._news = News()
+        # the simulated mission begins at zero, a real one when its processes are started
+        simulated = self.get_parameter("use_sim_time").value
+        self._mission_start_ns = 0 if simulated else self.get_clock().now().nanoseconds
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._server: Any = None if self.settings.headless else self._make_server()
         self._listen()
         self._markers_pub = self.create_publisher(MarkerArray, "/swarm/markers", 1)
-        self.create_timer(1.0 / _MARKERS_HZ, self._publish_markers, clock=self._steady)
+        self.create_timer(1.0 / _STOCK_HZ, self._take_stock, clock=self._steady)
         if self._server is not None:
             self._connect_orders()
             self.create_timer(1.0 / _PICTURE_HZ, self._show, clock=self._steady)
@@ -171,25 +174,30 @@ class Monitor(Node):
 
     def _on_sites(self, message: PointCloud2) -> None:
         points = self._read(message, clouds.SITES, "sites")
-        self.state.sites = {int(p["id"]): (float(p["x"]), float(p["y"])) for p in points}
+        if points is not None:
+            self.state.sites = {int(p["id"]): (float(p["x"]), float(p["y"])) for p in points}
 
     def _on_beliefs(self, observer: str, message: PointCloud2) -> None:
+        points = self._read(message, clouds.BELIEFS, f"beliefs of {observer}")
+        if points is None:
+            return
         team = self.settings.team
         beliefs = {
             team[point["id"]]: (float(point["p_adversary"]), _STATUS_WORDS[int(point["status"])])
-            for point in self._read(message, clouds.BELIEFS, f"beliefs of {observer}")
+            for point in points
             if point["id"] < len(team) and int(point["status"]) in _STATUS_WORDS
         }
-        stamp_s = messages.nanoseconds_of(message.header.stamp) / 1e9
-        for alarm in self.state.believe(stamp_s, observer, beliefs):
+        mission_ns = messages.nanoseconds_of(message.header.stamp) - self._mission_start_ns
+        for alarm in self.state.believe(mission_ns / 1e9, observer, beliefs):
             _tell(about_alarm(alarm, self.state))
 
     def _read(self, message: PointCloud2, dtype: Any, what: str) -> Any:
+        """The points of a message; None, and a warning, when it is not what it should be."""
         try:
             return clouds.decode(message, dtype)
         except InvalidMessageError as error:
             self.get_logger().warning(f"{what}: {error}", throttle_duration_sec=5.0)
-            return []
+            return None
 
     def _on_decision(self, robot: str, message: DiagnosticArray) -> None:
         for status in message.status:
@@ -240,7 +248,8 @@ class Monitor(Node):
     def _note_history(self) -> None:
         self._server.set_history(json.dumps(self.state.history()))
 
-    def _publish_markers(self) -> None:
+    def _take_stock(self) -> None:
+        """Remember, tell and draw the present."""
         self.state.remember()
         for line in self._news.lines(self.state):
             _tell(line)

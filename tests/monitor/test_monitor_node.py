@@ -30,10 +30,12 @@ HERE = messages.Motion(np.array([0.5, 0.0, 0.0]), np.zeros(2), 0.0)
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
-    """Parameters of a bundle and who may sign it."""
+    """Parameters that every monitor here has."""
     folder = tmp_path_factory.mktemp("bundle")
     write_tiny_bundle(folder / "tiny", make_keys(folder / "keys"))
-    return {"bundle": str(folder / "tiny"), "trusted_keys": str(folder / "keys"), "team": TEAM}
+    keys = str(folder / "keys")
+    simulated = {"use_sim_time": True, "team": TEAM}
+    return {"bundle": str(folder / "tiny"), "trusted_keys": keys, **simulated}
 
 
 def free_port():

@@ -40,7 +40,8 @@ export class Timeline {
     this.context = context;
     this.width = width;
     this.end = this.picture.time_s;
-    this.span = width > 700 ? 60 : 30;
+    // at first half the time, which fills sooner
+    this.span = Math.min(Math.max(this.end + 2, 30), width > 700 ? 60 : 30);
     this.start = Math.max(0, this.end - this.span);
     this.x = (t) => GUTTER + ((t - this.start) / this.span) * (width - GUTTER - RIGHT);
     const lane = (height - AXIS) / this.hello.team.length;
