@@ -5,6 +5,7 @@ world waits for every robot's answer to a tick and then advances at once. Either
 tick 0 until everyone has answered that, so nobody misses the start.
 """
 
+import json
 import math
 import sys
 import time
@@ -25,7 +26,7 @@ from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import PointCloud2
 from std_srvs.srv import SetBool
 
-from eir_ros.contract.config import Schema
+from eir_ros.contract.config import Schema, validate
 from eir_ros.contract.coverage import CoverageTask
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.faults import FaultKind
@@ -98,14 +99,14 @@ class World(Node):
 
     def _task(self) -> CoverageTask:
         team = self.settings.team
-        try:
-            task = (
-                CoverageTask.model_validate_json(self.settings.task)
-                if self.settings.task
-                else CoverageTask(num_robots=len(team), num_sites=len(team) - 1)
-            )
-        except ValueError as error:
-            raise EirError(f"/world: parameter task is no coverage task: {error}") from error
+        if self.settings.task:
+            try:
+                given = json.loads(self.settings.task)
+            except ValueError as error:
+                raise EirError(f"/world: parameter task is not JSON: {error}") from error
+            task = validate(given, CoverageTask, where="/world: parameter task")
+        else:
+            task = CoverageTask(num_robots=len(team), num_sites=len(team) - 1)
         if task.num_robots != len(team):
             raise EirError(f"the task is for {task.num_robots} robots, the team has {len(team)}.")
         return task
