@@ -189,7 +189,7 @@ def test_an_operator_cannot_break_watch_and_stop_the_swarm(page: Page, tmp_path:
             line = page.locator("#events li").get_by_text(f"{other} detected {victim} after")
             expect(line).to_be_visible()
         until(page, lambda: servers(page) == set(others), 60.0)
-        expect(page.locator(f'[data-robot="{victim}"] .state')).to_have_text("injected: stop")
+        expect(page.locator(f'[data-robot="{victim}"] .state')).to_have_text("✕ stop")
 
         page.get_by_label(f"Clear the fault of {victim}").click()
         expect(page.locator("#events")).to_contain_text(f"{victim} mended")

@@ -134,7 +134,7 @@ class Row {
 function stateWords(robot, picture) {
   if (robot.age_s === null) return ["not heard yet", "quiet"];
   if (robot.age_s > 2 && !picture.paused) return [`silent for ${robot.age_s.toFixed(0)} s`, "quiet"];
-  if (robot.fault) return [`injected: ${kindWords(robot.fault)}`, "broken"];
+  if (robot.fault) return [`✕ ${kindWords(robot.fault)}`, "broken"];
   if (picture.estop) return ["stopped", "normal"];
   if (robot.gate && robot.gate !== "nominal") return [`gate: ${kindWords(robot.gate)}`, "held"];
   const site = picture.sites.find((other) => other.by === robot.name);
