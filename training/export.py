@@ -16,9 +16,13 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx_ir as ir
+import onnx_ir.passes.common as passes
 import onnxruntime
+import onnxscript
 import torch
 from numpy.typing import NDArray
+from onnxscript.rewriter.rules.common import materialize_reshape_shape_rule
 from torch import Tensor, nn
 
 from eir_ros.contract.coverage import CoverageTask
@@ -278,6 +282,7 @@ def _graph(
                 module.eval(),
                 example,
                 dynamo=True,
+                optimize=False,
                 opset_version=OPSET,
                 external_data=False,
                 input_names=inputs,
@@ -288,10 +293,29 @@ def _graph(
     finally:
         chatter.setLevel(level)
     assert program is not None
+    _simplify(program.model)
     model = program.model_proto
     _strip(model)
     onnx.checker.check_model(model, full_check=True)
     return model.SerializeToString(deterministic=True)
+
+
+def _simplify(model: ir.Model) -> None:
+    """Fold constants and the arithmetic of shapes, which is most of what torch writes down.
+
+    torch's own optimiser would drop the epsilons as well: its rule x + 0 = x takes anything up
+    to 1e-8 for zero, and next to a site that moves the logits by several 1e-5.
+    """
+    for _ in range(2):
+        onnxscript.optimizer.fold_constants(model)
+        onnxscript.rewriter.rewrite(model, [materialize_reshape_shape_rule])
+    for tidy in (
+        passes.RemoveUnusedNodesPass(),
+        passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
+        passes.DeduplicateInitializersPass(),
+        passes.CommonSubexpressionEliminationPass(),
+    ):
+        tidy(model)
 
 
 def _strip(model: onnx.ModelProto) -> None:

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from eir_ros.contract.coverage import CoverageTask
 
-#: Length over which being near a site stops counting [m].
-_CLOSENESS_SCALE = 0.5
+#: Lengths over which being near a site stops counting [m]: at the site, and on the way to it.
+CLOSENESS_SCALES = (0.5, 2.0)
 #: The belief looks at this many sites around a teammate, nearest to that teammate first.
 SITES_PER_TEAMMATE = 3
 #: Numbers that describe one teammate at one decision.
@@ -35,13 +35,24 @@ class CoverageFeatures(nn.Module):
         return block.reshape(*block.shape[:-1], *shape) if shape else block
 
     def closeness(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        """exp(-d / 0.5 m) from the observer (..., M) and its teammates (..., N-1, M) to sites."""
+        """exp(-d / scale) for each of S scales: how near robots are to sites.
+
+        Returns
+        -------
+        own : (..., S * M)
+            Of the observer.
+        others : (..., N-1, S * M)
+            Of its teammates; zero where one is not visible.
+        """
+        own, gap = self._distances(observation)
+        visible = self.split(observation, "teammate_visible").unsqueeze(-1)
+        return _nearness(own), _nearness(gap) * visible
+
+    def _distances(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        """Distance [m] to every site of the observer (..., M) and its teammates (..., N-1, M)."""
         sites = self.split(observation, "sites", self.num_sites, 2)
         mates = self.split(observation, "teammate_position", self.num_teammates, 2)
-        visible = self.split(observation, "teammate_visible")
-        own = torch.exp(-_norm(sites) / _CLOSENESS_SCALE)
-        gap = _norm(mates.unsqueeze(-2) - sites.unsqueeze(-3))
-        return own, torch.exp(-gap / _CLOSENESS_SCALE) * visible.unsqueeze(-1)
+        return _norm(sites), _norm(mates.unsqueeze(-2) - sites.unsqueeze(-3))
 
     def pairs(self, observation: Tensor) -> Tensor:
         """Evidence about each teammate, (..., N-1, PAIR_SIZE).
@@ -58,12 +69,13 @@ class CoverageFeatures(nn.Module):
         reading = (
             (2 * self.split(observation, "served") - 1).unsqueeze(-2).expand(*mates.shape[:-1], m)
         )
-        own, others = self.closeness(observation)
+        own, others = (torch.exp(-d / CLOSENESS_SCALES[0]) for d in self._distances(observation))
+        others = others * visible
 
         to_site = sites.unsqueeze(-3) - mates.unsqueeze(-2)
         gap = _norm(to_site)
         toward = (to_site * moving.unsqueeze(-2)).sum(-1) / (gap + 1e-3)
-        near = torch.exp(-gap / _CLOSENESS_SCALE)
+        near = torch.exp(-gap / CLOSENESS_SCALES[0])
         rival = self._rivals(own, others)
         inside = torch.sigmoid((0.32 - gap) / 0.03)
         per_site = torch.stack(
@@ -93,6 +105,10 @@ class CoverageFeatures(nn.Module):
         top = everyone.topk(2, dim=-2).values
         leads = others >= top[..., :1, :]
         return torch.where(leads, top[..., 1:, :], top[..., :1, :])
+
+
+def _nearness(distance: Tensor) -> Tensor:
+    return torch.cat([torch.exp(-distance / scale) for scale in CLOSENESS_SCALES], dim=-1)
 
 
 def _norm(vectors: Tensor) -> Tensor:

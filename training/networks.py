@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from eir_ros.contract.coverage import CoverageTask
 from eir_ros.contract.faults import FaultKind
 from eir_ros.contract.types import COOPERATIVE
-from training.features import PAIR_SIZE, CoverageFeatures
+from training.features import CLOSENESS_SCALES, PAIR_SIZE, CoverageFeatures
 
 
 class BeliefSource(StrEnum):
@@ -127,7 +127,7 @@ class Team(nn.Module):
         num_types: int = 2,
     ) -> None:
         super().__init__()
-        n, m = task.num_robots - 1, task.num_sites
+        n, m = task.num_robots - 1, task.num_sites * len(CLOSENESS_SCALES)
         self.source, self.num_types = source, num_types
         self.features = CoverageFeatures(task)
         self.belief = PairwiseBelief(hidden, num_types)
@@ -219,7 +219,7 @@ class Adversary(nn.Module):
 
     def __init__(self, task: CoverageTask, width: int = 128) -> None:
         super().__init__()
-        n, m = task.num_robots, task.num_sites
+        n, m = task.num_robots, task.num_sites * len(CLOSENESS_SCALES)
         self.features = CoverageFeatures(task)
         size = task.layout.size + n + n * m
         self.normaliser = Normaliser(size)
