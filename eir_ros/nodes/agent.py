@@ -29,9 +29,7 @@ from eir_ros.nodes.clouds import InvalidMessageError
 from eir_ros.nodes.inbox import Inbox
 from eir_ros.nodes.parameters import declare
 from eir_ros.nodes.run import run
-from eir_ros.policy.agent_core import WAITING, AgentCore, Answer, Decided
-from eir_ros.policy.bundle import check_contract, check_team, load_bundle, replay_golden
-from eir_ros.policy.runtime import PolicyRuntime
+from eir_ros.policy.agent_core import WAITING, Answer, Decided, load_agent
 
 
 class Parameters(Schema):
@@ -42,7 +40,10 @@ class Parameters(Schema):
     team: tuple[str, ...] = Setting(description="Names of all robots in roster order")
     num_sites: int = Setting(0, ge=0, le=15, description="Sites; 0: as many as the bundle's task")
     odom_in_map: tuple[float, ...] = Setting(
-        (0.0, 0.0, 0.0), description="Origin x, y, yaw of the odometry [m, m, rad; map]"
+        (0.0, 0.0, 0.0),
+        min_length=3,
+        max_length=3,
+        description="Origin x, y, yaw of the odometry [m, m, rad; map]",
     )
     input_deadline_s: float = Setting(
         0.5, ge=0.05, le=600.0, description="Without a complete tick for so long the agent holds"
@@ -71,8 +72,6 @@ class Agent(LifecycleNode):
             raise EirError(
                 f"robot '{self.settings.robot}' is not in the team {', '.join(self.settings.team)}."
             )
-        if len(self.settings.odom_in_map) != 3:
-            raise EirError("odom_in_map needs three numbers: x, y [m] and yaw [rad].")
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._active = False
         self._inputs: list[Any] = []
@@ -108,7 +107,7 @@ class Agent(LifecycleNode):
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stand, then say nothing more."""
-        self._stand()
+        self._stand("ended")
         self._sleep()
         return super().on_deactivate(state)
 
@@ -127,26 +126,18 @@ class Agent(LifecycleNode):
     def destroy_node(self) -> None:
         """Stand before the process ends."""
         if self._active:
-            self._stand()
+            self._stand("ended")
         super().destroy_node()
-
-    def _stand(self) -> None:
-        self._send(self._core.hold("ended"), self.get_clock().now().to_msg())
 
     def _configure(self) -> None:
         settings = self.settings
         keys = Path(settings.trusted_keys) if settings.trusted_keys else None
-        bundle = load_bundle(settings.bundle, trusted_keys=keys)
-        manifest = bundle.manifest
-        check_team(manifest, len(settings.team))
-        wanted = {"num_robots": len(settings.team)}
-        if settings.num_sites:
-            wanted["num_sites"] = settings.num_sites
-        check_contract(manifest, manifest.task.model_copy(update=wanted))
-        replay_golden(bundle)
         index = settings.team.index(settings.robot)
+        bundle, self._core = load_agent(
+            settings.bundle, keys, index, len(settings.team), settings.num_sites or None
+        )
+        manifest = bundle.manifest
         x, y, yaw = settings.odom_in_map
-        self._core = AgentCore(manifest, PolicyRuntime(bundle), index)
         self._inbox = Inbox(manifest.task, index, (x, y, yaw))
         self._mates = teammates(len(settings.team))[index]
         self._task = manifest.task
@@ -263,7 +254,7 @@ class Agent(LifecycleNode):
             return
         problem = self._inbox.missing()
         self._counters.stale(problem)
-        self._send(self._core.hold(problem), self.get_clock().now().to_msg())
+        self._stand(problem)
 
     # Answers
 
@@ -289,8 +280,14 @@ class Agent(LifecycleNode):
             self._tell(answer.decided, sensed.visible, tick_ms, stamp)
 
     def _send(self, answer: Answer, stamp: Time) -> None:
+        """Answer the tick of that time."""
         self._last_command = messages.encode_twist(answer.command, stamp, self._base_frame)
         self._command_pub.publish(self._last_command)
+
+    def _stand(self, reason: str) -> None:
+        """Command a stop that answers no tick."""
+        command, now = self._core.hold(reason).command, self.get_clock().now().to_msg()
+        self._command_pub.publish(messages.encode_twist(command, now, self._base_frame))
 
     def _tell(self, decided: Decided, visible: NDArray[np.bool_], ms: float, stamp: Time) -> None:
         self._counters.decisions += 1

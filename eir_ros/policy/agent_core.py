@@ -1,6 +1,7 @@
 """What an agent does with what its robot senses: decide, believe, command. Plain Python."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,7 +11,14 @@ from eir_ros.contract.coverage import CoverageTask, Decision, Sensed, command, d
 from eir_ros.contract.detection import Detector
 from eir_ros.contract.manifest import Manifest
 from eir_ros.contract.types import p_adversary
-from eir_ros.policy.runtime import PolicyStep, UnusableObservation
+from eir_ros.policy.bundle import (
+    Bundle,
+    check_contract,
+    check_team,
+    load_bundle,
+    replay_golden,
+)
+from eir_ros.policy.runtime import PolicyRuntime, PolicyStep, UnusableObservation
 
 #: Why an agent holds that has just started, or has just got over something.
 WAITING = "waiting for the next decision"
@@ -110,3 +118,27 @@ class AgentCore:
         self._detected |= self._detector.update(suspicion)
         self._detected &= suspicion > self._threshold
         return Decided(observation, step, suspicion, self._detected.copy())
+
+
+def load_agent(
+    path: str | Path,
+    trusted_keys: Path | None,
+    index: int,
+    num_robots: int,
+    num_sites: int | None = None,
+) -> tuple[Bundle, AgentCore]:
+    """Load a bundle, verify and try it, and make the agent of robot `index` of it.
+
+    Raises
+    ------
+    EirError
+        The bundle is refused: not signed by a trusted key, changed, for another team, another
+        number of sites (where given) or another contract, or it answers differently here.
+    """
+    bundle = load_bundle(path, trusted_keys=trusted_keys)
+    manifest = bundle.manifest
+    check_team(manifest, num_robots)
+    wanted = {"num_robots": num_robots, "num_sites": num_sites or manifest.task.num_sites}
+    check_contract(manifest, manifest.task.model_copy(update=wanted))
+    replay_golden(bundle)
+    return bundle, AgentCore(manifest, PolicyRuntime(bundle), index)
