@@ -2,6 +2,7 @@
 
 import math
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ def connected(agent_settings, tmp_path_factory):
     with node_process("agent", "/r1", {"agent": agent_settings}, folder) as process:
         senses = Senses()
         senses.wait_for_agent()
+        senses.process = process
         yield senses
         senses.close()
         assert process.interrupt() == 0, process.output()
@@ -115,3 +117,9 @@ def test_diagnostics_lack_what_operators_need(senses, bundle):
     assert values["tracks_source"] == "detection"
     assert 0 < float(values["tick_ms_p50"]) <= float(values["tick_ms_p99"])
     assert 0 < float(values["inference_us_p50"]) <= float(values["inference_us_p99"])
+
+
+def test_the_agent_carries_what_only_training_and_simulation_need(senses):
+    loaded = Path(f"/proc/{senses.process.popen.pid}/maps").read_text()
+    assert "onnxruntime" in loaded
+    assert not [name for name in ("torch", "pybullet", "scipy", "pandas") if name in loaded]
