@@ -122,4 +122,4 @@ def test_diagnostics_lack_what_operators_need(senses, bundle):
 def test_the_agent_carries_what_only_training_and_simulation_need(senses):
     loaded = Path(f"/proc/{senses.process.popen.pid}/maps").read_text()
     assert "onnxruntime" in loaded
-    assert not [name for name in ("torch", "pybullet", "scipy", "pandas") if name in loaded]
+    assert not [name for name in ("torch", "pybullet", "scipy", "pandas") if f"/{name}" in loaded]
