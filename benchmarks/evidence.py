@@ -1,7 +1,6 @@
-"""The evidence for the shipped team: methods x seeds x attacks, as data and as a table.
+"""The evidence for the shipped team: methods x seeds x attacks, as data.
 
     python -m benchmarks.evidence run --runs runs --out results/coverage --jobs 2
-    python -m benchmarks.evidence table results/coverage
 
 `run` trains what is missing, attacks every team, and plays held-out episodes. Whatever is there
 already is kept, so an interrupted run goes on; every result file says what made it.
@@ -57,19 +56,24 @@ def victims(seed: int) -> list[str]:
     return [f"{method}-{seed}" for method in order]
 
 
-def train_and_attack(name: str, runs: Path) -> None:
-    """Train `name` and both attacks on it, each in a process of its own."""
+def train(name: str, runs: Path) -> None:
+    """Train `name`, or go on with it, in a process of its own."""
     method, seed = name.rsplit("-", 1)
-    out = runs / name
-    _eir("train", RECIPE, "--set", f"method={method}", "--set", f"seed={seed}", "--out", out)
+    changes = ("--set", f"method={method}", "--set", f"seed={seed}")
+    _eir("train", RECIPE, *changes, "--out", runs / name)
+
+
+def attack(name: str, runs: Path) -> None:
+    """Train the fresh and the warm-started attack on `name`."""
+    method, seed = name.rsplit("-", 1)
     for start in ("fresh", "warm"):
-        path = out / f"attack-{start}.pt"
+        path = runs / name / f"attack-{start}.pt"
         if path.exists():
             continue
         # MAPPO meets no adversary in training; EIR-MAPPO's is its warm start.
-        other = METHODS[method].attacked or start == "fresh"
-        warm = () if other else ("--warm-from", runs / f"eir-mappo-{seed}")
-        _eir("attack", out, "--start", start, *warm, "--seed", seed, "--out", path)
+        own = METHODS[method].attacked or start == "fresh"
+        warm = () if own else ("--warm-from", runs / f"eir-mappo-{seed}")
+        _eir("attack", runs / name, "--start", start, *warm, "--seed", seed, "--out", path)
 
 
 def _eir(*arguments: object) -> None:
@@ -228,12 +232,19 @@ def _commit() -> str:
 
 
 def run_all(runs: Path, out: Path, seeds: list[int], jobs: int) -> None:
-    """Everything that is missing, `jobs` processes at a time, one seed after the other."""
+    """Everything that is missing, `jobs` processes at a time, one seed after the other.
+
+    All teams of a seed are trained before the first is attacked, and attacked before the first
+    is evaluated: attacks are transferred between them.
+    """
+
+    def play(name: str, runs: Path) -> None:
+        _evidence("evaluate", name, "--runs", runs, "--out", out)
+
     with ThreadPoolExecutor(jobs) as pool:
         for seed in seeds:
-            list(pool.map(lambda name: train_and_attack(name, runs), victims(seed)))
-            commands = [["evaluate", name, "--runs", runs, "--out", out] for name in victims(seed)]
-            list(pool.map(lambda command: _evidence(*command), commands))
+            for step in (train, attack, play):
+                list(pool.map(step, victims(seed), [runs] * len(METHODS)))
 
 
 def _evidence(*arguments: object) -> None:
