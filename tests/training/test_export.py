@@ -26,6 +26,7 @@ STEPS = 500
 @pytest.fixture(scope="module")
 def run() -> Run:
     """A run whose networks are random but, unlike untrained ones, have opinions."""
+    torch.set_num_threads(1)
     changes = ("episode_decisions=30", "batch=8", "width=64")
     run = checkpoint.fresh(read_recipe(share() / "config/recipes/coverage.yaml", changes))
     env = CoverageEnv(batch=8, seed=1, task=run.recipe.task)
@@ -72,7 +73,7 @@ def test_robots_and_torch_agree_over_a_closed_loop(run: Run, bundle: Bundle) -> 
     for _ in range(STEPS):
         logits, belief, hidden = team(torch.from_numpy(observation), hidden)
         steps = [robot.step(seen) for robot, seen in zip(robots, observation, strict=True)]
-        np.testing.assert_allclose([s.logits for s in steps], logits, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose([s.logits for s in steps], logits, rtol=0, atol=1e-5)
         np.testing.assert_allclose([s.belief for s in steps], belief, rtol=0, atol=1e-5)
         actions = np.array([step.action for step in steps])
         np.testing.assert_array_equal(actions, logits.argmax(-1))
@@ -94,7 +95,7 @@ def test_the_adversary_agrees_with_torch_for_every_corrupted_robot(
         for types in np.eye(4, dtype=np.float32):
             expected = run.adversary(torch.from_numpy(observation), torch.from_numpy(types))
             found = runtime.logits(observation, types)
-            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
 def test_the_bundle_is_what_robots_accept(bundle: Bundle, run: Run) -> None:
