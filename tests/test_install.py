@@ -45,11 +45,13 @@ def test_an_installed_package_finds_its_files(editable: bool, checkout: Path, tm
     venv = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
     python = venv / "bin" / "python"
-    # dependencies are taken from the environment of the tests, the package itself is not there
+    # what the package depends on is borrowed from the environment of the tests, as the last place
+    # to look, so that the package itself cannot be found there
+    site = next((venv / "lib").glob("python*/site-packages"))
+    (site / "borrowed.pth").write_text(sysconfig.get_paths()["purelib"])
     install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
     flags = ["--no-deps", "--no-index", "--no-build-isolation", *(["--editable"] * editable)]
-    borrowed = sysconfig.get_paths()["purelib"]
-    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": borrowed}
+    environment = {"PATH": "/usr/bin:/bin"}
     subprocess.run([*install, *flags, str(checkout)], check=True, env=environment, cwd=tmp_path)
 
     def run(*command: str) -> str:
