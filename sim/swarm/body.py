@@ -8,8 +8,9 @@ from the arena before, is off.
 """
 
 import numpy as np
-import pybullet
 from numpy.typing import NDArray
+
+from sim.swarm.bullet import pybullet
 
 #: Physics steps per second.
 PHYSICS_HZ = 60
