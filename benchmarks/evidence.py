@@ -22,13 +22,12 @@ import numpy as np
 from eir_ros.contract.faults import FaultKind
 from training import checkpoint
 from training.attack import load_attack
+from training.calibration import calibrate
 from training.checkpoint import Run
 from training.evaluate import (
     Episodes,
     Evaluator,
     auroc_after_onset,
-    blamed_share,
-    calibrate_threshold,
 )
 from training.methods import METHODS
 from training.networks import Adversary
@@ -44,10 +43,8 @@ SCRIPTED = (
     FaultKind.RANDOM_WALK,
     FaultKind.STUCK,
 )
-#: Healthy robot-episodes that calibration lets be blamed; the rest of the 3 % is its margin.
-BLAMED = 0.02
-#: Streams of held-out seeds. Screening, calibration and reporting never share one.
-SCREEN, REFINE, REPORT, CALIBRATE = 1, 2, 3, 4
+#: Streams of held-out seeds: screening, refining and reporting never share one.
+SCREEN, REFINE, REPORT = 1, 2, 3
 
 
 def victims(seed: int) -> list[str]:
@@ -187,13 +184,11 @@ def belief_quality(run: Run, evaluator: Evaluator) -> dict[str, Any]:
         auroc[kind.word] = {
             f"{s}s": round(auroc_after_onset(played, s * second), 4) for s in (1, 3, 5)
         }
-    mixture = run.recipe.faults
-    threshold = calibrate_threshold(evaluator.play_mixture(mixture, 2048, [CALIBRATE]), BLAMED)
-    held_out = evaluator.play_mixture(mixture, 2048, [REPORT, 2])
+    threshold, card = calibrate(run)
     return {
         "auroc_after_onset": auroc,
         "threshold": threshold,
-        "blamed_share": round(blamed_share(held_out, threshold), 4),
+        "blamed_share": round(card["blamed_share_of_healthy"], 4),
     }
 
 

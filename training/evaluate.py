@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eir_ros.contract.detection import Detector
 from eir_ros.contract.faults import FaultKind
 from eir_ros.contract.types import COOPERATIVE, teammates
 from eir_ros.faults.schedule import FaultMixture, Schedule
@@ -158,32 +157,3 @@ def rank_auroc(positives: Floats, negatives: Floats) -> float:
     below = np.searchsorted(ordered, positives, side="left")
     ties = np.searchsorted(ordered, positives, side="right") - below
     return float((below + 0.5 * ties).mean() / len(negatives))
-
-
-def blamed_share(episodes: Episodes, threshold: float) -> float:
-    """Share of robot-episodes, healthy to the end, in which any healthy observer blames it."""
-    detector = Detector(threshold, episodes.p_adversary.shape[1:])
-    blamed = np.zeros(episodes.p_adversary.shape[1:], bool)
-    for step, kinds in zip(episodes.p_adversary, episodes.kinds, strict=True):
-        blamed |= detector.update(step) & (kinds == FaultKind.NONE)[..., None]
-    n = episodes.kinds.shape[-1]
-    per_robot = np.zeros(episodes.kinds.shape[1:], bool)
-    for observer, mates in enumerate(teammates(n)):
-        per_robot[:, mates] |= blamed[:, observer]
-    healthy = (episodes.kinds == FaultKind.NONE).all(0)
-    return float(per_robot[healthy].mean())
-
-
-def calibrate_threshold(episodes: Episodes, share: float) -> float:
-    """The lowest threshold at which at most `share` of healthy robot-episodes are blamed.
-
-    Found by bisection on the log-odds; `blamed_share` falls as the threshold rises.
-    """
-    low, high = 0.0, 12.0
-    for _ in range(24):
-        middle = 0.5 * (low + high)
-        if blamed_share(episodes, 1 / (1 + np.exp(-middle))) > share:
-            low = middle
-        else:
-            high = middle
-    return float(1 / (1 + np.exp(-high)))

@@ -33,7 +33,6 @@ from eir_ros.contract.manifest import Team as TeamSize
 from eir_ros.contract.manifest import Tensor as TensorInfo
 from sim.swarm.env import CoverageEnv
 from training.checkpoint import Run
-from training.evaluate import Evaluator, auroc_after_onset, blamed_share, calibrate_threshold
 from training.methods import METHODS
 from training.networks import Adversary, BeliefSource, Team
 
@@ -43,10 +42,6 @@ OPSET = 18
 TOLERANCE = 1e-5
 #: Decisions of the episode that the golden vectors are taken from.
 GOLDEN_STEPS = 200
-#: Share of healthy robot-episodes that the threshold may blame where it is calibrated.
-BLAMED_SHARE = 0.02
-#: Held-out episodes that the threshold is calibrated on, and as many that it is measured on.
-CALIBRATION_EPISODES = 512
 
 
 def trained_adversary(run: Run) -> Adversary | None:
@@ -91,38 +86,6 @@ def policy_tensors(
         TensorInfo(name="next_hidden", shape=hidden),
     )
     return inputs, outputs
-
-
-def calibrate(run: Run, episodes: int = CALIBRATION_EPISODES) -> tuple[float, dict[str, Any]]:
-    """Threshold of p(adversary) for `BLAMED_SHARE`, and what it does on other episodes.
-
-    Both sets of episodes are held out and drawn from the recipe's mixture of faults.
-
-    Returns
-    -------
-    threshold : float
-        In (0, 1).
-    scorecard : dict
-        Plain numbers for the manifest.
-    """
-    recipe = run.recipe
-    evaluator = Evaluator(run)
-    try:
-        fit, test = (evaluator.play_mixture(recipe.faults, episodes, [7, k]) for k in range(2))
-    finally:
-        evaluator.close()
-    threshold = calibrate_threshold(fit, BLAMED_SHARE)
-    after = {
-        f"{s}_s": auroc_after_onset(test, round(s / recipe.task.decision_s)) for s in (1, 3, 5)
-    }
-    return threshold, {
-        "what": "held-out episodes of the recipe's mixture of faults, greedy actions",
-        "episodes": episodes,
-        "mean_return": float(test.returns.mean()),
-        "blamed_share_of_healthy": blamed_share(test, threshold),
-        # JSON has no NaN, which is what too few faults leave
-        "auroc_after_onset": {moment: v for moment, v in after.items() if np.isfinite(v)},
-    }
 
 
 def describe(

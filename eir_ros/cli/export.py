@@ -48,7 +48,8 @@ def export(
     results = _read_scorecard(scorecard) if scorecard else {}
 
     from training import checkpoint as checkpoints
-    from training.export import calibrate, describe, export_files, trained_adversary
+    from training.calibration import calibrate
+    from training.export import describe, export_files, trained_adversary
 
     run = checkpoints.load(checkpoint)
     name = name or run.recipe.name

@@ -8,14 +8,8 @@ from eir_ros.contract.errors import EirError
 from eir_ros.contract.faults import FaultKind
 from training import checkpoint
 from training.attack import load_attack, save_attack, train_attack
-from training.evaluate import (
-    Episodes,
-    Evaluator,
-    auroc_after_onset,
-    blamed_share,
-    calibrate_threshold,
-    rank_auroc,
-)
+from training.calibration import blamed_share, calibrate_threshold
+from training.evaluate import Episodes, Evaluator, auroc_after_onset, rank_auroc
 
 
 @pytest.fixture

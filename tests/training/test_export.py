@@ -16,6 +16,7 @@ from eir_ros.policy.runtime import AdversaryRuntime, PolicyRuntime
 from sim.swarm.env import CoverageEnv
 from training import checkpoint
 from training import export as exporting
+from training.calibration import BLAMED_SHARE, calibrate
 from training.checkpoint import Run
 from training.networks import BeliefSource
 from training.recipe import read_recipe
@@ -169,9 +170,9 @@ def test_an_adversary_that_was_never_trained_is_not_shipped(run: Run) -> None:
 
 
 def test_the_calibrated_threshold_blames_few_of_the_healthy(run: Run) -> None:
-    threshold, card = exporting.calibrate(run, episodes=256)
+    threshold, card = calibrate(run, episodes=256)
     assert 0.5 <= threshold < 1
-    assert card["blamed_share_of_healthy"] <= 3 * exporting.BLAMED_SHARE
+    assert card["blamed_share_of_healthy"] <= 3 * BLAMED_SHARE
     assert all(0 <= auroc <= 1 for auroc in card["auroc_after_onset"].values())
     json.dumps(card, allow_nan=False)
 
