@@ -31,6 +31,18 @@ def run(factory: Callable[[], Iterable[Node]], args: list[str] | None = None) ->
     factory or of a callback is one line on stderr and status 2. Anything else is a bug and keeps
     its traceback.
     """
+    try:
+        return _run(factory, args)
+    finally:
+        # a lifecycle node is kept by cycles, and with it the DDS participant: left to the C++ exit
+        # handlers, it now and then crashes or hangs there, racing with its own threads
+        gc.unfreeze()
+        gc.collect()
+        with contextlib.suppress(RCLError):
+            rclpy.try_shutdown()
+
+
+def _run(factory: Callable[[], Iterable[Node]], args: list[str] | None) -> int:
     stop = _Stop()
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
@@ -44,9 +56,6 @@ def run(factory: Callable[[], Iterable[Node]], args: list[str] | None = None) ->
         # a context that goes down under a running take or wait
         if not stop.asked:
             raise
-    finally:
-        with contextlib.suppress(RCLError):
-            rclpy.try_shutdown()
     return 0
 
 
@@ -64,6 +73,7 @@ def _spin(factory: Callable[[], Iterable[Node]], stop: "_Stop") -> None:
         while not stop.asked:
             executor.spin_once()
     finally:
+        stop.wakes(None)
         executor.shutdown()
         for node in nodes:
             with contextlib.suppress(RCLError, InvalidHandle):
@@ -92,14 +102,19 @@ class _Stop:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
         threading.Thread(target=self._watch, name="signals", daemon=True).start()
 
-    def wakes(self, executor: SingleThreadedExecutor) -> None:
+    def wakes(self, executor: SingleThreadedExecutor | None) -> None:
+        """Wake this executor at a signal; None: none, and keep nothing of the last one alive."""
         self._executor = executor
 
     def _watch(self) -> None:
         os.read(self._pipe, 1)
         self.asked = True
-        if self._executor is not None:
-            with contextlib.suppress(RCLError, InvalidHandle, AttributeError):
-                self._executor.create_task(lambda: None)
+        self._wake()
         os.read(self._pipe, 1)
         os._exit(130)
+
+    def _wake(self) -> None:
+        executor = self._executor
+        if executor is not None:
+            with contextlib.suppress(RCLError, InvalidHandle, AttributeError):
+                executor.create_task(lambda: None)
