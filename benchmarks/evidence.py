@@ -8,12 +8,12 @@ already is kept, so an interrupted run goes on; every result file says what made
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from training.evaluate import (
 )
 from training.methods import METHODS
 from training.networks import Adversary
+from training.provenance import commit, digest, machine
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = ROOT / "config" / "recipes" / "coverage.yaml"
@@ -61,16 +62,22 @@ def train(name: str, runs: Path) -> None:
 
 
 def attack(name: str, runs: Path) -> None:
-    """Train the fresh and the warm-started attack on `name`."""
+    """Train the fresh and the warm-started attack on `name`, unless they are of this victim."""
     method, seed = name.rsplit("-", 1)
+    victim = digest(runs / name / checkpoint.FILE)
     for start in ("fresh", "warm"):
         path = runs / name / f"attack-{start}.pt"
-        if path.exists():
+        if path.exists() and _story(path)["victim"]["sha256"] == victim:
             continue
         # MAPPO meets no adversary in training; EIR-MAPPO's is its warm start.
         own = METHODS[method].attacked or start == "fresh"
         warm = () if own else ("--warm-from", runs / f"eir-mappo-{seed}")
         _eir("attack", runs / name, "--start", start, *warm, "--seed", seed, "--out", path)
+
+
+def _story(attack: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(attack.with_suffix(".json").read_text(encoding="utf-8"))
+    return found
 
 
 def _eir(*arguments: object) -> None:
@@ -98,14 +105,21 @@ def evaluate(name: str, runs: Path, out: Path) -> None:
     folder = out / name
     folder.mkdir(parents=True, exist_ok=True)
     full, clamped = Evaluator(run), Evaluator(run, clamp=True)
+    own = [runs / name / checkpoint.FILE]
+    everyone = own + sorted(path for v in victims(int(seed)) for path in (runs / v).glob("*.pt"))
 
     for cell, kind in _SCRIPTED_CELLS.items():
-        _once(folder / f"{cell}.json", lambda k=kind: _returns(full.play(k, EPISODES, [REPORT])))
-    _once(folder / "worst.json", lambda: worst_case(run, full, runs, int(seed)))
+        _once(folder / f"{cell}.json", own, partial(_scripted, full, kind))
+    _once(folder / "worst.json", everyone, partial(worst_case, run, full, runs, int(seed)))
     if method != "eir-mappo":
         return
-    _once(folder / "clamped.json", lambda: _clamped(run, clamped, folder, runs, int(seed)))
-    _once(folder / "belief.json", lambda: belief_quality(run, full))
+    cut = partial(_clamped, run, clamped, folder, runs, int(seed))
+    _once(folder / "clamped.json", everyone, cut)
+    _once(folder / "belief.json", own, partial(belief_quality, run, full))
+
+
+def _scripted(evaluator: Evaluator, kind: FaultKind) -> dict[str, Any]:
+    return _returns(evaluator.play(kind, EPISODES, [REPORT]))
 
 
 _SCRIPTED_CELLS = {
@@ -171,7 +185,7 @@ def _clamped(run: Run, evaluator: Evaluator, folder: Path, runs: Path, seed: int
     hit = _play(evaluator, worst["attack"], adversary, EPISODES, REPORT, worst["robot"])
     found = {"worst": _returns(hit)}
     for cell, kind in _SCRIPTED_CELLS.items():
-        found[cell] = _returns(evaluator.play(kind, EPISODES, [REPORT]))
+        found[cell] = _scripted(evaluator, kind)
     return found
 
 
@@ -201,29 +215,24 @@ def _returns(episodes: Episodes) -> dict[str, Any]:
     }
 
 
-def _once(path: Path, make: Any) -> None:
-    """Write what `make` returns to `path`, with what made it, unless the file is there."""
-    if path.exists():
+def _once(path: Path, sources: list[Path], make: Callable[[], dict[str, Any]]) -> None:
+    """Write what `make` returns to `path`, unless it is there and was made from `sources`."""
+    made_from = digest(*sources)
+    if path.exists() and json.loads(path.read_text(encoding="utf-8"))["made_from"] == made_from:
         return
     started = time.perf_counter()
     result = make()
     record = {
         "command": "python -m benchmarks.evidence run",
-        "commit": os.environ.get("EIR_COMMIT") or _commit(),
-        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "made_from": made_from,
+        "commit": commit(),
+        "machine": machine(),
         "wall_s": round(time.perf_counter() - started, 1),
         **result,
     }
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(record) + "\n", encoding="utf-8")
-    partial.replace(path)
-
-
-def _commit() -> str:
-    done = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
-    )
-    return done.stdout.strip() or "unknown"
+    unfinished = path.with_suffix(".partial")
+    unfinished.write_text(json.dumps(record) + "\n", encoding="utf-8")
+    unfinished.replace(path)
 
 
 def run_all(runs: Path, out: Path, seeds: list[int], jobs: int) -> None:

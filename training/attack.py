@@ -16,6 +16,7 @@ from sim.swarm.env import CoverageEnv
 from training.checkpoint import Run
 from training.eir_mappo import Learner
 from training.networks import Adversary
+from training.provenance import digest
 from training.rollout import Collector
 
 #: First entry of every seed of an attack: never shared with training or evaluation.
@@ -96,8 +97,11 @@ def _check(start: str, agents: list[int], num_robots: int) -> None:
         )
 
 
-def save_attack(attack: Attack, victim: Run, path: Path) -> None:
-    """Write the adversary's weights to `path` and its story beside it as JSON."""
+def save_attack(attack: Attack, victim: Run, victim_path: Path, path: Path) -> None:
+    """Write the adversary's weights to `path` and its story beside it as JSON.
+
+    `victim_path` is the checkpoint that `victim` was read from.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {
         "adversary": attack.adversary.state_dict(),
@@ -108,7 +112,11 @@ def save_attack(attack: Attack, victim: Run, path: Path) -> None:
     torch.save(state, partial)
     os.replace(partial, path)
     story = {
-        "victim": {"method": victim.recipe.method, "seed": victim.recipe.seed},
+        "victim": {
+            "method": victim.recipe.method,
+            "seed": victim.recipe.seed,
+            "sha256": digest(victim_path),
+        },
         "start": attack.start,
         "agents": attack.agents,
         "seed": attack.seed,

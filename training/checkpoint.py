@@ -32,6 +32,9 @@ class Run:
     iteration: int = 0
     #: Time spent training, over all sessions of the run [s].
     wall_s: float = 0.0
+    #: Commit and machine that the run was started with.
+    commit: str = "unknown"
+    machine: str = "unknown"
 
 
 def fresh(recipe: Recipe) -> Run:
@@ -57,6 +60,8 @@ def save(run: Run, path: Path) -> None:
         "recipe": run.recipe.model_dump(mode="json"),
         "iteration": run.iteration,
         "wall_s": run.wall_s,
+        "commit": run.commit,
+        "machine": run.machine,
         "networks": {name: getattr(run, name).state_dict() for name in _NETWORKS},
         "optimisers": {k: v.state_dict() for k, v in run.learner.optimisers.items()},
     }
@@ -97,5 +102,6 @@ def load(path: str | Path) -> Run:
         getattr(run, name).load_state_dict(state["networks"][name])
     for name, optimiser in run.learner.optimisers.items():
         optimiser.load_state_dict(state["optimisers"][name])
-    run.iteration, run.wall_s = state["iteration"], state["wall_s"]
+    for name in ("iteration", "wall_s", "commit", "machine"):
+        setattr(run, name, state.get(name, getattr(run, name)))
     return run

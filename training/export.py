@@ -6,12 +6,8 @@ states included: a policy that flies differently from the one that was trained i
 
 import io
 import logging
-import os
-import platform
-import subprocess
 import warnings
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -111,9 +107,9 @@ def describe(
         training=Provenance(
             recipe=recipe.model_dump(mode="json"),
             seed=recipe.seed,
-            commit=_commit(),
+            commit=run.commit,
             command="eir train RECIPE, with the recipe recorded here",
-            machine=f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",
+            machine=run.machine,
             iterations=run.iteration,
             decisions=run.iteration * recipe.batch * recipe.episode_decisions,
             wall_s=round(run.wall_s, 1),
@@ -200,19 +196,6 @@ def _prior(team: Team, task: CoverageTask) -> tuple[float, ...]:
     env.close()
     _, belief, _ = team.eval()(observation, team.initial_state(len(observation)))
     return tuple(round(p, 4) for p in belief.mean((0, 1)).tolist())
-
-
-def _commit() -> str:
-    """Commit of this checkout, marked where files differ from it; empty outside one."""
-    here = Path(__file__).parent
-    try:
-        found = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"],
-            cwd=here, capture_output=True, text=True, check=True,
-        )  # fmt: skip
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return found.stdout.strip()
 
 
 def _check_agreement(

@@ -28,6 +28,7 @@ class CoverageFeatures(nn.Module):
         self.num_teammates = task.num_robots - 1
         self._slices = task.layout.slices()
         self._max_speed = task.max_speed
+        self._serve_radius = task.serve_radius
 
     def split(self, observation: Tensor, name: str, *shape: int) -> Tensor:
         """The block `name`, reshaped to (..., *shape)."""
@@ -77,7 +78,7 @@ class CoverageFeatures(nn.Module):
         toward = (to_site * moving.unsqueeze(-2)).sum(-1) / (gap + 1e-3)
         near = torch.exp(-gap / CLOSENESS_SCALES[0])
         rival = self._rivals(own, others)
-        inside = torch.sigmoid((0.32 - gap) / 0.03)
+        inside = torch.sigmoid((self._serve_radius + 0.02 - gap) / 0.03)
         per_site = torch.stack(
             [gap, near, toward, reading, inside * reading, inside * reading * (1 - rival),
              rival, rival * reading],

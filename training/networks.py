@@ -66,12 +66,20 @@ class Normaliser(nn.Module):
 
     def forward(self, samples: Tensor) -> Tensor:
         """`samples` shifted and scaled, clipped to +-10."""
-        scale = torch.sqrt(self.variance + 1e-6)
-        return torch.clamp((samples - self.mean) / scale, -10.0, 10.0)
+        return torch.clamp((samples - self.mean) / self._scale(), -10.0, 10.0)
 
     def undo(self, samples: Tensor) -> Tensor:
         """The inverse of `forward` inside the clip."""
-        return samples * torch.sqrt(self.variance + 1e-6) + self.mean
+        return samples * self._scale() + self.mean
+
+    def _scale(self) -> Tensor:
+        """Standard deviation; 1 for what has hardly varied so far.
+
+        A number that was constant in training (a teammate that was always visible) must not
+        become ten standard deviations when a robot first sees it change.
+        """
+        varied = self.variance > 1e-4
+        return torch.sqrt(torch.where(varied, self.variance, torch.ones(())))
 
 
 class PairwiseBelief(nn.Module):
@@ -197,8 +205,11 @@ class Team(nn.Module):
             Probabilities; a team without a belief network trusts everybody.
         next_hidden : (B, N-1, hidden)
         """
-        log_belief, next_hidden = self.beliefs(observation.unsqueeze(0), hidden)
-        belief = log_belief[0].exp()
+        _, updated = self.beliefs(observation.unsqueeze(0), hidden)
+        # Whoever is out of sight is believed to be what it was: looking away is no alibi.
+        visible = self.features.split(observation, "teammate_visible").unsqueeze(-1) > 0.5
+        next_hidden = torch.where(visible, updated, hidden)
+        belief = torch.softmax(self.belief.head(next_hidden), dim=-1)
         if not self.uses_network():
             belief = trusting(belief)
         return self.logits(self.actor_input(observation, belief)), belief, next_hidden
@@ -212,7 +223,7 @@ def trusting(like: Tensor) -> Tensor:
 
 
 class Adversary(nn.Module):
-    """Policy of a corrupted agent: it knows the types, the team's policy has been learned against.
+    """Policy of a corrupted agent, which knows the types of all.
 
     Equation for its gradient: E[-θ^i ∇ log π̂(â^i | H^i, θ) Q^i] (Li et al. 2024, section 4).
     """

@@ -14,9 +14,10 @@ from torch.utils.tensorboard import SummaryWriter
 
 from eir_ros.contract.errors import EirError
 from sim.swarm.env import CoverageEnv
-from training import checkpoint
+from training import checkpoint, provenance
 from training.checkpoint import Run
 from training.methods import METHODS
+from training.networks import BeliefSource
 from training.recipe import Recipe
 from training.rollout import Collector, Rollout
 
@@ -47,7 +48,7 @@ def train(recipe: Recipe, out: Path, watch: Watcher = lambda run, metrics: None)
     try:
         while run.iteration < recipe.iterations and not stop.requested:
             started = time.perf_counter()
-            metrics = _iterate(run, collector)
+            metrics = iterate(run, collector)
             run.wall_s += time.perf_counter() - started
             log.write(run.iteration, metrics)
             if run.iteration % recipe.checkpoint_every == 0:
@@ -61,27 +62,35 @@ def train(recipe: Recipe, out: Path, watch: Watcher = lambda run, metrics: None)
     return run
 
 
-def _iterate(run: Run, collector: Collector) -> dict[str, float]:
+def iterate(run: Run, collector: Collector) -> dict[str, float]:
     """One rollout and one update. All randomness comes from (seed, iteration)."""
     recipe, started = run.recipe, time.perf_counter()
     progress = run.iteration / recipe.iterations
-    fade = recipe.belief.teacher_forcing
+    # Only a belief that is learned from the types may be replaced by them. A latent belief is part
+    # of the policy: it must act in the rollout as it will be run again in the update.
+    fade = recipe.belief.teacher_forcing if run.team.source is BeliefSource.LEARNED else 0.0
     teacher = max(0.0, 1.0 - progress / fade) if fade else 0.0
-    if not METHODS[recipe.method].attacked or not run.team.uses_network():
-        teacher = 0.0
     seed = [recipe.seed, run.iteration]
     rollout = collector.collect(seed, teacher)
     metrics = run.learner.update(rollout, progress, [*seed, 2])
+    _check(run, metrics)
+    run.iteration += 1
+    metrics |= _returns(rollout)
+    metrics["decisions_per_s"] = rollout.reward.numel() / (time.perf_counter() - started)
+    return metrics
+
+
+def _check(run: Run, metrics: dict[str, float]) -> None:
+    """Stop before a bad update is saved."""
     bad = sorted(name for name, value in metrics.items() if not math.isfinite(value))
     if bad:
         raise EirError(
             f"{', '.join(bad)} is not a number at iteration {run.iteration}; the last good "
             "checkpoint is kept. Lower the learning rates of the recipe."
         )
-    run.iteration += 1
-    metrics |= _returns(rollout)
-    metrics["decisions_per_s"] = rollout.reward.numel() / (time.perf_counter() - started)
-    return metrics
+    for name, value in metrics.items():
+        # what is learned from must be what acted: every ratio starts at 1, up to rounding
+        assert not name.endswith("first_ratio_error") or value < 1e-3, f"{name} is {value}"
 
 
 def _returns(rollout: Rollout) -> dict[str, float]:
@@ -117,7 +126,9 @@ def _open(recipe: Recipe, out: Path) -> Run:
     (out / "recipe.yaml").write_text(
         yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False), encoding="utf-8"
     )
-    return checkpoint.fresh(recipe)
+    run = checkpoint.fresh(recipe)
+    run.commit, run.machine = provenance.commit(), provenance.machine()
+    return run
 
 
 class _StopRequest:

@@ -40,7 +40,7 @@ def attack(
         warm=checkpoint.load(checkpoint.find(warm_from)).adversary if warm_from else None,
     )
     path = out or checkpoint.find(victim).with_name(f"attack-{name}.pt")
-    save_attack(found, run, path)
+    save_attack(found, run, checkpoint.find(victim), path)
     first, last = found.curve[0], found.curve[-1]
     for robot in found.agents:
         Console().print(f"robot {robot}: return {first[robot]:.1f} -> {last[robot]:.1f}")

@@ -26,7 +26,8 @@ def test_an_attack_trains_the_adversary_and_leaves_the_victim_alone(victim, tmp_
     assert any(not torch.equal(own[k], v) for k, v in attack.adversary.state_dict().items())
     assert [sorted(row) for row in attack.curve] == [[0, 3], [0, 3]]
 
-    save_attack(attack, victim, tmp_path / "attack.pt")
+    checkpoint.save(victim, tmp_path / "checkpoint.pt")
+    save_attack(attack, victim, tmp_path / "checkpoint.pt", tmp_path / "attack.pt")
     again = load_attack(tmp_path / "attack.pt", victim)
     assert all(
         torch.equal(attack.adversary.state_dict()[k], v) for k, v in again.state_dict().items()
