@@ -22,6 +22,7 @@ from sensor_msgs.msg import PointCloud2
 
 from eir_ros.contract.config import Schema
 from eir_ros.contract.errors import EirError
+from eir_ros.contract.frames import Pose
 from eir_ros.contract.types import teammates
 from eir_ros.nodes import clouds, messages, qos
 from eir_ros.nodes.agent_report import Counters, belief_points, decision_status
@@ -39,11 +40,8 @@ class Parameters(Schema):
     robot: str = Setting(description="Name of this robot, as in the team")
     team: tuple[str, ...] = Setting(description="Names of all robots in roster order")
     num_sites: int = Setting(0, ge=0, le=15, description="Sites; 0: as many as the bundle's task")
-    odom_in_map: tuple[float, ...] = Setting(
-        (0.0, 0.0, 0.0),
-        min_length=3,
-        max_length=3,
-        description="Origin x, y, yaw of the odometry [m, m, rad; map]",
+    odom_in_map: Pose = Setting(
+        (0.0, 0.0, 0.0), description="Origin x, y, yaw of the odometry [m, m, rad; map]"
     )
     input_deadline_s: float = Setting(
         0.5, ge=0.05, le=600.0, description="Without a complete tick for so long the agent holds"
@@ -137,8 +135,7 @@ class Agent(LifecycleNode):
             settings.bundle, keys, index, len(settings.team), settings.num_sites or None
         )
         manifest = bundle.manifest
-        x, y, yaw = settings.odom_in_map
-        self._inbox = Inbox(manifest.task, index, (x, y, yaw))
+        self._inbox = Inbox(manifest.task, index, settings.odom_in_map)
         self._mates = teammates(len(settings.team))[index]
         self._task = manifest.task
         self._identity = f"{manifest.name} v{manifest.version} {bundle.digest[:12]}"

@@ -26,6 +26,7 @@ from eir_ros.contract.config import Schema
 from eir_ros.contract.coverage import CoverageTask, Sensed
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.faults import FaultKind
+from eir_ros.contract.frames import Pose
 from eir_ros.faults.injector import DECIDING, Injector
 from eir_ros.faults.timeline import Span, Timeline, read_schedule
 from eir_ros.nodes import clouds, messages, qos
@@ -56,7 +57,7 @@ class Parameters(Schema):
     seed: int = Setting(0, ge=0, description="Seed of all random faults")
     bundle: str = Setting("", description="Bundle with the adversary; empty: no such fault")
     trusted_keys: str = Setting("", description="Folder of trusted public keys; empty: shipped")
-    odom_in_map: tuple[float, ...] = Setting(
+    odom_in_map: Pose = Setting(
         (0.0, 0.0, 0.0), description="Origin x, y, yaw of the odometry [m, m, rad; map]"
     )
 
@@ -77,15 +78,12 @@ class FaultNode(Node):
             raise EirError(
                 f"robot '{settings.robot}' is not in the team {', '.join(settings.team)}."
             )
-        if len(settings.odom_in_map) != 3:
-            raise EirError("odom_in_map needs three numbers: x, y [m] and yaw [rad].")
         self._bundle = self._load_bundle()
         index = settings.team.index(settings.robot)
         task = self._bundle.manifest.task if self._bundle else CoverageTask()
         task = task.model_copy(update={"num_robots": len(settings.team)})
         timeline = Timeline(read_schedule(settings.schedule, settings.team)[settings.robot])
-        x, y, yaw = settings.odom_in_map
-        self._inbox = Inbox(task, index, (x, y, yaw))
+        self._inbox = Inbox(task, index, settings.odom_in_map)
         self._injector = Injector(task, index, timeline, (settings.seed, index))
         simulated = self.get_parameter("use_sim_time").value
         self._mission_start_ns = 0 if simulated else self.get_clock().now().nanoseconds

@@ -20,7 +20,7 @@ from rclpy.node import Node
 from std_msgs.msg import Bool
 
 from eir_ros.contract.config import Schema, validate
-from eir_ros.contract.errors import EirError
+from eir_ros.contract.frames import Pose, compose
 from eir_ros.nodes import messages, qos
 from eir_ros.nodes.clouds import InvalidMessageError
 from eir_ros.nodes.parameters import declare
@@ -55,7 +55,7 @@ class Parameters(Schema):
     fence: tuple[float, ...] = Setting(
         (), description="xmin, ymin, xmax, ymax of the area to stay in [m; map]; empty: no fence"
     )
-    odom_in_map: tuple[float, ...] = Setting(
+    odom_in_map: Pose = Setting(
         (0.0, 0.0, 0.0), description="Origin x, y, yaw of the odometry [m, m, rad; map]"
     )
     with_fault: bool = Setting(False, description="Run the robot's fault node in this process")
@@ -79,8 +79,6 @@ class GateNode(LifecycleNode):
     def __init__(self, **options: Any) -> None:
         super().__init__("gate", **options)
         self.settings = declare(self, Parameters)
-        if len(self.settings.odom_in_map) != 3:
-            raise EirError("odom_in_map needs three numbers: x, y [m] and yaw [rad].")
         self._gate = Gate(self.settings.limits())
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._active = False
@@ -150,11 +148,7 @@ class GateNode(LifecycleNode):
         except InvalidMessageError:
             # as good as none: it goes stale
             return
-        x0, y0, yaw0 = self.settings.odom_in_map
-        cos, sin = math.cos(yaw0), math.sin(yaw0)
-        self._gate.odometry(
-            x0 + cos * x - sin * y, y0 + sin * x + cos * y, yaw0 + yaw, now=self._now()
-        )
+        self._gate.odometry(*compose(self.settings.odom_in_map, (x, y, yaw)), now=self._now())
 
     def _on_command(self, message: TwistStamped) -> None:
         if not self._active:

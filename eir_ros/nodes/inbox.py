@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eir_ros.contract.coverage import CoverageTask, Sensed
+from eir_ros.contract.frames import Pose, compose
 from eir_ros.nodes.clouds import InvalidMessageError
 from eir_ros.nodes.messages import Motion
 
@@ -33,12 +34,12 @@ class Inbox:
 
     task: CoverageTask
     index: int
-    odom_in_map: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    odom_in_map: Pose = (0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
         x, y, yaw = self.odom_in_map
         self._rotation = np.array([[np.cos(yaw), -np.sin(yaw)], [np.sin(yaw), np.cos(yaw)]])
-        self._origin = np.array([x, y, yaw])
+        self._origin = np.array([x, y])
         self.forget()
 
     def forget(self) -> None:
@@ -96,7 +97,7 @@ class Inbox:
         xy = np.stack([points["x"], points["y"]], -1).astype(np.float64) @ self._rotation.T
         moving = np.stack([points["vx"], points["vy"]], -1).astype(np.float64) @ self._rotation.T
         tracks = np.zeros((self.task.num_robots - 1, 4))
-        tracks[slots] = np.concatenate([xy + self._origin[:2], moving], -1)
+        tracks[slots] = np.concatenate([xy + self._origin, moving], -1)
         visible = np.zeros(self.task.num_robots - 1, bool)
         visible[slots] = True
         self._tracks, self._visible, self._tracked_at = tracks, visible, tick
@@ -128,10 +129,9 @@ class Inbox:
         if self.decision_due(tick) and self._sites_at <= tick - self.task.decision_ticks:
             return None
         self.answered = tick
-        pose = motion.pose.copy()
-        pose[:2] = self._rotation @ motion.pose[:2]
+        x, y, yaw = motion.pose
         return tick, Sensed(
-            pose=pose + self._origin,
+            pose=np.array(compose(self.odom_in_map, (x, y, yaw))),
             velocity=self._rotation @ motion.velocity,
             tracks=self._tracks,
             visible=self._visible,

@@ -37,6 +37,7 @@ from visualization_msgs.msg import MarkerArray
 from eir_ros.contract.config import Schema
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.faults import FaultKind
+from eir_ros.contract.frames import Pose, compose
 from eir_ros.contract.manifest import Manifest
 from eir_ros.contract.report import FaultSpan
 from eir_ros.monitor import orders
@@ -164,11 +165,9 @@ class Monitor(Node):
         except InvalidMessageError:
             # its agent and gate complain; here it just grows old
             return
-        x0, y0, yaw0 = self._origins[robot]
         x, y, yaw = map(float, motion.pose)
-        cos, sin = math.cos(yaw0), math.sin(yaw0)
         seen = self.state.robots[robot]
-        seen.pose = (x0 + x * cos - y * sin, y0 + x * sin + y * cos, yaw0 + yaw)
+        seen.pose = compose(self._origins[robot], (x, y, yaw))
         seen.speed = math.hypot(*motion.velocity)
         seen.heard_s = time.monotonic()
 
@@ -359,7 +358,7 @@ def _span(robot: str, values: dict[str, str]) -> FaultSpan:
     )
 
 
-def _origins(settings: Parameters) -> dict[str, tuple[float, float, float]]:
+def _origins(settings: Parameters) -> dict[str, Pose]:
     numbers = settings.odom_in_map or (0.0,) * (3 * len(settings.team))
     if len(numbers) != 3 * len(settings.team):
         raise EirError(

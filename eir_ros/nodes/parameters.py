@@ -20,6 +20,7 @@ _TYPES = {
     str: Parameter.Type.STRING,
     tuple[str, ...]: Parameter.Type.STRING_ARRAY,
     tuple[float, ...]: Parameter.Type.DOUBLE_ARRAY,
+    tuple[float, float, float]: Parameter.Type.DOUBLE_ARRAY,
 }
 _UNBOUNDED = 1e9
 
