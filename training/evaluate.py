@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from eir_ros.contract.detection import auroc
 from eir_ros.contract.faults import FaultKind
 from eir_ros.contract.types import COOPERATIVE, teammates
 from eir_ros.faults.schedule import FaultMixture, Schedule
@@ -132,9 +133,10 @@ def auroc_after_onset(episodes: Episodes, decisions: int) -> float:
 
     In each episode with a fault that has lasted so long, the beliefs of healthy observers at
     that moment about the faulty robot are the positives, and those about healthy ones the
-    negatives. Probability that a positive ranks above a negative, ties counting half.
+    negatives. See `contract.detection.auroc`; NaN where it is undefined.
     """
-    positives, negatives = [], []
+    scores: list[Floats] = []
+    labels: list[NDArray[np.bool_]] = []
     mates = teammates(episodes.kinds.shape[-1])
     for e in range(episodes.kinds.shape[1]):
         faulty = episodes.kinds[:, e] != FaultKind.NONE
@@ -143,17 +145,7 @@ def auroc_after_onset(episodes: Episodes, decisions: int) -> float:
             continue
         at = moments[0] + decisions
         for observer in np.flatnonzero(~faulty[at]):
-            p, suspect = episodes.p_adversary[at, e, observer], faulty[at, mates[observer]]
-            positives += p[suspect].tolist()
-            negatives += p[~suspect].tolist()
-    return rank_auroc(np.array(positives), np.array(negatives))
-
-
-def rank_auroc(positives: Floats, negatives: Floats) -> float:
-    """Mann-Whitney estimate of P(positive > negative), ties counting half."""
-    if not len(positives) or not len(negatives):
-        return float("nan")
-    ordered = np.sort(negatives)
-    below = np.searchsorted(ordered, positives, side="left")
-    ties = np.searchsorted(ordered, positives, side="right") - below
-    return float((below + 0.5 * ties).mean() / len(negatives))
+            scores.append(episodes.p_adversary[at, e, observer])
+            labels.append(faulty[at, mates[observer]])
+    found = auroc(np.concatenate(scores), np.concatenate(labels)) if scores else None
+    return float("nan") if found is None else found

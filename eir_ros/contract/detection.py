@@ -1,4 +1,4 @@
-"""When a belief counts as a detection: above the threshold for several decisions in a row."""
+"""When a belief counts as a detection, and how well beliefs tell faulty from healthy."""
 
 from typing import Any, Final
 
@@ -33,3 +33,23 @@ class Detector:
         above = np.asarray(p_adversary) > self.threshold
         self._streak = np.where(above, self._streak + 1, 0)
         return self._streak == CONSECUTIVE
+
+
+def auroc(score: NDArray[np.floating[Any]], positive: NDArray[np.bool_]) -> float | None:
+    """Probability that a positive scores above a negative, ties counting half.
+
+    The Mann-Whitney statistic U / (n_pos * n_neg); None when there are no positives or no
+    negatives.
+
+    Parameters
+    ----------
+    score, positive : (T,)
+    """
+    values, where = np.unique(score, return_inverse=True)
+    positives = np.bincount(where[positive], minlength=len(values))
+    negatives = np.bincount(where[~positive], minlength=len(values))
+    pairs = int(positives.sum()) * int(negatives.sum())
+    if not pairs:
+        return None
+    lower = np.cumsum(negatives) - negatives
+    return float((positives * (lower + negatives / 2)).sum() / pairs)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from eir_ros.contract.detection import Detector
+from eir_ros.contract.detection import Detector, auroc
 from eir_ros.contract.report import BeliefQuality, Detection, FalseAlarm, FaultSpan
 
 #: Slack in comparing mission times, which are multiples of a tick that went through floats [s].
@@ -129,22 +129,6 @@ def quality(p_adversary: NDArray[np.floating[Any]], faulty: NDArray[np.bool_]) -
         return BeliefQuality()
     error = np.asarray(p_adversary, np.float64) - faulty
     return BeliefQuality(auroc=auroc(p_adversary, faulty), brier=float(np.mean(error**2)))
-
-
-def auroc(score: NDArray[np.floating[Any]], positive: NDArray[np.bool_]) -> float | None:
-    """Probability that a positive scores above a negative, ties counting half.
-
-    The Mann-Whitney statistic U / (n_pos * n_neg); None when there are no positives or no
-    negatives.
-    """
-    values, where = np.unique(score, return_inverse=True)
-    positives = np.bincount(where[positive], minlength=len(values))
-    negatives = np.bincount(where[~positive], minlength=len(values))
-    pairs = int(positives.sum()) * int(negatives.sum())
-    if not pairs:
-        return None
-    lower = np.cumsum(negatives) - negatives
-    return float((positives * (lower + negatives / 2)).sum() / pairs)
 
 
 def _covers(span: FaultSpan, t_s: float) -> bool:

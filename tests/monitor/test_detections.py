@@ -5,7 +5,7 @@ import pytest
 
 from eir_ros.contract.detection import CONSECUTIVE
 from eir_ros.contract.report import FaultSpan
-from eir_ros.monitor.detections import Judge, auroc, quality
+from eir_ros.monitor.detections import Judge, quality
 
 TEAM = ("r0", "r1", "r2")
 DECISION_S = 0.2
@@ -94,21 +94,8 @@ def test_quality_labels_each_belief_by_the_fault_at_its_time():
     assert found.brier == pytest.approx((0.04 + 0.09 + 0.16) / 3, abs=1e-6)
 
 
-def test_auroc_counts_ties_as_half_like_the_definition():
-    rng = np.random.default_rng(0)
-    score = rng.integers(0, 8, 300) / 8  # many ties
-    positive = rng.random(300) < 0.3 + 0.4 * score
-    above = score[positive][:, None] > score[~positive]
-    equal = score[positive][:, None] == score[~positive]
-    assert auroc(score, positive) == pytest.approx((above + 0.5 * equal).mean())
-
-
-def test_beliefs_that_say_nothing_have_an_auroc_of_a_half():
-    assert auroc(np.full(10, 0.3), np.arange(10) < 4) == 0.5
-
-
 @pytest.mark.parametrize("label", [True, False])
-def test_auroc_of_one_class_only_is_undefined_not_zero(label: bool):
+def test_quality_of_one_class_only_is_undefined_not_zero(label: bool):
     found = quality(np.array([0.1, 0.9]), np.array([label, label]))
     assert found.auroc is None
     assert found.brier is not None

@@ -9,7 +9,7 @@ from eir_ros.contract.faults import FaultKind
 from training import checkpoint
 from training.attack import load_attack, save_attack, train_attack
 from training.calibration import blamed_share, calibrate_threshold
-from training.evaluate import Episodes, Evaluator, auroc_after_onset, rank_auroc
+from training.evaluate import Episodes, Evaluator, auroc_after_onset
 
 
 @pytest.fixture
@@ -50,11 +50,6 @@ def test_evaluation_repeats_itself_and_faults_the_robot_it_was_told_to(victim):
     assert np.array_equal(first.returns, again.returns)
     assert (first.kinds[4] == 0).all()
     assert (first.kinds[-1] == [0, 0, FaultKind.MUTE, 0]).all()
-
-
-def test_auroc_counts_pairs_by_hand():
-    assert rank_auroc(np.array([0.9, 0.4]), np.array([0.1, 0.4, 0.6])) == pytest.approx(4.5 / 6)
-    assert np.isnan(rank_auroc(np.array([]), np.array([0.5])))
 
 
 def scripted(p_faulty: float, p_healthy: float) -> Episodes:
