@@ -8,14 +8,20 @@ import os
 from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
-from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, Shutdown
+from launch.actions import (
+    DeclareLaunchArgument,
+    LogInfo,
+    OpaqueFunction,
+    Shutdown,
+    UnsetEnvironmentVariable,
+)
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from pydantic import Field as Setting
 
 from eir_ros.cli import prepare
 from eir_ros.contract.config import Schema, validate
-from eir_ros.swarm.plan import Options, Process
+from eir_ros.swarm.plan import TOKEN_VARIABLE, Options, Process
 from eir_ros.swarm.schedule import read_faults
 
 #: Waiting time before a process that ended early is started again [s].
@@ -80,9 +86,12 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     prepare.make_run_dir(run_dir)
     environment = prepare.environment(run_dir, simulation=options.simulation)
     said = [LogInfo(msg=f"files of this run: {run_dir}")]
-    if options.token:
-        said.append(LogInfo(msg=f"token that unlocks the page's controls: {options.token}"))
-    return said + [_node(process, run_dir, environment) for process in plan]
+    if options.token and not os.environ.get(TOKEN_VARIABLE):
+        # not LogInfo, which would write it to the launch log as well
+        print(f"token that unlocks the page's controls: {options.token}", flush=True)
+    # all processes inherit this one's environment; the token is for the monitor alone
+    forget = UnsetEnvironmentVariable(TOKEN_VARIABLE)
+    return [*said, forget, *(_node(process, run_dir, environment) for process in plan)]
 
 
 def _path(text: str) -> Path | None:
@@ -98,7 +107,10 @@ def _node(process: Process, run_dir: Path, environment: dict[str, str]) -> Node:
         exec_name=process.file_stem,
         ros_arguments=process.ros_arguments(parameters),
         output="screen" if process.speaks else "log",
-        additional_env={k: v for k, v in environment.items() if k not in os.environ},
+        additional_env={
+            **{k: v for k, v in environment.items() if k not in os.environ},
+            **process.secrets,
+        },
         respawn=process.restart,
         respawn_delay=RESPAWN_DELAY_S,
         on_exit=[Shutdown(reason=f"{process.name} ended")] if process.ends_run else None,

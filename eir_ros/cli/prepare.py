@@ -10,7 +10,7 @@ from pathlib import Path
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.paths import share
 from eir_ros.policy.bundle import check_team, load_bundle
-from eir_ros.swarm.plan import Options, Process, make_plan
+from eir_ros.swarm.plan import TOKEN_VARIABLE, Options, Process, make_plan
 from eir_ros.swarm.roster import load_roster
 
 
@@ -31,7 +31,7 @@ def default_run_dir() -> Path:
 
 
 def make_run_dir(path: Path) -> None:
-    """Make the folder of a run, readable by its owner only: parameters can hold a token."""
+    """Make the folder of a run, readable by its owner only."""
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
@@ -78,7 +78,8 @@ def check_machine(options: Options) -> None:
     if options.simulation:
         needed["pybullet"] = "PyBullet: install the extra [sim], or give --no-simulation"
     if not options.headless:
-        needed["fastapi"] = "the operator page: install the extra [monitor], or give --headless"
+        for module in ("fastapi", "uvicorn", "websockets"):
+            needed[module] = "the operator page: install the extra [monitor], or give --headless"
     for module, advice in needed.items():
         if importlib.util.find_spec(module) is None:
             raise EirError(f"'{module}' cannot be imported. It is needed for {advice}.")
@@ -103,17 +104,17 @@ def _check_port(host: str, port: int) -> None:
 
 def page_token(host: str) -> str:
     """Return what unlocks the page's controls: EIR_TOKEN, or a new one where one is needed."""
-    given = os.environ.get("EIR_TOKEN", "")
+    given = os.environ.get(TOKEN_VARIABLE, "")
     if given or host in ("127.0.0.1", "localhost", "::1"):
         return given
     return secrets.token_urlsafe(12)
 
 
 def environment(run_dir: Path, *, simulation: bool) -> dict[str, str]:
-    """Return the environment of the processes; what the user has set is kept.
+    """Return the environment of the processes; what the user has set is kept, but the token.
 
     A simulated swarm stays on this machine, because two simulations on one network would
-    otherwise drive each other's robots.
+    otherwise drive each other's robots. The token is left out: it is the monitor's alone.
     """
     defaults = {
         "PYTHONUNBUFFERED": "1",
@@ -124,4 +125,5 @@ def environment(run_dir: Path, *, simulation: bool) -> dict[str, str]:
     }
     if simulation:
         defaults["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-    return defaults | os.environ
+    given = {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}
+    return defaults | given

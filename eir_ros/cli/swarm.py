@@ -79,7 +79,7 @@ def swarm(
     """
     from eir_ros.cli import prepare
     from eir_ros.cli.swarm_status import Status
-    from eir_ros.swarm.plan import Options, describe
+    from eir_ros.swarm.plan import TOKEN_VARIABLE, Options, describe
     from eir_ros.swarm.schedule import read_faults
     from eir_ros.swarm.supervisor import Supervisor
 
@@ -112,7 +112,7 @@ def swarm(
     status = Status()
     status.say(f"starting {len(plan)} processes for {', '.join(team)}; Ctrl-C ends the run")
     status.say(f"logs: {folder / 'log'}")
-    if options.token:
+    if options.token and not os.environ.get(TOKEN_VARIABLE):
         status.say(f"token that unlocks the page's controls: {options.token}")
     supervisor = Supervisor(
         plan,

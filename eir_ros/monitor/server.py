@@ -10,12 +10,13 @@ import json
 import logging
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import uvicorn
+import uvicorn.config
 from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
 from fastapi.responses import FileResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
@@ -28,12 +29,18 @@ _log = logging.getLogger(__name__)
 
 STATIC = Path(__file__).parent / "static"
 
+_SANSIO = "websockets-sansio"
+
 #: Longest message of a page that is read [bytes].
 _MAX_MESSAGE = 4096
 #: An order that takes longer than this is reported as unanswered [s].
 _ORDER_TIMEOUT_S = 3.0
 #: Pause after a wrong token, so that tokens cannot be tried fast [s].
 _WRONG_TOKEN_S = 1.0
+#: Orders of one page that may be unanswered at the same time; the e-stop does not count.
+_MAX_OPEN = 16
+#: Longest start of the web server [s].
+_START_S = 20.0
 
 #: Nothing but this server: no request of the page may leave the machine it came from.
 _HEADERS = {
@@ -81,18 +88,34 @@ class Server:
             log_level="error",
             access_log=False,
             lifespan="off",
-            ws="websockets-sansio",
+            # the newer one; "auto" means the older one where there is no other
+            ws=_SANSIO if _SANSIO in uvicorn.config.WS_PROTOCOLS else "auto",
             ws_max_size=_MAX_MESSAGE,
             timeout_graceful_shutdown=1,
             proxy_headers=False,
             server_header=False,
         )
-        self._server = uvicorn.Server(config)
+        self._server = _WebServer(config)
         self._thread = threading.Thread(target=self._serve, name="page", daemon=True)
 
     def start(self) -> None:
-        """Answer requests from now on."""
+        """Answer requests from now on.
+
+        Raises
+        ------
+        EirError
+            The web server did not come up; nothing of it is left.
+        """
         self._thread.start()
+        try:
+            self._server.ready.result(_START_S)
+        except (Exception, SystemExit) as error:
+            self.stop()
+            reason = error if isinstance(error, EirError) else repr(error)
+            raise EirError(
+                f"the operator page could not be started ({reason}); "
+                "install the extra [monitor] anew, or run headless."
+            ) from error
 
     def stop(self) -> None:
         """Close every connection and end the thread."""
@@ -128,7 +151,12 @@ class Server:
             await self._server.serve(sockets=[self._socket])
             self._loop = None
 
-        asyncio.run(serve())
+        try:
+            asyncio.run(serve())
+        except BaseException as error:  # uvicorn gives up with SystemExit
+            if self._server.ready.done():
+                raise
+            self._server.ready.set_exception(error)
 
     def _broadcast(self, picture: str) -> None:
         for viewer in self._viewers:
@@ -176,24 +204,42 @@ class Server:
             sender.cancel()
 
     async def _take_orders(self, viewer: "_Viewer") -> None:
-        """Answer every message of a page until it goes away."""
-        while (text := await viewer.receive()) is not None:
-            number = None
-            try:
-                message = orders.parse(text)
-                number = message.get("id")
-                answer = {"ok": True, "sentence": await self._obey(viewer, message)}
-            except EirError as error:
-                answer = {"ok": False, "sentence": str(error)}
+        """Answer every message of a page until it goes away.
+
+        Each in a task of its own, so that none, and least of all the e-stop, waits for the answer
+        to another. Tasks begin in the order in which they are made, and so do the orders.
+        """
+        async with asyncio.TaskGroup() as answers:
+            while (text := await viewer.receive()) is not None:
+                answers.create_task(self._answer(viewer, text))
+
+    async def _answer(self, viewer: "_Viewer", text: str | bytes) -> None:
+        number = None
+        try:
+            message = orders.parse(text)
+            number = message.get("id")
+            answer = {"ok": True, "sentence": await self._obey(viewer, message)}
+        except EirError as error:
+            answer = {"ok": False, "sentence": str(error)}
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # the page went away
             await viewer.send(json.dumps({"answer": answer | {"id": number}}))
 
     async def _obey(self, viewer: "_Viewer", message: dict[str, Any]) -> str:
-        if message.get("do") == "unlock":
-            return await self._unlock(viewer, str(message.get("token", "")))
+        if message.get("do") == "estop":
+            return await self._order(viewer, message)
+        with viewer.one_more():
+            if message.get("do") == "unlock":
+                return await self._unlock(viewer, str(message.get("token", "")))
+            return await self._order(viewer, message)
+
+    async def _order(self, viewer: "_Viewer", message: dict[str, Any]) -> str:
         if self.access.needs_token and not viewer.unlocked:
             raise self.access.refusal()
         order = orders.read_order(message, self._team)
         waiting = asyncio.wrap_future(self._carry_out(order))
+        if order == orders.EStop(on=True):
+            # other orders are taken back when nobody took them in time; a stop is better late
+            waiting = asyncio.shield(waiting)
         try:
             return await asyncio.wait_for(waiting, _ORDER_TIMEOUT_S)
         except TimeoutError:
@@ -202,13 +248,31 @@ class Server:
             ) from None
 
     async def _unlock(self, viewer: "_Viewer", token: str) -> str:
-        try:
-            self.access.check_token(token)
-        except EirError:
-            await asyncio.sleep(_WRONG_TOKEN_S)
-            raise
+        async with viewer.unlocking:
+            try:
+                self.access.check_token(token)
+            except EirError:
+                await asyncio.sleep(_WRONG_TOKEN_S)
+                raise
         viewer.unlocked = True
         return "Controls are unlocked."
+
+
+class _WebServer(uvicorn.Server):
+    """Says when it answers, or why it never will."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready: Future[None] = Future()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.config.ws_protocol_class is None:
+            raise EirError("no WebSocket library: 'websockets' cannot be imported")
+        if self.started:
+            self.ready.set_result(None)
+        else:
+            raise EirError("uvicorn ended while it was starting")
 
 
 class _Viewer:
@@ -216,10 +280,24 @@ class _Viewer:
 
     def __init__(self, websocket: WebSocket) -> None:
         self.unlocked = False
+        #: Held while a token is tried: one at a time.
+        self.unlocking = asyncio.Lock()
+        self._open = 0
         self._websocket = websocket
         self._newest: str | None = None
         self._fresh = asyncio.Event()
         self._sending = asyncio.Lock()
+
+    @contextlib.contextmanager
+    def one_more(self) -> Iterator[None]:
+        """Count an order while it is open; `EirError` when there are too many."""
+        if self._open >= _MAX_OPEN:
+            raise EirError(f"Refused: {_MAX_OPEN} earlier orders are still unanswered.")
+        self._open += 1
+        try:
+            yield
+        finally:
+            self._open -= 1
 
     def show(self, picture: str) -> None:
         self._newest = picture

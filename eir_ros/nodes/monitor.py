@@ -6,6 +6,7 @@ server runs in a thread of its own; its orders are carried out here, by the exec
 
 import json
 import math
+import os
 import queue
 import sys
 import time
@@ -38,7 +39,7 @@ from eir_ros.contract.config import Schema
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.faults import FaultKind
 from eir_ros.contract.frames import Pose, compose
-from eir_ros.contract.manifest import Manifest
+from eir_ros.contract.manifest import ADVERSARY_FILE, Manifest
 from eir_ros.contract.report import FaultSpan
 from eir_ros.monitor import orders
 from eir_ros.monitor.counters import Counters
@@ -51,7 +52,7 @@ from eir_ros.nodes import clouds, messages, qos
 from eir_ros.nodes.clouds import InvalidMessageError
 from eir_ros.nodes.parameters import declare
 from eir_ros.nodes.run import run
-from eir_ros.policy.bundle import ADVERSARY, check_team, load_bundle
+from eir_ros.policy.bundle import check_team, load_bundle
 
 #: Pictures for the page, and news, history and markers, each second.
 _PICTURE_HZ, _STOCK_HZ = 10.0, 5.0
@@ -84,7 +85,6 @@ class Parameters(Schema):
     headless: bool = Setting(False, description="Serve no operator page")
     host: str = Setting("127.0.0.1", description="Address that the page is served on")
     port: int = Setting(8080, ge=0, le=65535, description="Port of the page; 0: any free one")
-    token: str = Setting("", description="Orders from the page need it; empty: none")
     report: str = Setting("", description="File for the report at shutdown; empty: none")
     arena: tuple[float, ...] = Setting(
         (-2.0, -2.0, 2.0, 2.0), description="Area shown: x and y from, x and y to [m; map]"
@@ -238,7 +238,9 @@ class Monitor(Node):
 
         settings = self.settings
         hello = _hello(settings, self._manifest)
-        return Server(settings.host, settings.port, settings.token, hello, self._carry_out)
+        # not a parameter, which everybody in the graph could read
+        token = os.environ.get("EIR_TOKEN", "")
+        return Server(settings.host, settings.port, token, hello, self._carry_out)
 
     def _show(self) -> None:
         if self._server.watched:
@@ -371,7 +373,7 @@ def _origins(settings: Parameters) -> dict[str, Pose]:
 
 def _hello(settings: Parameters, manifest: Manifest) -> dict[str, Any]:
     kinds = [kind for kind in FaultKind if kind is not FaultKind.NONE]
-    if ADVERSARY not in manifest.files:
+    if ADVERSARY_FILE not in manifest.files:
         kinds.remove(FaultKind.ADVERSARY)
     return {
         # tells a page that has come back whether this is still the monitor that it knew

@@ -20,6 +20,9 @@ from eir_ros.swarm.roster import Robot, Roster
 
 Parameters = Mapping[str, Any]
 
+#: Environment variable that holds what unlocks the operator page's controls.
+TOKEN_VARIABLE: Final = "EIR_TOKEN"
+
 #: In lockstep nobody hurries, so silence means a dead process and nothing else [s].
 _LOCKSTEP_PATIENCE_S: Final = 10.0
 
@@ -48,7 +51,7 @@ class Options:
     host: str = "127.0.0.1"
     port: int = 8080
     #: Needed to control the swarm from another machine's browser.
-    token: str = ""
+    token: str = field(default="", repr=False)
     #: Folder for the recording; None: none.
     record: Path | None = None
     #: Where the monitor leaves its report; None: nowhere.
@@ -68,6 +71,8 @@ class Process:
     #: node.
     nodes: Mapping[str, Parameters]
     remappings: Mapping[str, str] = field(default_factory=dict)
+    #: Environment of this process alone; the values are never written or shown.
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     #: Start it again when it ends before the run does.
     restart: bool = False
     #: The run is over when this process is.
@@ -203,11 +208,18 @@ def _monitor(team: tuple[Robot, ...], roster: Roster, options: Options) -> Proce
     if not options.simulation:
         # the simulated arena has walls of its own; real robots have their fence
         parameters["arena"] = roster.fence.corners
-    if options.token:
-        parameters["token"] = options.token
     if options.report is not None:
         parameters["report"] = str(options.report)
-    return Process("monitor", "monitor", "/", {"monitor": parameters}, restart=True, speaks=True)
+    return Process(
+        "monitor",
+        "monitor",
+        "/",
+        {"monitor": parameters},
+        # a parameter could be read by everybody in the graph
+        secrets={TOKEN_VARIABLE: options.token} if options.token else {},
+        restart=True,
+        speaks=True,
+    )
 
 
 def _recorder(team: tuple[Robot, ...], options: Options) -> Process:
@@ -276,5 +288,7 @@ def describe(plan: tuple[Process, ...], run_dir: Path) -> str:
     for process in plan:
         parameters = run_dir / f"{process.file_stem}.yaml"
         text = process.parameter_text().rstrip().replace("\n", "\n    ")
-        parts.append(f"{process.name}\n  {shlex.join(process.command(parameters))}\n    {text}")
+        hidden = "".join(f"{variable}=*** " for variable in process.secrets)
+        command = shlex.join(process.command(parameters))
+        parts.append(f"{process.name}\n  {hidden}{command}\n    {text}")
     return "\n\n".join(parts)

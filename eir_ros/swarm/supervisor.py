@@ -178,7 +178,7 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE if process.speaks else log,
                 stderr=log,
-                env=dict(self._environment),
+                env={**self._environment, **process.secrets},
                 # out of reach of the terminal's Ctrl-C: it is for us to pass on
                 start_new_session=True,
                 preexec_fn=_tie_to_parent(os.getpid()),

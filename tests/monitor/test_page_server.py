@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import uvicorn.config
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -110,6 +112,103 @@ def test_a_bad_order_gets_a_sentence_and_the_page_goes_on(message: Any, sentence
         assert sentence in answer["sentence"]
         assert operator.orders == []
         assert ask(connection, {"do": "pause", "on": False})["ok"] is True
+
+
+def silent(order: Order) -> "Future[str]":
+    """A monitor whose robot does not answer; only the e-stop needs no robot."""
+    future: Future[str] = Future()
+    if isinstance(order, EStop):
+        future.set_result("Stopped.")
+    return future
+
+
+def test_the_stop_queues_behind_an_order_that_nobody_answers():
+    server = Server("127.0.0.1", 0, "", HELLO, silent)
+    server.start()
+    try:
+        with page(server) as connection:
+            for number in range(40):
+                order = {"do": "inject", "robot": "r1", "kind": "stop", "id": number}
+                connection.send(json.dumps(order))
+            connection.send(json.dumps({"do": "estop", "on": True, "id": "stop"}))
+            answers = {}
+            while "stop" not in answers:
+                answer = json.loads(connection.recv(timeout=5))["answer"]
+                answers[answer["id"]] = answer
+            assert answers["stop"]["sentence"] == "Stopped."
+            # none has been given up yet, so the stop waited for none; too many are refused
+            assert {a["sentence"] for n, a in answers.items() if n != "stop"} == {
+                "Refused: 16 earlier orders are still unanswered."
+            }
+            assert len(answers) == 1 + 40 - 16
+    finally:
+        server.stop()
+
+
+def test_the_stop_queues_behind_a_wrong_token():
+    with serving(token="s3cret") as (server, operator), page(server) as connection:
+        ask(connection, {"do": "unlock", "token": "s3cret"})
+        for number in range(3):
+            connection.send(json.dumps({"do": "unlock", "token": "wrong", "id": number}))
+        answer = ask(connection, {"do": "estop", "on": True, "id": "stop"})
+        assert (answer["id"], answer["ok"]) == ("stop", True)
+        assert operator.orders == [EStop(on=True)]
+
+
+def test_tokens_are_tried_many_at_a_time():
+    with serving(token="s3cret") as (server, _), page(server) as connection:
+        start = time.monotonic()
+        for number in range(3):
+            connection.send(json.dumps({"do": "unlock", "token": "wrong", "id": number}))
+        for number in range(3):
+            assert json.loads(connection.recv(timeout=5))["answer"]["id"] == number
+        assert time.monotonic() - start > 2.5
+
+
+def test_a_stop_is_taken_back_when_the_monitor_is_slow(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("eir_ros.monitor.server._ORDER_TIMEOUT_S", 0.1)
+    kept: list[Future[str]] = []
+
+    def slow(_: Order) -> "Future[str]":
+        kept.append(Future())
+        return kept[-1]
+
+    server = Server("127.0.0.1", 0, "", HELLO, slow)
+    server.start()
+    try:
+        with page(server) as connection:
+            for message in ({"do": "pause", "on": True}, {"do": "estop", "on": True}):
+                assert "No answer within" in ask(connection, message)["sentence"]
+        pause, stop = kept
+        assert not pause.set_running_or_notify_cancel()
+        assert stop.set_running_or_notify_cancel()
+    finally:
+        server.stop()
+
+
+def test_an_older_uvicorn_serves_no_page(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delitem(uvicorn.config.WS_PROTOCOLS, "websockets-sansio")
+    with serving() as (server, operator), page(server) as connection:
+        assert ask(connection, {"do": "pause", "on": True})["ok"] is True
+        assert operator.orders == [Pause(on=True)]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "reason"),
+    [
+        ("eir_ros.nowhere:Protocol", "import module .*eir_ros.nowhere"),
+        (None, "no WebSocket library"),
+    ],
+)
+def test_a_server_that_never_starts_looks_started(
+    protocol: str | None, reason: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(uvicorn.config.WS_PROTOCOLS, "websockets-sansio", protocol)
+    server = Server("127.0.0.1", 0, "", HELLO, Operator())
+    with pytest.raises(EirError, match=reason):
+        server.start()
+    with socket.create_server(("127.0.0.1", server.port)):
+        pass
 
 
 def test_why_an_order_failed_reaches_the_operator():

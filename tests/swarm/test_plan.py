@@ -72,6 +72,17 @@ def test_a_process_is_forgotten(roster: Roster, manifest: Manifest) -> None:
     assert "recorder" in by_name(make_plan(roster, manifest, replace(OPTIONS, record=Path("/r"))))
 
 
+def test_the_token_is_shown_or_written_to_a_file(roster: Roster, manifest: Manifest) -> None:
+    options = replace(OPTIONS, token="s3cret")
+    plan = make_plan(roster, manifest, options)
+    holders = {p.name: p.secrets for p in plan if p.secrets}
+    assert holders == {"monitor": {"EIR_TOKEN": "s3cret"}}
+    shown = describe(plan, Path("/run"))
+    assert "EIR_TOKEN=*** " in shown
+    assert "s3cret" not in shown + repr(plan) + repr(options)
+    assert "s3cret" not in "".join(process.parameter_text() for process in plan)
+
+
 def test_a_command_line_hides_whose_it_is(roster: Roster, manifest: Manifest) -> None:
     agent = by_name(make_plan(roster, manifest, OPTIONS))["r2/agent"]
     command = " ".join(agent.command("p.yaml"))

@@ -79,6 +79,19 @@ def status_of(outcome: Outcome) -> dict[str, int]:
     return {end.name: end.exit for end in outcome.exits}
 
 
+def test_a_secret_reaches_another_process(tmp_path: Path) -> None:
+    tell = "import os; print('token', os.environ.get('EIR_TOKEN'), flush=True)"
+    heard = Heard()
+    plan = [
+        script("a", tell, secrets={"EIR_TOKEN": "s3cret"}, speaks=True),
+        script("b", tell, speaks=True),
+    ]
+    run(plan, tmp_path, heard)
+    assert "token s3cret" in heard.lines
+    assert "token None" in heard.lines
+    assert not [p for p in tmp_path.rglob("*.yaml") if "s3cret" in p.read_text()]
+
+
 def test_ctrl_c_leaves_a_process_running(tmp_path: Path) -> None:
     heard = Heard().on("ready", interrupt)
     outcome = run([script("a"), script("b", speaks=True), script("c")], tmp_path, heard)

@@ -1,8 +1,9 @@
 // The arena from above: robots, headings, trails, sites and who serves them. Map axes, metres.
 
+import { beliefAbout } from "./beliefs.js";
 import { fit, FONT } from "./canvas.js";
 import { beliefColour, colour } from "./palette.js";
-import { mean, siteLetter } from "./words.js";
+import { siteLetter } from "./words.js";
 
 const TRAIL_S = 8;
 // Below this nobody is suspected, and the ring stays calm.
@@ -175,7 +176,7 @@ export class Arena {
     this.circle(x, y, radius);
     context.fill();
     this.drawHeading(x, y, radius, pose[2]);
-    this.drawRing(x, y, radius + 6, this.suspicion(robot.name));
+    this.drawRing(x, y, radius + 6, beliefAbout(robot.name, this.picture));
     if (robot.fault) this.drawCross(x, y, radius);
     const text = robot.fault ? `${robot.name} · ${robot.fault.replace("_", " ")}` : robot.name;
     this.write(text, x, y + radius + 24, { size: 13, weight: 600, paint: colour("ink") });
@@ -198,18 +199,18 @@ export class Arena {
   }
 
   /** A gauge round the robot: arc for the mean of the others' beliefs, tick for their maximum. */
-  drawRing(x, y, radius, beliefs) {
+  drawRing(x, y, radius, belief) {
     const { context } = this;
     context.lineWidth = 4.5;
     context.strokeStyle = colour("line");
     this.circle(x, y, radius);
     context.stroke();
-    if (!beliefs.length) return;
-    const [average, most] = [mean(beliefs), Math.max(...beliefs)];
-    context.strokeStyle = beliefColour(average);
+    if (!belief) return;
+    const { mean, most } = belief;
+    context.strokeStyle = beliefColour(mean);
     context.lineCap = "butt";
     context.beginPath();
-    context.arc(x, y, radius, -TURN / 4, -TURN / 4 + TURN * Math.min(average, 0.9999));
+    context.arc(x, y, radius, -TURN / 4, -TURN / 4 + TURN * Math.min(mean, 0.9999));
     context.stroke();
     context.lineCap = "round";
     if (most < NOTABLE) return;
@@ -236,10 +237,6 @@ export class Arena {
     context.strokeStyle = colour("panel");
     context.lineWidth = 3;
     context.stroke();
-  }
-
-  suspicion(suspect) {
-    return this.picture.robots.flatMap((robot) => robot.beliefs[suspect]?.slice(0, 1) ?? []);
   }
 
   circle(x, y, radius) {

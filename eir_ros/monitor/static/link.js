@@ -1,5 +1,5 @@
 // The connection to the monitor: pictures come in, orders go out and are answered.
-// It reconnects by itself; an e-stop that could not be sent is sent as soon as it can be.
+// It reconnects by itself; an e-stop is owed until the monitor has said that it was carried out.
 
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 4000;
@@ -13,6 +13,9 @@ export class Link {
     this.waiting = new Map();
     this.number = 0;
     this.owed = null;
+    // whether the e-stop that is owed failed once already
+    this.overdue = false;
+    this.paying = 0;
     this.heard = 0;
     this.open();
   }
@@ -75,16 +78,27 @@ export class Link {
     return this.pay();
   }
 
-  /** Send the e-stop that is still owed, if there is one. */
+  /** Take back an e-stop that was not carried out yet. */
+  forgive() {
+    this.owed = null;
+    this.overdue = false;
+  }
+
+  /** Send the e-stop that is still owed, if there is one; a refused one stays owed. */
   async pay() {
-    if (!this.owed) return null;
+    const debt = this.owed;
+    if (!debt) return null;
     if (!this.connected) {
+      this.overdue = true;
       const sentence = "E-stop not sent: no connection. It is sent as soon as there is one. " +
         "Use the robots' own stop buttons.";
       return { ok: false, sentence };
     }
-    const answer = await this.order(this.owed);
-    if (this.connected) this.owed = null;
+    this.paying++;
+    const answer = await this.order(debt);
+    this.paying--;
+    if (!answer.ok) this.overdue = Boolean(this.owed);
+    else if (this.owed === debt) this.forgive();
     return answer;
   }
 }

@@ -10,6 +10,8 @@ import { clock, siteLetter } from "./words.js";
 // Robots slower than this stand [m/s].
 const STANDING = 0.02;
 const ANSWER_MS = 6000;
+// An e-stop that was not carried out is sent again after this time.
+const AGAIN_MS = 2000;
 // A larger team is shown more densely.
 const CROWD = 8;
 const at = (id) => document.getElementById(id);
@@ -18,6 +20,8 @@ let hello = null;
 let picture = null;
 let views = [];
 let unlocked = false;
+// kept in memory only, so that the page can unlock itself after a reconnection
+let token = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
 
 const link = new Link({ onHello: welcome, onPicture: show, onChange: showLink });
 
@@ -36,9 +40,13 @@ function welcome(news, history) {
     const robots = new Robots(at("robots"), hello, (robot, kind) => give({ do: "inject", robot, kind }));
     views = [arena, timeline, robots, new Matrix(at("matrix"), hello.team), new Tiles(document), new Events(at("events"))];
   }
-  const token = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (!unlocked && token) unlock(token);
-  link.pay().then(report);
+  settle();
+}
+
+/** Unlock where that is known how, then send the e-stop that is owed. */
+async function settle() {
+  if (!unlocked && token) await unlock(token);
+  else report(await link.pay());
 }
 
 function show(news) {
@@ -58,8 +66,17 @@ function showLink() {
   const [state, word, banner] = linkWords();
   document.body.dataset.link = state;
   put(at("link"), word);
-  put(at("banner"), banner);
-  at("banner").hidden = !banner;
+  const words = [debtWords(), banner].filter(Boolean).join(" ");
+  put(at("banner"), words);
+  at("banner").hidden = !words;
+  document.body.toggleAttribute("data-overdue", link.overdue);
+}
+
+function debtWords() {
+  if (!link.overdue) return "";
+  if (!link.connected) return "E-stop pressed but not sent yet.";
+  if (!unlocked) return "E-stop pressed but refused: unlock the controls.";
+  return "E-stop pressed but not carried out yet, trying again.";
 }
 
 function linkWords() {
@@ -114,11 +131,13 @@ async function give(order) {
   report(await link.order(order));
 }
 
-async function unlock(token) {
-  const answer = await link.order({ do: "unlock", token });
+async function unlock(typed) {
+  const answer = await link.order({ do: "unlock", token: typed });
   unlocked = answer.ok;
   at("unlock").hidden = unlocked;
+  if (answer.ok) token = typed;
   report(answer);
+  report(await link.pay());
 }
 
 async function stop() {
@@ -133,16 +152,18 @@ function askRelease() {
 at("estop").onclick = () => (picture?.estop ? askRelease() : stop());
 at("pause").onclick = () => give({ do: "pause", on: !picture?.paused });
 at("release").onclose = () => {
-  if (at("release").returnValue === "release") give({ do: "estop", on: false });
+  if (at("release").returnValue !== "release") return;
+  link.forgive();
+  give({ do: "estop", on: false });
 };
 at("unlock").onclick = () => {
   at("key").returnValue = "";
   at("key").showModal();
 };
 at("key").onclose = () => {
-  const token = at("token").value;
+  const typed = at("token").value;
   at("token").value = "";
-  if (at("key").returnValue === "unlock") unlock(token);
+  if (at("key").returnValue === "unlock") unlock(typed);
 };
 
 // Escape stops the swarm from wherever the focus is; in a dialog it only closes the dialog.
@@ -159,3 +180,6 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
 });
 setInterval(showLink, 500);
 setInterval(describe, 1000);
+setInterval(() => {
+  if (unlocked && link.connected && !link.paying) link.pay().then(report);
+}, AGAIN_MS);

@@ -1,7 +1,8 @@
 // The panels made of text: numbers of the team, matrix of beliefs, robots, events.
 
+import { beliefAbout } from "./beliefs.js";
 import { beliefColour } from "./palette.js";
-import { actionWords, kindWords, mean, micros, probability, quantity, siteLetter } from "./words.js";
+import { actionWords, kindWords, micros, probability, quantity, siteLetter } from "./words.js";
 
 /** Make an element: `make("li", { class: "x" }, child, "text")`. */
 export function make(tag, attributes = {}, ...children) {
@@ -108,15 +109,15 @@ class Row {
     put(this.state, word);
     this.element.dataset.mood = mood;
     put(this.doing, actionWords(robot.action));
-    const given = picture.robots.flatMap((other) => other.beliefs[this.name]?.slice(0, 1) ?? []);
-    this.gauge.hidden = !given.length;
-    if (given.length) {
-      const [average, most] = [mean(given), Math.max(...given)];
-      this.gauge.style.setProperty("--mean", average);
+    const belief = beliefAbout(this.name, picture);
+    this.gauge.hidden = !belief;
+    if (belief) {
+      const { mean, most } = belief;
+      this.gauge.style.setProperty("--mean", mean);
       this.gauge.style.setProperty("--max", most);
-      this.gauge.style.setProperty("--tint", beliefColour(average));
-      put(this.belief, probability(average));
-      this.belief.title = `mean ${average.toFixed(2)}, most ${most.toFixed(2)}`;
+      this.gauge.style.setProperty("--tint", beliefColour(mean));
+      put(this.belief, probability(mean));
+      this.belief.title = `mean ${mean.toFixed(2)}, most ${most.toFixed(2)}`;
     }
     put(this.tick, quantity(robot.tick_ms.p99, "ms", 1));
     put(this.inference, micros(robot.inference_us.p99));

@@ -1,8 +1,9 @@
 // One lane per robot: what the others believed of it, when it was broken, when that was noticed.
 
+import { beliefAbout } from "./beliefs.js";
 import { fit, FONT } from "./canvas.js";
 import { beliefColour, colour } from "./palette.js";
-import { kindWords, mean } from "./words.js";
+import { kindWords } from "./words.js";
 
 const GUTTER = 40;
 const RIGHT = 14;
@@ -27,10 +28,7 @@ export class Timeline {
   }
 
   remember(picture) {
-    const means = this.hello.team.map((suspect) => {
-      const given = picture.robots.flatMap((robot) => robot.beliefs[suspect]?.slice(0, 1) ?? []);
-      return given.length ? mean(given) : null;
-    });
+    const means = this.hello.team.map((suspect) => beliefAbout(suspect, picture)?.mean ?? null);
     this.rows.push([picture.time_s, ...means]);
     while (this.rows[0][0] < picture.time_s - KEPT_S) this.rows.shift();
   }

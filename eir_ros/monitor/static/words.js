@@ -2,8 +2,6 @@
 
 const ORDINALS = ["nearest", "2nd nearest", "3rd nearest"];
 
-export const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
-
 export const siteLetter = (id) => String.fromCharCode(65 + (id % 26));
 
 export const kindWords = (kind) => kind.replaceAll("_", " ");
