@@ -117,7 +117,8 @@ def tiny_adversary(rng: np.random.Generator) -> bytes:
 
 def tiny_golden(policy: bytes, adversary: bytes, rng: np.random.Generator) -> bytes:
     """Golden vectors over random observations."""
-    bundle = Bundle(tiny_manifest(), policy, adversary, {}, "", "")
+    files = {"policy.onnx": policy, "adversary.onnx": adversary}
+    bundle = Bundle(tiny_manifest(), files, {}, "", "")
     observations = rng.normal(0, 1, (GOLDEN_STEPS, D)).astype(np.float32)
     types = np.eye(N, dtype=np.float32)[np.arange(GOLDEN_STEPS) % N]
     runtime, corrupted = PolicyRuntime(bundle), AdversaryRuntime(bundle, seed=0)

@@ -22,9 +22,16 @@ from onnxscript import opset18
 from onnxscript.rewriter.rules.common import materialize_reshape_shape_rule
 from torch import Tensor, nn
 
-from eir_ros.contract.coverage import CoverageTask
+from eir_ros.contract.coverage import CONTRACT, CoverageTask
 from eir_ros.contract.errors import EirError
-from eir_ros.contract.manifest import BeliefInfo, Manifest, Provenance
+from eir_ros.contract.manifest import (
+    ADVERSARY_FILE,
+    GOLDEN_FILE,
+    POLICY_FILE,
+    BeliefInfo,
+    Manifest,
+    Provenance,
+)
 from eir_ros.contract.manifest import Team as TeamSize
 from eir_ros.contract.manifest import Tensor as TensorInfo
 from sim.swarm.env import CoverageEnv
@@ -58,13 +65,13 @@ def export_files(team: Team, adversary: Adversary | None, task: CoverageTask) ->
             "a True Type team reads the true types of its teammates, which a robot cannot know; "
             "export a checkpoint of another method."
         )
-    files = {"policy.onnx": policy_graph(team, task)}
+    files = {POLICY_FILE: policy_graph(team, task)}
     if adversary is not None:
-        files["adversary.onnx"] = adversary_graph(adversary, task)
+        files[ADVERSARY_FILE] = adversary_graph(adversary, task)
     vectors = golden_vectors(team, adversary, task, files)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **vectors)
-    return {**files, "golden.npz": buffer.getvalue()}
+    return {**files, GOLDEN_FILE: buffer.getvalue()}
 
 
 def policy_tensors(
@@ -92,6 +99,7 @@ def describe(
     inputs, outputs = policy_tensors(run.team, task)
     attacked = METHODS[recipe.method].attacked
     return Manifest(
+        contract=CONTRACT,
         name=name,
         version=version,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -156,7 +164,7 @@ def golden_vectors(
         A graph and its network differ by more than `TOLERANCE` or choose different actions.
     """
     team.eval()
-    policy = _session(files["policy.onnx"])
+    policy = _session(files[POLICY_FILE])
     env = CoverageEnv(batch=1, seed=seed, task=task, episode_decisions=steps + 1)
     observation = env.reset()[0]
     hidden = team.initial_state(task.num_robots)
@@ -166,7 +174,7 @@ def golden_vectors(
         *answer, state = policy.run(None, {"observation": observation, "hidden": state})
         *expected, hidden = team(torch.from_numpy(observation), hidden)
         # an error of the hidden states that matters shows in the beliefs that follow
-        _check_agreement("policy.onnx", step, answer, expected)
+        _check_agreement(POLICY_FILE, step, answer, expected)
         records.append((observation[0], answer[0][0], answer[1][0]))
         actions = answer[0].argmax(-1)
         if step >= steps // 2:
@@ -179,11 +187,11 @@ def golden_vectors(
         adversary.eval()
         # each robot in turn is the corrupted one
         types = np.eye(task.num_robots, dtype=np.float32)[np.arange(steps) % task.num_robots]
-        answer = _session(files["adversary.onnx"]).run(
+        answer = _session(files[ADVERSARY_FILE]).run(
             None, {"observation": observations, "types": types}
         )
         expected = adversary(torch.from_numpy(observations), torch.from_numpy(types))
-        _check_agreement("adversary.onnx", steps, answer, [expected])
+        _check_agreement(ADVERSARY_FILE, steps, answer, [expected])
         golden |= {"adversary_types": types, "adversary_logits": answer[0]}
     return golden
 

@@ -7,7 +7,7 @@ All functions accept any leading dimensions `(...)`: `(batch, N)` in training, n
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,10 @@ from eir_ros.contract.config import Schema
 from eir_ros.contract.layout import Field, Layout
 
 Floats = NDArray[np.floating[Any]]
+
+#: Raise it when `observe`, `decode` or `command` answers the same inputs otherwise than before: a
+#: bundle that was trained with another number is refused, which no layout could tell.
+CONTRACT: Final = 1
 
 #: Unit vectors of the eight direction actions, east first, counter-clockwise, (8, 2).
 _DIRECTIONS = np.stack(

@@ -1,6 +1,6 @@
 """The manifest of a bundle, `bundle.json`: what a robot must know before it trusts a policy."""
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field as Setting
 
@@ -8,6 +8,11 @@ from eir_ros.contract.config import Schema
 from eir_ros.contract.coverage import CoverageTask
 from eir_ros.contract.layout import Layout
 from eir_ros.contract.types import BYZANTINE_TYPES
+
+#: Names of the files of a bundle that `Manifest.files` lists.
+POLICY_FILE: Final = "policy.onnx"
+ADVERSARY_FILE: Final = "adversary.onnx"
+GOLDEN_FILE: Final = "golden.npz"
 
 
 class Tensor(Schema):
@@ -54,8 +59,10 @@ class Manifest(Schema):
     """
 
     schema_version: Literal[1] = 1
+    #: `contract.coverage.CONTRACT` of the eir_ros that the policy was trained with.
+    contract: int = Setting(1, ge=1)
     name: str
-    #: Grows with every release of the same name; robots refuse to go back.
+    #: Grows with every release of the same name; `policy.store` never replaces one by an older.
     version: int = Setting(ge=1)
     created: str
     method: str

@@ -39,7 +39,6 @@ class Parameters(Schema):
     bundle: str = Setting(description="Folder of the signed bundle")
     robot: str = Setting(description="Name of this robot, as in the team")
     team: tuple[str, ...] = Setting(description="Names of all robots in roster order")
-    num_sites: int = Setting(0, ge=0, le=15, description="Sites; 0: as many as the bundle's task")
     odom_in_map: Pose = Setting(
         (0.0, 0.0, 0.0), description="Origin x, y, yaw of the odometry [m, m, rad; map]"
     )
@@ -131,9 +130,7 @@ class Agent(LifecycleNode):
         settings = self.settings
         keys = Path(settings.trusted_keys) if settings.trusted_keys else None
         index = settings.team.index(settings.robot)
-        bundle, self._core = load_agent(
-            settings.bundle, keys, index, len(settings.team), settings.num_sites or None
-        )
+        bundle, self._core = load_agent(settings.bundle, keys, index, len(settings.team))
         manifest = bundle.manifest
         self._inbox = Inbox(manifest.task, index, settings.odom_in_map)
         self._mates = teammates(len(settings.team))[index]

@@ -121,24 +121,19 @@ class AgentCore:
 
 
 def load_agent(
-    path: str | Path,
-    trusted_keys: Path | None,
-    index: int,
-    num_robots: int,
-    num_sites: int | None = None,
+    path: str | Path, trusted_keys: Path | None, index: int, num_robots: int
 ) -> tuple[Bundle, AgentCore]:
     """Load a bundle, verify and try it, and make the agent of robot `index` of it.
 
     Raises
     ------
     EirError
-        The bundle is refused: not signed by a trusted key, changed, for another team, another
-        number of sites (where given) or another contract, or it answers differently here.
+        The bundle is refused: not signed by a trusted key, changed, for another team or another
+        contract, or it answers differently here.
     """
     bundle = load_bundle(path, trusted_keys=trusted_keys)
     manifest = bundle.manifest
     check_team(manifest, num_robots)
-    wanted = {"num_robots": num_robots, "num_sites": num_sites or manifest.task.num_sites}
-    check_contract(manifest, manifest.task.model_copy(update=wanted))
+    check_contract(manifest, manifest.task.model_copy(update={"num_robots": num_robots}))
     replay_golden(bundle)
     return bundle, AgentCore(manifest, PolicyRuntime(bundle), index)

@@ -14,6 +14,7 @@ import hashlib
 import io
 import json
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,16 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eir_ros.contract.config import validate
-from eir_ros.contract.coverage import CoverageTask
+from eir_ros.contract.coverage import CONTRACT, CoverageTask
 from eir_ros.contract.errors import EirError
-from eir_ros.contract.manifest import Manifest
+from eir_ros.contract.manifest import ADVERSARY_FILE, GOLDEN_FILE, POLICY_FILE, Manifest
 from eir_ros.policy import signing
 
 MANIFEST = "bundle.json"
 SIGNATURE = "bundle.sig"
-POLICY = "policy.onnx"
-ADVERSARY = "adversary.onnx"
-GOLDEN = "golden.npz"
 
 #: Largest difference from the golden vectors that another machine's arithmetic may make.
 GOLDEN_TOLERANCE = 1e-4
@@ -42,16 +40,24 @@ class Bundle:
     """The verified contents of a bundle; nothing is read from disk after this exists."""
 
     manifest: Manifest
-    #: Serialised ONNX graph.
-    policy: bytes
-    #: Serialised ONNX graph; None when the bundle ships no adversary.
-    adversary: bytes | None
+    #: Every file by its name, manifest and signature included, as verified.
+    files: Mapping[str, bytes]
     #: See `replay_golden`.
     golden: dict[str, NDArray[np.float32]]
     #: SHA-256 of bundle.json, which covers every other file [hex].
     digest: str
     #: Name of the trusted key that signed.
     signed_by: str
+
+    @property
+    def policy(self) -> bytes:
+        """Serialised ONNX graph."""
+        return self.files[POLICY_FILE]
+
+    @property
+    def adversary(self) -> bytes | None:
+        """Serialised ONNX graph; None when the bundle ships no adversary."""
+        return self.files.get(ADVERSARY_FILE)
 
 
 def load_bundle(path: str | Path, *, trusted_keys: Path | None = None) -> Bundle:
@@ -81,9 +87,8 @@ def load_bundle(path: str | Path, *, trusted_keys: Path | None = None) -> Bundle
     files = read_files(folder, manifest)
     return Bundle(
         manifest=manifest,
-        policy=files[POLICY],
-        adversary=files.get(ADVERSARY),
-        golden=_parse_golden(files[GOLDEN], folder / GOLDEN),
+        files={**files, MANIFEST: text, SIGNATURE: signature},
+        golden=_parse_golden(files[GOLDEN_FILE], folder / GOLDEN_FILE),
         digest=hashlib.sha256(text).hexdigest(),
         signed_by=signed_by,
     )
@@ -121,8 +126,15 @@ def check_contract(manifest: Manifest, task: CoverageTask) -> None:
     """Refuse, with an `EirError`, a bundle whose inputs or actions `task` would not match.
 
     The sentence names every number of the task, field of the observation (shape, unit, frame)
-    and action that differs between the bundle and this installation.
+    and action that differs between the bundle and this installation. That the same numbers mean
+    the same observation and command is what the contract's number says.
     """
+    if manifest.contract != CONTRACT:
+        raise EirError(
+            f"bundle '{manifest.name}' keeps contract {manifest.contract} of observations and "
+            f"commands, this eir_ros keeps {CONTRACT}; install the eir_ros that the bundle was "
+            "exported with, or train and export the team again."
+        )
     theirs, ours = manifest.task.model_dump(), task.model_dump()
     found = [
         f"task number '{name}' is {theirs[name]}, expected {ours[name]}"
@@ -162,17 +174,19 @@ def replay_golden(bundle: Bundle) -> None:
     try:
         policy = PolicyRuntime(bundle)
         steps = [policy.step(observation) for observation in golden["observation"]]
-        _compare(POLICY, "logits", [step.logits for step in steps], golden["logits"])
-        _compare(POLICY, "belief", [step.belief for step in steps], golden["belief"])
+        _compare(POLICY_FILE, "logits", [step.logits for step in steps], golden["logits"])
+        _compare(POLICY_FILE, "belief", [step.belief for step in steps], golden["belief"])
         if bundle.adversary is not None:
             adversary = AdversaryRuntime(bundle, seed=0)
             pairs = zip(golden["observation"], golden["adversary_types"], strict=True)
             answers = [adversary.logits(observation, types) for observation, types in pairs]
-            _compare(ADVERSARY, "logits", answers, golden["adversary_logits"])
+            _compare(ADVERSARY_FILE, "logits", answers, golden["adversary_logits"])
     except KeyError as error:
-        raise EirError(f"{GOLDEN}: array {error} is missing; export the bundle again.") from error
+        raise EirError(
+            f"{GOLDEN_FILE}: array {error} is missing; export the bundle again."
+        ) from error
     except (UnusableObservation, ValueError) as error:
-        raise EirError(f"{GOLDEN}: cannot be replayed ({error}); export it again.") from error
+        raise EirError(f"{GOLDEN_FILE}: cannot be replayed ({error}); export it again.") from error
 
 
 def _compare(
@@ -207,7 +221,7 @@ def _read(path: Path) -> bytes:
 
 def read_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:
     """Read the files that `manifest` lists; `EirError` when one is missing, added or changed."""
-    for name in (POLICY, GOLDEN):
+    for name in (POLICY_FILE, GOLDEN_FILE):
         if name not in manifest.files:
             raise EirError(f"{folder / MANIFEST}: lists no {name}; export the bundle again.")
     for name in manifest.files:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.layout import Layout
+from eir_ros.contract.manifest import ADVERSARY_FILE, POLICY_FILE
 from eir_ros.contract.types import ADVERSARY, COOPERATIVE
 
 if TYPE_CHECKING:
@@ -55,8 +56,8 @@ class PolicyRuntime:
     def __init__(self, bundle: "Bundle") -> None:
         manifest = bundle.manifest
         self.layout: Layout = manifest.observation
-        self._session = _session(bundle.policy, "policy.onnx")
-        _check_tensors(self._session, manifest.inputs, manifest.outputs, "policy.onnx")
+        self._session = _session(bundle.policy, POLICY_FILE)
+        _check_tensors(self._session, manifest.inputs, manifest.outputs, POLICY_FILE)
         hidden = next(tensor for tensor in manifest.inputs if tensor.name == "hidden")
         self._zeros = np.zeros((1, *hidden.shape[1:]), np.float32)
         self.reset()
@@ -106,14 +107,14 @@ class AdversaryRuntime:
         manifest = bundle.manifest
         if bundle.adversary is None:
             raise EirError(
-                f"bundle '{manifest.name}' holds no adversary.onnx; inject another kind of fault, "
-                "or export a checkpoint that was trained against an adversary."
+                f"bundle '{manifest.name}' holds no {ADVERSARY_FILE}; inject another kind of "
+                "fault, or export a checkpoint that was trained against an adversary."
             )
         self.layout: Layout = manifest.observation
         self._num_robots = manifest.task.num_robots
         self._rng = np.random.default_rng(seed)
-        self._session = _session(bundle.adversary, "adversary.onnx")
-        _check_names(self._session, {"observation", "types"}, {"logits"}, "adversary.onnx")
+        self._session = _session(bundle.adversary, ADVERSARY_FILE)
+        _check_names(self._session, {"observation", "types"}, {"logits"}, ADVERSARY_FILE)
 
     def logits(self, observation: ArrayLike, types: ArrayLike) -> Floats:
         """Logits (A,) of one observation (D,) and the true types (N,), 1 = corrupted."""

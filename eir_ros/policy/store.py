@@ -63,9 +63,9 @@ def install_bundle(source: Path, out: Path, *, trusted_keys: Path | None = None)
     bundle = load_bundle(source, trusted_keys=trusted_keys)
     replay_golden(bundle)
     check_newer(out, bundle.manifest.name, bundle.manifest.version)
-    names = (*bundle.manifest.files, MANIFEST, SIGNATURE)
-    _replace(out, {name: (source / name).read_bytes() for name in names})
-    # the copy is what the robot will run, so the copy is what is verified last
+    # not read again: a file that changes meanwhile would come unverified
+    _replace(out, bundle.files)
+    # the copy is what robots will read, so the copy is what is verified last
     load_bundle(out, trusted_keys=trusted_keys)
     return bundle.manifest
 
@@ -125,8 +125,14 @@ def _replace(out: Path, files: Mapping[str, bytes]) -> None:
             fresh.mkdir()
             for name, content in files.items():
                 (fresh / name).write_bytes(content)
+            replaced = Path(scratch) / "replaced"
             if out.exists():
-                out.rename(Path(scratch) / "replaced")
-            fresh.rename(out)
+                out.rename(replaced)
+            try:
+                fresh.rename(out)
+            except BaseException:
+                if replaced.exists():
+                    replaced.rename(out)
+                raise
     except OSError as error:
         raise EirError(f"{error.filename}: cannot be written ({error.strerror}).") from error

@@ -78,7 +78,6 @@ def test_a_restarted_agent_remembers_what_it_believed(agent_settings, senses, tm
     ("change", "sentence"),
     [
         ({"team": ["r0", "r1", "r2"]}, "the roster has 3 robots"),
-        ({"num_sites": 5}, "does not fit this task"),
         ({"robot": "r9"}, "robot 'r9' is not in the team"),
         ({"bundle": "/nowhere"}, "there is no bundle here"),
         ({"bundel": "x"}, "unknown key 'bundel', did you mean 'bundle'"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tiny_bundle import TASK, make_keys, npz, tiny_files, tiny_manifest, write_tiny_bundle
 
-from eir_ros.contract.coverage import CoverageTask
+from eir_ros.contract.coverage import CONTRACT, CoverageTask
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.layout import Layout
 from eir_ros.contract.manifest import Team
@@ -175,6 +175,12 @@ def test_every_task_number_that_differs_is_named() -> None:
     with pytest.raises(EirError, match="'decision_ticks' is 2, expected 5") as refusal:
         check_contract(tiny_manifest(), task)
     assert "'max_speed' is 0.5, expected 1.0" in str(refusal.value)
+
+
+def test_commands_of_another_contract_are_refused_though_every_name_fits() -> None:
+    check_contract(tiny_manifest(contract=CONTRACT), TASK)
+    with pytest.raises(EirError, match=f"keeps contract {CONTRACT + 1} .* keeps {CONTRACT};"):
+        check_contract(tiny_manifest(contract=CONTRACT + 1), TASK)
 
 
 def test_golden_vectors_catch_changed_weights_under_a_trusted_signature(

@@ -67,6 +67,39 @@ def test_a_write_that_fails_leaves_the_old_bundle(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "keys"]
 
 
+def test_a_last_step_that_fails_leaves_the_old_bundle(
+    tmp_path: Path, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "bundle"
+    write_tiny_bundle(out, keys / "lab.key")
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    rename = Path.rename
+
+    def refuse_fresh(path: Path, target: Path) -> Path:
+        if path.name == "fresh":
+            raise OSError(13, "Permission denied", str(path))
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse_fresh)
+    with pytest.raises(EirError, match="Permission denied"):
+        write_tiny_bundle(out, keys / "lab.key", seed=1, version=2)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "keys"]
+
+
+def test_a_file_that_changes_after_it_was_verified_is_not_installed(
+    folder: Path, keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = (folder / "policy.onnx").read_bytes()
+
+    def swap(_: object) -> None:
+        (folder / "policy.onnx").write_bytes(b"something else")
+
+    monkeypatch.setattr("eir_ros.policy.store.replay_golden", swap)
+    install_bundle(folder, tmp_path / "robot", trusted_keys=keys)
+    assert (tmp_path / "robot" / "policy.onnx").read_bytes() == policy
+
+
 def test_signing_again_changes_who_is_trusted_and_nothing_else(
     folder: Path, keys: Path, tmp_path: Path
 ) -> None:

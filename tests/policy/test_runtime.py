@@ -61,20 +61,20 @@ def test_numbers_too_large_for_the_network_do_not_stay_in_its_memory(bundle: Bun
 
 def test_graphs_that_do_not_fit_the_manifest_are_refused(bundle: Bundle) -> None:
     with pytest.raises(EirError, match=r"policy\.onnx: onnxruntime cannot load it"):
-        PolicyRuntime(replace(bundle, policy=b"nonsense"))
+        PolicyRuntime(replace(bundle, files={"policy.onnx": b"nonsense"}))
     assert bundle.adversary is not None
     with pytest.raises(EirError, match=r"policy\.onnx: its inputs are observation, types"):
-        PolicyRuntime(replace(bundle, policy=bundle.adversary))
+        PolicyRuntime(replace(bundle, files={"policy.onnx": bundle.adversary}))
     wide = (Tensor(name="observation", shape=(-1, D)), Tensor(name="hidden", shape=(-1, N, H)))
     with pytest.raises(EirError, match=r"'hidden' has shape .* bundle\.json says \(4, 8\)"):
         PolicyRuntime(replace(bundle, manifest=tiny_manifest(inputs=wide)))
     with pytest.raises(EirError, match=r"adversary\.onnx: its inputs are hidden, observation"):
-        AdversaryRuntime(replace(bundle, adversary=bundle.policy), seed=0)
+        AdversaryRuntime(replace(bundle, files={"adversary.onnx": bundle.policy}), seed=0)
 
 
 def test_a_bundle_without_an_adversary_says_so(bundle: Bundle) -> None:
     with pytest.raises(EirError, match=r"'tiny' holds no adversary\.onnx"):
-        AdversaryRuntime(replace(bundle, adversary=None), seed=0)
+        AdversaryRuntime(replace(bundle, files={}), seed=0)
 
 
 def test_the_adversary_samples_its_own_distribution_and_repeats_with_its_seed(
