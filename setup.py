@@ -84,7 +84,7 @@ setup(
     license="Apache-2.0",
     maintainer="eir_ros maintainers",
     maintainer_email="maintainers@eir-ros.invalid",
-    python_requires=">=3.10",
+    python_requires=">=3.11",
     packages=find_packages(include=["eir_ros*", "sim*", "training*"]),
     package_data={"eir_ros.monitor": ["static/*", "static/**/*"]},
     data_files=[

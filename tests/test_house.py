@@ -205,6 +205,21 @@ def test_every_requirement_is_pinned():
     assert wanted - {canonical(name) for name in pins} == set()
 
 
+def test_an_older_python_is_promised_than_the_code_is_checked_for():
+    promised = re.search(r'python_requires=">=(3)\.(\d+)"', (ROOT / "setup.py").read_text())
+    checked = re.search(r'target-version = "py(3)(\d+)"', (ROOT / "pyproject.toml").read_text())
+    assert promised is not None
+    assert checked is not None
+    assert promised.groups() == checked.groups()
+
+
+def test_nobody_is_sent_to_an_index_for_eir_ros():
+    places = [*SOURCES, *(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")]
+    asks = re.compile(r"pip3? install[^\n]*?['\"\s]eir[-_]ros\b(?! itself)")
+    guilty = [str(path) for path in places if asks.search(path.read_text(encoding="utf-8"))]
+    assert guilty == []
+
+
 def test_no_machine_is_named_in_what_is_pinned():
     for name in ("constraints.txt", "setup.py", "Makefile", ".ci/run", "pyproject.toml"):
         text = (ROOT / name).read_text(encoding="utf-8")

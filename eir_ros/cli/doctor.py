@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from eir_ros import __version__
+from eir_ros.cli.extras import install_command
 
 MIB = 1 << 20
 
@@ -132,12 +133,12 @@ def _libraries() -> Finding:
     if good:
         good = int(found.partition(".")[0]) >= 2
         found = f"pydantic {found}" + ("" if good else ", expected 2 or newer")
-    mend = "pip install 'eir_ros', in an environment of its own where the system's is too old"
+    mend = f"{install_command()}, in an environment of its own where the system's is too old"
     return _finding("libraries", (good, found), mend, EVERYTHING)
 
 
 def _ros() -> Iterator[Finding]:
-    mend = "source /opt/ros/<distribution>/setup.bash, or pip install 'eir_ros[ros]'"
+    mend = f"source /opt/ros/<distribution>/setup.bash, or {install_command('ros')}"
     good, where = _probe("rclpy.__file__", "rclpy")
     if good:
         prefix = "/opt/ros/"
@@ -236,7 +237,7 @@ def _page() -> Finding:
     return _finding(
         "operator page",
         _probe("'fastapi ' + fastapi.__version__", "fastapi", "uvicorn", "websockets"),
-        "pip install 'eir_ros[monitor]', or run with --headless",
+        f"{install_command('monitor')}, or run with --headless",
     )
 
 
@@ -286,6 +287,6 @@ def _torch() -> Finding:
     return _finding(
         "torch",
         _probe("torch.__version__", "torch"),
-        "pip install 'eir_ros[train]'; only training and export need it",
+        f"{install_command('train')}; only training and export need it",
         frozenset({Job.TRAINING}),
     )

@@ -11,6 +11,7 @@ import typer
 
 from eir_ros import __version__
 from eir_ros.cli import attack, bundle, doctor, export, recover, swarm, train
+from eir_ros.cli.extras import install_command
 from eir_ros.contract.errors import EirError
 
 app = typer.Typer(
@@ -73,7 +74,7 @@ def main() -> None:
             raise
         _refuse(
             f"this command needs the Python package '{error.name}', which is not installed: "
-            f"pip install 'eir_ros[{_EXTRAS[error.name]}]'."
+            f"{install_command(_EXTRAS[error.name])}."
         )
     except KeyboardInterrupt:
         sys.exit(130)
