@@ -15,7 +15,7 @@ import yaml
 
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.faults import Fault, FaultKind
-from eir_ros.contract.manifest import Manifest
+from eir_ros.contract.manifest import ADVERSARY_FILE, Manifest
 from eir_ros.swarm.roster import Robot, Roster
 
 Parameters = Mapping[str, Any]
@@ -124,10 +124,12 @@ def make_plan(roster: Roster, manifest: Manifest, options: Options) -> tuple[Pro
     Raises
     ------
     EirError
-        A fault names a robot that is not in the team, needs an adversary that the bundle has not,
-        or there is nobody to inject it.
+        A robot may not move as fast as the bundle's policy commands. A fault names a robot that
+        is not in the team, needs an adversary that the bundle has not, or there is nobody to
+        inject it.
     """
     team = roster.team()
+    _check_limits(manifest, team)
     _check_faults(manifest, options, [robot.name for robot in team])
     processes = [_world(team, manifest, options)] if options.simulation else []
     processes.append(_monitor(team, roster, options))
@@ -140,6 +142,22 @@ def make_plan(roster: Roster, manifest: Manifest, options: Options) -> tuple[Pro
     return tuple(processes)
 
 
+def _check_limits(manifest: Manifest, team: tuple[Robot, ...]) -> None:
+    """A gate that cuts what the policy commands makes a robot that it has not met in training."""
+    task = manifest.task
+    for robot in team:
+        for name, allowed, commanded, unit in (
+            ("max_speed", robot.max_speed, task.max_speed, "m/s"),
+            ("max_yaw_rate", robot.max_yaw_rate, task.max_yaw_rate, "rad/s"),
+        ):
+            if allowed < commanded:
+                raise EirError(
+                    f"robot '{robot.name}' has {name} {allowed:g} {unit}, but bundle "
+                    f"'{manifest.name}' was trained with robots that reach {commanded:g}; raise "
+                    "the limit if the robot can, or train and export a team for it."
+                )
+
+
 def _check_faults(manifest: Manifest, options: Options, names: list[str]) -> None:
     if options.faults and not options.fault_nodes:
         raise EirError("faults are scheduled, but the fault nodes that inject them are left out.")
@@ -149,7 +167,7 @@ def _check_faults(manifest: Manifest, options: Options, names: list[str]) -> Non
                 f"fault '{fault_text(fault)}' names robot '{fault.robot}'; the team is "
                 f"{', '.join(names)}."
             )
-        if fault.kind is FaultKind.ADVERSARY and "adversary.onnx" not in manifest.files:
+        if fault.kind is FaultKind.ADVERSARY and ADVERSARY_FILE not in manifest.files:
             raise EirError(
                 f"fault '{fault_text(fault)}' needs a learned adversary, but bundle "
                 f"'{manifest.name}' has none; choose another kind or another bundle."

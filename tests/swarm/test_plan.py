@@ -138,6 +138,19 @@ def test_the_world_plays_another_task(roster: Roster, manifest: Manifest) -> Non
     assert world["initial_poses"][3:6] == [0.9, -0.9, 2.4]
 
 
+@pytest.mark.parametrize("limit", ["max_speed", "max_yaw_rate"])
+def test_a_robot_too_slow_for_the_policy_is_planned(
+    roster: Roster, manifest: Manifest, limit: str
+) -> None:
+    robots = list(roster.robots)
+    robots[2] = robots[2].model_copy(update={limit: 0.45})
+    slow = roster.model_copy(update={"robots": tuple(robots)})
+    with pytest.raises(EirError, match=f"robot 'r2' has {limit} 0.45 .* 'test' was trained"):
+        make_plan(slow, manifest, OPTIONS)
+    robots[2] = robots[2].model_copy(update={limit: 5.0})
+    make_plan(roster.model_copy(update={"robots": tuple(robots)}), manifest, OPTIONS)
+
+
 @pytest.mark.parametrize("word", ["r9:stop@1", "r22:mute"])
 def test_a_fault_of_a_stranger_is_planned(roster: Roster, manifest: Manifest, word: str) -> None:
     with pytest.raises(EirError, match="the team is r0, r1, r2, r3"):
