@@ -7,14 +7,17 @@ Only a starter: what runs with which parameters is the plan of `eir_ros.swarm`, 
 import os
 from pathlib import Path
 
+import launch.logging
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import (
     DeclareLaunchArgument,
     LogInfo,
     OpaqueFunction,
     Shutdown,
+    TimerAction,
     UnsetEnvironmentVariable,
 )
+from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from pydantic import Field as Setting
@@ -23,6 +26,9 @@ from eir_ros.cli import prepare
 from eir_ros.contract.config import Schema, validate
 from eir_ros.swarm.plan import TOKEN_VARIABLE, Options, Process
 from eir_ros.swarm.schedule import read_faults
+
+#: Exit status of a node that refuses to start, and says why in its log.
+REFUSED = 2
 
 #: Waiting time before a process that ended early is started again [s].
 RESPAWN_DELAY_S = 0.5
@@ -91,7 +97,15 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         print(f"token that unlocks the page's controls: {options.token}", flush=True)
     # all processes inherit this one's environment; the token is for the monitor alone
     forget = UnsetEnvironmentVariable(TOKEN_VARIABLE)
-    return [*said, forget, *(_node(process, run_dir, environment) for process in plan)]
+    actions = [*said, forget, *(_node(process, run_dir, environment) for process in plan)]
+    if options.duration_s and not options.simulation:
+        # there is no world to end the mission
+        actions.append(
+            TimerAction(
+                period=options.duration_s, actions=[Shutdown(reason="the mission has lasted")]
+            )
+        )
+    return actions
 
 
 def _path(text: str) -> Path | None:
@@ -113,5 +127,14 @@ def _node(process: Process, run_dir: Path, environment: dict[str, str]) -> Node:
         },
         respawn=process.restart,
         respawn_delay=RESPAWN_DELAY_S,
-        on_exit=[Shutdown(reason=f"{process.name} ended")] if process.ends_run else None,
+        on_exit=lambda event, _: _after(process, event),
     )
+
+
+def _after(process: Process, event: ProcessExited) -> list[LaunchDescriptionEntity] | None:
+    """End the run with a process that ends it, or that would only refuse again."""
+    if event.returncode == REFUSED:
+        log = launch.logging.launch_config.log_dir
+        sentence = f"{process.name} refused to start; the last line about it in {log} says why"
+        return [LogInfo(msg=sentence), Shutdown(reason=sentence)]
+    return [Shutdown(reason=f"{process.name} ended")] if process.ends_run else None

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -137,3 +138,24 @@ def test_a_wrong_argument_starts_a_swarm(launched: Launch, tmp_path: Path) -> No
     assert swarm.end() == 1
     assert "'seed' is 'many'" in "".join(swarm.lines)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_node_that_refuses_is_started_for_ever(launched: Launch, tmp_path: Path) -> None:
+    # the bundle is good when the plan is made, and refused by each node that reads it
+    copy = tmp_path / "bundle"
+    shutil.copytree(BUNDLE, copy)
+    swarm = launched("simulation:=false", f"bundle:={copy}")
+    swarm.until("files of this run")
+    (copy / "extra").touch()
+    assert swarm.end() == 0
+    output = "".join(swarm.lines)
+    assert "refused to start" in output
+    assert "Traceback" not in output
+
+
+def test_a_mission_without_a_world_never_ends(launched: Launch) -> None:
+    swarm = launched("simulation:=false", "duration:=4")
+    swarm.until("process started with pid")
+    children = psutil.Process(swarm.popen.pid).children(recursive=True)
+    assert swarm.end() == 0
+    assert [child for child in children if child.is_running()] == []
