@@ -10,6 +10,7 @@ const TRAIL_S = 8;
 const NOTABLE = 0.2;
 // A robot that moved further than this between two pictures was put there.
 const JUMP_M = 0.6;
+const NAME_PX = 13;
 const TURN = 2 * Math.PI;
 
 export class Arena {
@@ -77,7 +78,11 @@ export class Arena {
     this.drawScale();
     for (const site of this.picture.sites) this.drawSite(site);
     for (const robot of this.picture.robots) this.drawTrail(this.trails.get(robot.name));
-    for (const robot of this.picture.robots) if (robot.pose) this.drawRobot(robot);
+    const placed = this.picture.robots.filter((robot) => robot.pose);
+    for (const robot of placed) this.drawRobot(robot);
+    // after all of them, so that no robot hides the name of another
+    this.names = [];
+    for (const robot of placed) this.nameRobot(robot);
     for (const site of this.picture.sites) this.nameSite(site);
   }
 
@@ -169,18 +174,43 @@ export class Arena {
     const { context } = this;
     const pose = this.pose(robot);
     const [x, y] = [this.x(pose[0]), this.y(pose[1])];
-    const radius = Math.max(0.12 * this.scale, 9);
+    const radius = this.bodyRadius();
     context.lineCap = "round";
-    context.globalAlpha = robot.age_s > 2 && !this.picture.paused ? 0.4 : 1;
+    context.globalAlpha = this.opacity(robot);
     context.fillStyle = colour("body");
     this.circle(x, y, radius);
     context.fill();
     this.drawHeading(x, y, radius, pose[2]);
     this.drawRing(x, y, radius + 6, beliefAbout(robot.name, this.picture));
     if (robot.fault) this.drawCross(x, y, radius);
-    const text = robot.fault ? `${robot.name} · ${robot.fault.replace("_", " ")}` : robot.name;
-    this.write(text, x, y + radius + 24, { size: 13, weight: 600, paint: colour("ink") });
     context.globalAlpha = 1;
+  }
+
+  nameRobot(robot) {
+    const pose = this.pose(robot);
+    const x = this.x(pose[0]);
+    let y = this.y(pose[1]) + this.bodyRadius() + 24;
+    this.context.globalAlpha = this.opacity(robot);
+    const text = robot.fault ? `${robot.name} · ${robot.fault.replace("_", " ")}` : robot.name;
+    const style = { size: NAME_PX, weight: 600, paint: colour("ink") };
+    this.context.font = `${style.weight} ${style.size}px ${FONT}`;
+    const half = this.context.measureText(text).width / 2 + 2;
+    const meets = (other) => Math.abs(other.x - x) < other.half + half && Math.abs(other.y - y) < NAME_PX;
+    // below those that it would cover; from the top, so that one pass is enough
+    for (const other of this.names) if (meets(other)) y = other.y + NAME_PX + 1;
+    this.names.push({ x, y, half });
+    this.names.sort((a, b) => a.y - b.y);
+    this.write(text, x, y, style);
+    this.context.globalAlpha = 1;
+  }
+
+  bodyRadius() {
+    return Math.max(0.12 * this.scale, 9);
+  }
+
+  /** A robot that has not been heard of for a while fades. */
+  opacity(robot) {
+    return robot.age_s > 2 && !this.picture.paused ? 0.4 : 1;
   }
 
   drawHeading(x, y, radius, yaw) {
