@@ -1,5 +1,8 @@
 """Speed of the swarm: inference, tracks to command over real ROS 2, agents' cost, simulation.
 
+"Tracks to command" ends where the agent publishes `cmd_vel_policy`: the fault node, the gate and
+the base come after it.
+
 `python -m benchmarks.swarm` prints a table, with `--json` the same as JSON. It takes about half
 a minute; nothing else should run beside it.
 """
