@@ -24,12 +24,6 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.qos import (
-    QoSDurabilityPolicy,
-    QoSHistoryPolicy,
-    QoSProfile,
-    QoSReliabilityPolicy,
-)
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
@@ -57,18 +51,6 @@ from eir_ros.policy.bundle import check_team, load_bundle
 #: Pictures for the page, and news, history and markers, each second.
 _PICTURE_HZ, _STOCK_HZ = 10.0, 5.0
 
-#: Odometry and sites: the newest is enough, at any rate and from any sender.
-_NEWEST = QoSProfile(
-    history=QoSHistoryPolicy.KEEP_LAST, depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT
-)
-#: Beliefs: as `qos.EVENT`, and deep enough that none is missed when a lockstep run
-#: is much faster than real time.
-_EVERY = QoSProfile(
-    history=QoSHistoryPolicy.KEEP_LAST,
-    depth=500,
-    reliability=QoSReliabilityPolicy.RELIABLE,
-    durability=QoSDurabilityPolicy.TRANSIENT_LOCAL,
-)
 _STATUS_WORDS = {
     clouds.TRACKED: "tracked",
     clouds.NOT_VISIBLE: "not_visible",
@@ -126,7 +108,7 @@ class Monitor(Node):
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._server: Any = None if self.settings.headless else self._make_server()
         self._listen()
-        self._markers_pub = self.create_publisher(MarkerArray, "/swarm/markers", 1)
+        self._markers_pub = self.create_publisher(MarkerArray, "/swarm/markers", qos.MARKERS)
         self.create_timer(1.0 / _STOCK_HZ, self._take_stock, clock=self._steady)
         if self._server is not None:
             self._connect_orders()
@@ -148,11 +130,11 @@ class Monitor(Node):
     def _listen(self) -> None:
         subscribe = self.create_subscription
         for robot in self.settings.team:
-            subscribe(Odometry, f"/{robot}/odom", _of(robot, self._on_odometry), _NEWEST)
-            subscribe(PointCloud2, f"/{robot}/beliefs", _of(robot, self._on_beliefs), _EVERY)
+            subscribe(Odometry, f"/{robot}/odom", _of(robot, self._on_odometry), qos.NEWEST)
+            subscribe(PointCloud2, f"/{robot}/beliefs", _of(robot, self._on_beliefs), qos.BELIEFS)
             decision = f"/{robot}/decision"
             subscribe(DiagnosticArray, decision, _of(robot, self._on_decision), qos.EVENT)
-        subscribe(PointCloud2, f"/{self.settings.team[0]}/sites", self._on_sites, _NEWEST)
+        subscribe(PointCloud2, f"/{self.settings.team[0]}/sites", self._on_sites, qos.NEWEST)
         subscribe(DiagnosticArray, "/swarm/faults", self._on_faults, qos.FAULTS)
         subscribe(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.DIAGNOSTICS)
         subscribe(Bool, "/swarm/estop", self._on_estop, qos.ESTOP)

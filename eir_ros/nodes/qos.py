@@ -54,11 +54,36 @@ EVENT: Final = _reliable(100, QoSDurabilityPolicy.TRANSIENT_LOCAL)
 #: /diagnostics, as the rest of ROS publishes it.
 DIAGNOSTICS: Final = _reliable(10, QoSDurabilityPolicy.VOLATILE)
 
+#: Beliefs as the monitor hears them: deep enough for a lockstep run far above real time.
+BELIEFS: Final = _reliable(500, QoSDurabilityPolicy.TRANSIENT_LOCAL)
+
+#: Odometry and sites as the monitor hears them: the newest is enough, at any rate, from any sender.
+NEWEST: Final = QoSProfile(
+    history=QoSHistoryPolicy.KEEP_LAST, depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT
+)
+
 #: /swarm/estop: who joins late still learns of it.
 ESTOP: Final = _reliable(1, QoSDurabilityPolicy.TRANSIENT_LOCAL)
 
 #: /swarm/faults: who joins late still learns of all of them.
 FAULTS: Final = _reliable(64, QoSDurabilityPolicy.TRANSIENT_LOCAL)
+
+#: /swarm/markers: drawn anew each time.
+MARKERS: Final = _reliable(1, QoSDurabilityPolicy.VOLATILE)
+
+
+def recorded(*, reliable: bool, latched: bool) -> QoSProfile:
+    """What the recorder asks for; deep enough for what may arrive while a chunk is written."""
+    durability = QoSDurabilityPolicy.TRANSIENT_LOCAL if latched else QoSDurabilityPolicy.VOLATILE
+    if reliable:
+        return _reliable(100, durability)
+    return QoSProfile(
+        history=QoSHistoryPolicy.KEEP_LAST,
+        depth=100,
+        reliability=QoSReliabilityPolicy.BEST_EFFORT,
+        durability=durability,
+    )
+
 
 #: /clock, as rclpy subscribes to it.
 CLOCK: Final = QoSProfile(

@@ -12,7 +12,7 @@ from pydantic import Field as Setting
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.qos import QoSDurabilityPolicy, QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
+from rclpy.qos import QoSProfile
 from rosbags.interfaces import (
     Qos,
     QosDurability,
@@ -28,14 +28,15 @@ from visualization_msgs.msg import MarkerArray
 
 from eir_ros.contract.config import Schema
 from eir_ros.monitor.recording import Recording
+from eir_ros.nodes import qos
 from eir_ros.nodes.parameters import declare
 from eir_ros.nodes.run import run
 
 #: At most so much is lost when the recorder is killed [s].
 FLUSH_S: Final = 0.5
 
-_BEST_EFFORT, _RELIABLE = QoSReliabilityPolicy.BEST_EFFORT, QoSReliabilityPolicy.RELIABLE
-_VOLATILE, _LATCHED = QoSDurabilityPolicy.VOLATILE, QoSDurabilityPolicy.TRANSIENT_LOCAL
+_BEST_EFFORT, _RELIABLE = False, True
+_VOLATILE, _LATCHED = False, True
 
 #: Topics of each robot, relative to its namespace, and how to ask for them.
 ROBOT_TOPICS: Final = (
@@ -83,14 +84,8 @@ class Recorder(Node):
         topics = list(SWARM_TOPICS)
         for robot in settings.team:
             topics += [(f"/{robot}/{topic}", *rest) for topic, *rest in ROBOT_TOPICS]
-        for topic, kind, reliability, durability in topics:
-            profile = QoSProfile(
-                history=QoSHistoryPolicy.KEEP_LAST,
-                # what may arrive while a chunk is written
-                depth=100,
-                reliability=reliability,
-                durability=durability,
-            )
+        for topic, kind, reliable, latched in topics:
+            profile = qos.recorded(reliable=reliable, latched=latched)
             self.create_subscription(
                 kind, topic, partial(self._on_message, topic, _name(kind)), profile, raw=True
             )
