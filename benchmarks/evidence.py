@@ -211,7 +211,7 @@ def _returns(episodes: Episodes) -> dict[str, Any]:
     return {
         "mean": round(float(values.mean()), 3),
         "standard_error": round(float(values.std(ddof=1) / np.sqrt(len(values))), 3),
-        "returns": np.round(values, 2).tolist(),
+        "returns": np.round(values.astype(np.float64), 2).tolist(),
     }
 
 

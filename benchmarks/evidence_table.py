@@ -1,11 +1,15 @@
 """The evidence as a table: reads `results/coverage`, writes it into the README.
 
     python -m benchmarks.evidence_table
+    python -m benchmarks.evidence_table --scorecard eir-mappo-0 > card.json
+
+The second prints what `eir export --scorecard card.json` keeps in a bundle.
 
 Intervals are 95 % percentile bootstraps on two levels: training seeds are resampled, and within
 each the held-out episodes. With few seeds the first level is coarse; the table says how many.
 """
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -126,14 +130,31 @@ def _mean(values: Any) -> float:
     return float(numbers.mean())
 
 
+def scorecard(run: dict[str, Any]) -> dict[str, Any]:
+    """The results of one run, as its bundle carries them."""
+    keys = ("mean", "standard_error", "attack", "robot")
+    returns = {name: {k: run[name][k] for k in keys if k in run[name]} for name in CELLS}
+    belief = {k: run["belief"][k] for k in ("auroc_after_onset", "threshold", "blamed_share")}
+    made = {k: run["worst"][k] for k in ("commit", "machine", "made_from")}
+    return {"return_per_episode": returns, "belief": belief, "made": made}
+
+
 def main() -> None:
-    """Rewrite the part of the README between the evidence markers."""
+    """Rewrite the part of the README between the evidence markers, or print a scorecard."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.evidence_table")
+    parser.add_argument("--scorecard", metavar="RUN", help="for example eir-mappo-0")
+    wanted = parser.parse_args().scorecard
+    data = load(RESULTS)
+    if wanted:
+        method, seed = wanted.rsplit("-", 1)
+        print(json.dumps(scorecard(data[method][int(seed)]), indent=1))
+        return
     text = README.read_text(encoding="utf-8")
     if BEGIN not in text or END not in text:
         sys.exit(f"{README} has no lines {BEGIN} and {END} to write between")
     before, rest = text.split(BEGIN, 1)
     after = rest.split(END, 1)[1]
-    made = table(load(RESULTS))
+    made = table(data)
     README.write_text(f"{before}{BEGIN}\n{made}\n{END}{after}", encoding="utf-8")
     print(made)
 
