@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-pytestmark = [pytest.mark.ros, pytest.mark.browser]
+# a browser on a machine that does much else takes minutes for what takes seconds alone
+pytestmark = [pytest.mark.ros, pytest.mark.browser, pytest.mark.timeout(600)]
 pytest.importorskip("rclpy")
 playwright = pytest.importorskip("playwright.sync_api")
 

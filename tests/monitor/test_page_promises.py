@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 playwright = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("fastapi")
 
