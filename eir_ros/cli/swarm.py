@@ -56,12 +56,8 @@ def swarm(
         bool, typer.Option(help="Start the simulated world; real robots bring their own.")
     ] = True,
     fault_nodes: Annotated[
-        bool | None,
-        typer.Option(
-            "--fault-nodes/--no-fault-nodes",
-            help="Start the nodes that can break a robot on purpose. Default: in simulation only.",
-        ),
-    ] = None,
+        bool, typer.Option(help="Start the nodes that can break a robot on purpose.")
+    ] = True,
     publish_observation: Annotated[
         bool,
         typer.Option(
