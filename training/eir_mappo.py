@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from eir_ros.contract.faults import FaultKind
 from training.networks import Adversary, BeliefSource, Critic, Team
-from training.recipe import PPO, Recipe
+from training.recipe import Descent, Recipe
 from training.rollout import Rollout
 
 
@@ -198,12 +198,11 @@ class Learner:
         self.critic.returns.update(returns.unsqueeze(-1))
         self.critic.normaliser.update(inputs)
         goal = self.critic.returns(returns.unsqueeze(-1)).squeeze(-1)
-        optimiser = self.optimisers["critic"]
-        for rows in _chunks(self._rng, len(inputs), self.recipe.policy, settings.epochs):
+        for rows in _chunks(self._rng, len(inputs), settings):
             loss = nn.functional.huber_loss(
                 self.critic.normalised(inputs[rows]), goal[rows], delta=settings.huber
             )
-            _step(optimiser, loss, settings.learning_rate.at(progress), 10.0)
+            self._descend("critic", loss, settings, progress)
         return {"critic/explained_variance": explained.item(), "critic/loss": loss.item()}
 
     def update_belief(self, rollout: Rollout, progress: float) -> dict[str, float]:
@@ -213,13 +212,12 @@ class Learner:
             pairs = self.team.features.pairs(rollout.observation)
         labels = rollout.teammate_types
         observers = (rollout.types == 0).float().unsqueeze(-1).expand(labels.shape)
-        for _ in range(settings.epochs):
-            for envs in np.array_split(self._rng.permutation(self.recipe.batch), 2):
-                log_belief = self._sequence(pairs[:, envs])
-                surprise = -log_belief.gather(-1, labels[:, envs].unsqueeze(-1)).squeeze(-1)
-                mask = observers[:, envs]
-                loss = (surprise * mask).sum() / mask.sum()
-                _step(self.optimisers["belief"], loss, settings.learning_rate.at(progress), 1.0)
+        for envs in self._minibatches(settings):
+            log_belief = self._sequence(pairs[:, envs])
+            surprise = -log_belief.gather(-1, labels[:, envs].unsqueeze(-1)).squeeze(-1)
+            mask = observers[:, envs]
+            loss = (surprise * mask).sum() / mask.sum()
+            self._descend("belief", loss, settings, progress)
         right = (log_belief.argmax(-1) == labels[:, envs]).float()
         accuracy = (right * mask).sum() / mask.sum()
         return {"belief/loss": loss.item(), "belief/accuracy": accuracy.item()}
@@ -238,30 +236,25 @@ class Learner:
         log_belief, _ = self.team.belief(flat, state)
         return log_belief.unflatten(1, pairs.shape[1:-1])
 
-    def _minibatches(self, settings: PPO) -> Iterator[np.ndarray]:
+    def _minibatches(self, settings: Descent) -> Iterator[np.ndarray]:
         """Environments of each minibatch: whole episodes, so that beliefs can be run again."""
         return _chunks(self._rng, self.recipe.batch, settings)
 
-    def _descend(self, name: str, loss: Tensor, settings: PPO, progress: float) -> None:
-        rate = settings.learning_rate.at(progress)
-        _step(self.optimisers[name], loss, rate, settings.max_gradient_norm)
+    def _descend(self, name: str, loss: Tensor, settings: Descent, progress: float) -> None:
+        """One clipped step of the optimiser `name`."""
+        optimiser = self.optimisers[name]
+        parameters = [p for group in optimiser.param_groups for p in group["params"]]
+        for group in optimiser.param_groups:
+            group["lr"] = settings.learning_rate.at(progress)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, settings.max_gradient_norm)
+        optimiser.step()
 
 
-def _chunks(
-    rng: np.random.Generator, count: int, settings: PPO, epochs: int | None = None
-) -> Iterator[np.ndarray]:
-    for _ in range(epochs or settings.epochs):
+def _chunks(rng: np.random.Generator, count: int, settings: Descent) -> Iterator[np.ndarray]:
+    for _ in range(settings.epochs):
         yield from np.array_split(rng.permutation(count), settings.minibatches)
-
-
-def _step(optimiser: torch.optim.Optimizer, loss: Tensor, rate: float, max_norm: float) -> None:
-    parameters = [p for group in optimiser.param_groups for p in group["params"]]
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    nn.utils.clip_grad_norm_(parameters, max_norm)
-    optimiser.step()
 
 
 def _summary(name: str, losses: list[PolicyLoss]) -> dict[str, float]:

@@ -26,32 +26,34 @@ class Anneal(Schema):
         return self.first + (self.last - self.first) * min(max(progress, 0.0), 1.0)
 
 
-class PPO(Schema):
-    """Settings of clipped policy optimisation (Schulman et al. 2017)."""
+class Descent(Schema):
+    """How one network follows its gradient."""
 
     learning_rate: Anneal
-    entropy: Anneal
+    #: Passes over a rollout, each in so many minibatches.
     epochs: int = Setting(ge=1)
     minibatches: int = Setting(ge=1)
-    clip: float = Setting(gt=0, lt=1)
     max_gradient_norm: float = Setting(10.0, gt=0)
 
 
-class CriticSettings(Schema):
+class PPO(Descent):
+    """Settings of clipped policy optimisation (Schulman et al. 2017)."""
+
+    entropy: Anneal
+    clip: float = Setting(gt=0, lt=1)
+
+
+class CriticSettings(Descent):
     """Settings of the central critic."""
 
-    learning_rate: Anneal
-    epochs: int = Setting(ge=1)
     huber: float = Setting(10.0, gt=0)
     gamma: float = Setting(0.97, gt=0, lt=1)
     gae_lambda: float = Setting(0.95, ge=0, le=1)
 
 
-class BeliefSettings(Schema):
+class BeliefSettings(Descent):
     """Settings of the belief network."""
 
-    learning_rate: Anneal
-    epochs: int = Setting(ge=1)
     hidden: int = Setting(32, ge=1)
     #: Share of the run over which true types in place of beliefs fade out.
     teacher_forcing: float = Setting(0.5, ge=0, le=1)
@@ -84,7 +86,8 @@ class Recipe(Schema):
 
     @model_validator(mode="after")
     def _divisible(self) -> "Recipe":
-        most = max(self.policy.minibatches, self.adversary.minibatches)
+        # the critic's and the adversary's minibatches are of single decisions: never too few
+        most = max(self.policy.minibatches, self.belief.minibatches)
         if most > self.batch:
             raise ValueError(
                 f"{most} minibatches cannot be made of a batch of {self.batch} environments"

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import typer
 
 from eir_ros import __version__
 from eir_ros.cli.extras import install_command
+from eir_ros.monitor.address import port_trouble
 
 MIB = 1 << 20
 
@@ -242,13 +242,10 @@ def _page() -> Finding:
 
 
 def _port(port: int) -> Finding:
-    try:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
-    except OSError as error:
+    trouble = port_trouble("127.0.0.1", port)
+    if trouble:
         mend = "end what uses it, or run `eir swarm --port` with another"
-        return Finding("port", False, f"127.0.0.1:{port}: {error.strerror}", mend)
+        return Finding("port", False, f"127.0.0.1:{port}: {trouble}", mend)
     return Finding("port", True, f"127.0.0.1:{port} is free")
 
 

@@ -3,12 +3,12 @@
 import importlib.util
 import os
 import secrets
-import socket
 import time
 from pathlib import Path
 
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.paths import share
+from eir_ros.monitor.address import is_loopback, port_trouble
 from eir_ros.policy.bundle import check_team, load_bundle
 from eir_ros.swarm.plan import TOKEN_VARIABLE, Options, Process, make_plan
 from eir_ros.swarm.roster import load_roster
@@ -83,29 +83,17 @@ def check_machine(options: Options) -> None:
     for module, advice in needed.items():
         if importlib.util.find_spec(module) is None:
             raise EirError(f"'{module}' cannot be imported. It is needed for {advice}.")
-    if not options.headless:
-        _check_port(options.host, options.port)
-
-
-def _check_port(host: str, port: int) -> None:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
+    if not options.headless and (trouble := port_trouble(options.host, options.port)):
         raise EirError(
-            f"the operator page cannot be served on {host}:{port} ({error.strerror}); choose "
-            "another --port or --host, or give --headless."
-        ) from error
+            f"the operator page cannot be served on {options.host}:{options.port} ({trouble}); "
+            "choose another --port or --host, or give --headless."
+        )
 
 
 def page_token(host: str) -> str:
     """Return what unlocks the page's controls: EIR_TOKEN, or a new one where one is needed."""
     given = os.environ.get(TOKEN_VARIABLE, "")
-    if given or host in ("127.0.0.1", "localhost", "::1"):
+    if given or is_loopback(host):
         return given
     return secrets.token_urlsafe(12)
 

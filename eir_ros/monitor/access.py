@@ -1,20 +1,12 @@
 """Who may look at the operator page, and who may give orders from it."""
 
 import hmac
-import ipaddress
 from urllib.parse import urlsplit
 
 from eir_ros.contract.errors import EirError
+from eir_ros.monitor.address import is_loopback
 
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a server bound to `host` can be reached from this machine only."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class Access:
