@@ -6,6 +6,7 @@ Only a starter: what runs with which parameters is the plan of `eir_ros.swarm`, 
 
 import os
 from pathlib import Path
+from typing import Literal
 
 import launch.logging
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
@@ -49,7 +50,9 @@ class Arguments(Schema):
     duration: float = Setting(0.0, ge=0, description="End after so many seconds; 0: never")
     simulation: bool = Setting(True, description="Start the simulated world")
     lockstep: bool = Setting(False, description="The world waits for every robot at every tick")
-    fault_nodes: bool = Setting(True, description="Start the nodes that can break a robot")
+    fault_nodes: bool | Literal[""] = Setting(
+        "", description="Start the nodes that can break a robot; empty: in simulation only"
+    )
     headless: bool = Setting(False, description="No operator page")
     host: str = Setting("127.0.0.1", description="Address that serves the operator page")
     port: int = Setting(8080, ge=1, le=65535, description="Port that serves the operator page")
@@ -79,7 +82,7 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         duration_s=given.duration,
         simulation=given.simulation,
         lockstep=given.lockstep,
-        fault_nodes=given.fault_nodes,
+        fault_nodes=None if given.fault_nodes == "" else given.fault_nodes,
         headless=given.headless,
         host=given.host,
         port=given.port,

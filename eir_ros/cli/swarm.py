@@ -56,8 +56,12 @@ def swarm(
         bool, typer.Option(help="Start the simulated world; real robots bring their own.")
     ] = True,
     fault_nodes: Annotated[
-        bool, typer.Option(help="Start the nodes that can break a robot on purpose.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--fault-nodes/--no-fault-nodes",
+            help="Start the nodes that can break a robot on purpose. Default: in simulation only.",
+        ),
+    ] = None,
     publish_observation: Annotated[
         bool,
         typer.Option(

@@ -12,8 +12,8 @@ from eir_ros.faults.command import CommandFaults
 from eir_ros.faults.timeline import Timeline
 
 Command = NDArray[np.float64]
-#: Chooses the action of corrupted robot `index` from its observation (D,).
-Adversary = Callable[[NDArray[np.float32], int], int]
+#: Chooses the action of corrupted robot `index` from its observation (D,); None: it has none.
+Adversary = Callable[[NDArray[np.float32], int], int | None]
 
 #: Faults that take the decision away from the policy, so that the robot's senses are needed.
 DECIDING: Final = frozenset({FaultKind.ADVERSARY, FaultKind.RANDOM_ACTION})
@@ -52,7 +52,7 @@ class Injector:
 
         Call it once per tick, also while the robot is healthy. A corrupted decision replaces the
         policy's at decision ticks, so a fault that starts between two of them waits for the next,
-        as in simulation; so does one that cannot decide for lack of senses.
+        as in simulation; so does one that cannot decide for lack of senses, or by unusable ones.
 
         Parameters
         ----------
@@ -81,10 +81,9 @@ class Injector:
         """What a corrupted decision maker wants; None: the policy has its way."""
         if kind not in DECIDING or sensed is None:
             return None
+        action: int | None = None
         if kind is FaultKind.RANDOM_ACTION:
             action = int(self._rng.integers(len(self._task.actions)))
         elif self.adversary is not None:
             action = self.adversary(observe(self._task, sensed), self._index)
-        else:
-            return None
-        return decode(self._task, np.array(action), sensed)
+        return None if action is None else decode(self._task, np.array(action), sensed)

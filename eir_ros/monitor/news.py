@@ -32,7 +32,9 @@ class News:
             yield "the world is paused" if state.paused else "the world goes on"
         if state.estop != self._estop:
             self._estop = state.estop
-            yield "e-stop: every robot stands" if state.estop else "the e-stop is released"
+            yield (
+                "e-stop: every robot is told to stand" if state.estop else "the e-stop is released"
+            )
 
     def _about_fault(self, span: FaultSpan, time_s: float) -> Iterator[str]:
         key = (span.robot, span.start_s)

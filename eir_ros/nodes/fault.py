@@ -14,8 +14,9 @@ from typing import Any, Final
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import TwistStamped
+from geometry_msgs.msg import Twist, TwistStamped
 from nav_msgs.msg import Odometry
+from numpy.typing import NDArray
 from pydantic import Field as Setting
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.node import Node
@@ -28,7 +29,7 @@ from eir_ros.contract.errors import EirError
 from eir_ros.contract.faults import FaultKind
 from eir_ros.contract.frames import Pose
 from eir_ros.faults.injector import DECIDING, Injector
-from eir_ros.faults.timeline import Span, Timeline, read_schedule
+from eir_ros.faults.timeline import Timeline, read_schedule
 from eir_ros.nodes import clouds, messages, qos
 from eir_ros.nodes.clouds import InvalidMessageError
 from eir_ros.nodes.inbox import Inbox
@@ -38,9 +39,6 @@ from eir_ros.policy.bundle import Bundle, check_team, load_bundle
 
 #: No haste: a corrupted robot that lost its senses is stopped by the gate like any other.
 _SENSES: Final = qos.sensor(10.0)
-
-#: Holds at no time.
-_HEALTHY: Final = Span(FaultKind.NONE, 0.0, 0.0, "schedule")
 
 
 class Parameters(Schema):
@@ -112,6 +110,7 @@ class FaultNode(Node):
             self._sense_for(kind)
 
     def _connect(self) -> None:
+        self._received: TwistStamped | None = None
         self._held: TwistStamped | None = None
         self._sent: TwistStamped | None = None
         self._sensed: Sensed | None = None
@@ -160,14 +159,25 @@ class FaultNode(Node):
 
     def _load_adversary(self) -> None:
         # only here, so that robots without this fault do without onnxruntime in this process
-        from eir_ros.policy.runtime import AdversaryRuntime
+        from eir_ros.policy.runtime import AdversaryRuntime, UnusableObservation
 
         assert self._bundle is not None
         seed = np.random.SeedSequence([self.settings.seed, self._inbox.index, FaultKind.ADVERSARY])
         try:
-            self._injector.adversary = AdversaryRuntime(self._bundle, seed).step
+            runtime = AdversaryRuntime(self._bundle, seed)
         except EirError as error:
             self.get_logger().error(str(error))
+            return
+
+        def adversary(observation: NDArray[np.float32], index: int) -> int | None:
+            try:
+                return runtime.step(observation, index)
+            except UnusableObservation as error:
+                # the gate lives in this process: a fault must not take the brakes along
+                self.get_logger().warning(f"adversary: {error}", throttle_duration_sec=5.0)
+                return None
+
+        self._injector.adversary = adversary
 
     def _announce(self) -> None:
         """Ground truth: all faults of this robot, those to come as well.
@@ -175,20 +185,22 @@ class FaultNode(Node):
         It replaces what was said before, so a robot without any says so: an earlier life of this
         node may have left a fault that nobody injects any more.
         """
-        robot = self.settings.robot
-        found = [
-            messages.status(robot, _values(span), hardware_id=robot, message=span.kind.word)
-            for span in self._injector.timeline.spans or (_HEALTHY,)
-        ]
-        now = self.get_clock().now().to_msg()
-        self._truth_pub.publish(messages.diagnostics(now, *found))
+        now, spans = self.get_clock().now().to_msg(), self._injector.timeline.spans
+        self._truth_pub.publish(messages.encode_faults(self.settings.robot, spans, now))
 
     # Commands
 
     def _on_command(self, message: TwistStamped) -> None:
-        if self._sent is not None and message.header.stamp == self._sent.header.stamp:
+        last, self._received = self._received, message
+        if message == last:
             # sent again because somebody missed it: a tick counts once
-            self._command_pub.publish(self._sent)
+            if self._held is None:
+                self._command_pub.publish(self._sent)
+            return
+        if last is not None and message.header.stamp == last.header.stamp and _stands(message):
+            # the agent takes back what it said for this tick, and no fault stands in the way
+            self._held, self._sent = None, message
+            self._command_pub.publish(message)
             return
         if self._held is not None:
             self._forward(self._held)
@@ -259,13 +271,8 @@ class FaultNode(Node):
             self._answer()
 
 
-def _values(span: Span) -> dict[str, str]:
-    return {
-        "kind": span.kind.word,
-        "start_s": f"{span.start_s:.3f}",
-        "end_s": "" if span.end_s is None else f"{span.end_s:.3f}",
-        "source": span.source,
-    }
+def _stands(message: TwistStamped) -> bool:
+    return message.twist == Twist()
 
 
 def main() -> None:

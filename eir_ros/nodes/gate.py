@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
+from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import TwistStamped
 from nav_msgs.msg import Odometry
@@ -17,12 +18,12 @@ from pydantic import Field as Setting
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
-from std_msgs.msg import Bool
 
 from eir_ros.contract.config import Schema, validate
 from eir_ros.contract.frames import Pose, compose
 from eir_ros.nodes import messages, qos
 from eir_ros.nodes.clouds import InvalidMessageError
+from eir_ros.nodes.estop import EStopListener
 from eir_ros.nodes.parameters import declare
 from eir_ros.nodes.run import run
 from eir_ros.safety.gate import Allowed, Gate, GateLimits
@@ -30,8 +31,12 @@ from eir_ros.safety.gate import Allowed, Gate, GateLimits
 #: How long after the last command, and how often from then on, the gate looks again [s].
 WATCHDOG_S: Final = 0.05
 
+#: Whoever keeps an order on /swarm/estop has been found after so long; with no order until then,
+#: there is none [s].
+ESTOP_WAIT_S: Final = 1.0
+
 #: Before every input is there, nothing is said: a base that nobody drives stands by itself.
-_NOT_YET: Final = ("no_command", "no_odom")
+_NOT_YET: Final = ("unknown_estop", "no_command", "no_odom")
 
 #: Reasons that mean: an input that should be there is not.
 _SILENT: Final = ("stale_command", "invalid_command", "stale_odom")
@@ -81,7 +86,10 @@ class GateNode(LifecycleNode):
         self.settings = declare(self, Parameters)
         self._gate = Gate(self.settings.limits())
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._simulated = self.get_parameter("use_sim_time").value
         self._active = False
+        self._inputs: list[Any] = []
+        self._outputs: list[Any] = []
         if self.settings.autostart:
             for transition in (self.trigger_configure, self.trigger_activate):
                 if transition() != TransitionCallbackReturn.SUCCESS:
@@ -92,12 +100,16 @@ class GateNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Connect; the e-stop is heard from here on."""
         self._commands = self._reduced = self._stale = 0
+        # a stop outlives this, all else has to be heard anew
+        self._gate.estop = self._gate.estop or None
+        self._listening_since: float | None = None
         self._reason = self._last_reason = ""
         publish, subscribe = self.create_lifecycle_publisher, self.create_subscription
         self._command_pub = publish(TwistStamped, "cmd_vel", qos.COMMAND)
         self._diagnostics_pub = publish(DiagnosticArray, "/diagnostics", qos.DIAGNOSTICS)
+        self._outputs = [self._command_pub, self._diagnostics_pub]
         self._inputs = [
-            subscribe(Bool, "/swarm/estop", self._on_estop, qos.ESTOP),
+            *EStopListener(self, self._on_estop).subscriptions,
             subscribe(
                 Odometry,
                 "odom",
@@ -116,6 +128,7 @@ class GateNode(LifecycleNode):
         estop = self._gate.estop
         self._gate = Gate(self.settings.limits())
         self._gate.estop = estop
+        self._pose_stamp: Time | None = None
         self._active = True
         return super().on_activate(state)
 
@@ -127,22 +140,46 @@ class GateNode(LifecycleNode):
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Let go of every topic."""
-        for timer in (self._watchdog, self._reporter):
+        self._release()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stand and let go."""
+        if self._active:
+            self.on_deactivate(state)
+        self._release()
+        return super().on_shutdown(state)
+
+    def destroy_node(self) -> None:
+        """Stand before the process ends."""
+        if self._active:
+            self._publish(Allowed(0.0, 0.0, "no_command"))
+        super().destroy_node()
+
+    def _release(self) -> None:
+        for timer in list(self.timers):
             self.destroy_timer(timer)
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
-        for publisher in (self._command_pub, self._diagnostics_pub):
+        for publisher in self._outputs:
             self.destroy_lifecycle_publisher(publisher)
-        return super().on_cleanup(state)
+        self._inputs, self._outputs = [], []
 
     # Inputs
 
-    def _on_estop(self, message: Bool) -> None:
-        pressed, self._gate.estop = message.data and not self._gate.estop, message.data
+    def _on_estop(self, on: bool) -> None:
+        pressed, self._gate.estop = on and not self._gate.estop, on
         if self._active and pressed:
-            self._publish(self._gate.decide(self._now()))
+            self._publish(self._decide(self._now()))
 
     def _on_odometry(self, message: Odometry) -> None:
+        if not self._active:
+            return
+        stamp = message.header.stamp
+        if stamp == self._pose_stamp and not self._simulated:
+            # a driver that repeats itself knows nothing new; simulated time may well stand still
+            return
+        self._pose_stamp = stamp
         try:
             x, y, yaw = messages.decode_odometry(message).pose
         except InvalidMessageError:
@@ -161,7 +198,7 @@ class GateNode(LifecycleNode):
         self._gate.command(v, w, now)
         self._commands += 1
         self._watchdog.reset()
-        allowed = self._gate.decide(now)
+        allowed = self._decide(now)
         self._note(allowed)
         if not allowed.reason:
             self._command_pub.publish(message)
@@ -173,12 +210,21 @@ class GateNode(LifecycleNode):
     def _on_silence(self) -> None:
         if not self._active:
             return
-        allowed = self._gate.decide(self._now())
+        allowed = self._decide(self._now())
         self._note(allowed)
         if allowed.reason and allowed.reason not in _NOT_YET:
             self._publish(allowed)
 
     # Outputs
+
+    def _decide(self, now: float) -> Allowed:
+        if self._gate.estop is None:
+            # counted from the first callback, because starting may have taken long
+            if self._listening_since is None:
+                self._listening_since = now
+            if now - self._listening_since >= ESTOP_WAIT_S:
+                self._gate.estop = False
+        return self._gate.decide(now)
 
     def _publish(self, allowed: Allowed, answers: TwistStamped | None = None) -> None:
         if answers is not None:
@@ -199,14 +245,14 @@ class GateNode(LifecycleNode):
         self._last_reason = allowed.reason or self._last_reason
 
     def _report(self) -> None:
-        reason = self._gate.decide(self._now()).reason
+        reason = self._decide(self._now()).reason
         values = {
             "state": reason or "nominal",
             "commands": self._commands,
             "reduced": self._reduced,
             "stale": self._stale,
             "last_reason": self._last_reason,
-            "estop": self._gate.estop,
+            "estop": self._gate.estop is True,
         }
         found = messages.status(
             f"{self.settings.robot}/gate",

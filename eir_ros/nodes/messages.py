@@ -1,7 +1,7 @@
 """Numbers to messages and back, for everything but clouds (`eir_ros.nodes.clouds`)."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +11,9 @@ from geometry_msgs.msg import TwistStamped
 from nav_msgs.msg import Odometry
 from numpy.typing import NDArray
 
+from eir_ros.contract.errors import EirError
+from eir_ros.contract.faults import FaultKind
+from eir_ros.faults.timeline import Span
 from eir_ros.nodes.clouds import InvalidMessageError
 
 Floats = NDArray[np.floating[Any]]
@@ -25,6 +28,10 @@ class Motion(NamedTuple):
     velocity: Floats
     #: [rad/s]
     yaw_rate: float
+
+
+#: Holds at no time: a robot without a fault has this one on the wire.
+_HEALTHY = Span(FaultKind.NONE, 0.0, 0.0, "schedule")
 
 
 def time_of(nanoseconds: int) -> Time:
@@ -132,3 +139,46 @@ def diagnostics(stamp: Time, *statuses: DiagnosticStatus) -> DiagnosticArray:
 def values_of(found: DiagnosticStatus) -> dict[str, str]:
     """The values of a status by key."""
     return {value.key: value.value for value in found.values}
+
+
+def encode_faults(robot: str, spans: Sequence[Span], stamp: Time) -> DiagnosticArray:
+    """Ground truth of one robot: all its faults, past and to come."""
+    found = []
+    for span in spans or (_HEALTHY,):
+        values = {
+            "kind": span.kind.word,
+            "start_s": f"{span.start_s:.3f}",
+            "end_s": "" if span.end_s is None else f"{span.end_s:.3f}",
+            "source": span.source,
+        }
+        found.append(status(robot, values, hardware_id=robot, message=span.kind.word))
+    return diagnostics(stamp, *found)
+
+
+def decode_faults(message: DiagnosticArray) -> dict[str, list[Span]]:
+    """All faults of every robot that the message is about; of a healthy one none.
+
+    Raises
+    ------
+    InvalidMessageError
+        A value is missing or malformed, or a kind of fault is unknown.
+    """
+    found: dict[str, list[Span]] = {}
+    for told in message.status:
+        try:
+            span = _decode_fault(values_of(told))
+        except (KeyError, ValueError, EirError) as error:
+            raise InvalidMessageError(f"of '{told.name}' cannot be read: {error!r}") from error
+        spans = found.setdefault(told.name, [])
+        if span.kind is not FaultKind.NONE:
+            spans.append(span)
+    return found
+
+
+def _decode_fault(values: Mapping[str, str]) -> Span:
+    start_s, end_s = float(values["start_s"]), values["end_s"]
+    times = (start_s, float(end_s) if end_s else None)
+    if not all(time is None or math.isfinite(time) for time in times):
+        raise ValueError(f"a time is not finite: {start_s}, {end_s}")
+    kind = FaultKind.parse(values["kind"])
+    return Span(kind, *times, "operator" if values["source"] == "operator" else "schedule")

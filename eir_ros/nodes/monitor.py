@@ -25,7 +25,6 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import PointCloud2
-from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
 from visualization_msgs.msg import MarkerArray
 
@@ -35,6 +34,7 @@ from eir_ros.contract.faults import FaultKind
 from eir_ros.contract.frames import Pose, compose
 from eir_ros.contract.manifest import ADVERSARY_FILE, Manifest
 from eir_ros.contract.report import FaultSpan
+from eir_ros.faults.timeline import Span
 from eir_ros.monitor import orders
 from eir_ros.monitor.counters import Counters
 from eir_ros.monitor.detections import Judge
@@ -44,6 +44,7 @@ from eir_ros.monitor.report import mission_report, write_report
 from eir_ros.monitor.state import State
 from eir_ros.nodes import clouds, messages, qos
 from eir_ros.nodes.clouds import InvalidMessageError
+from eir_ros.nodes.estop import EStopKeeper
 from eir_ros.nodes.parameters import declare
 from eir_ros.nodes.run import run
 from eir_ros.policy.bundle import check_team, load_bundle
@@ -108,6 +109,7 @@ class Monitor(Node):
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._server: Any = None if self.settings.headless else self._make_server()
         self._listen()
+        self._estop = EStopKeeper(self, self._on_estop)
         self._markers_pub = self.create_publisher(MarkerArray, "/swarm/markers", qos.MARKERS)
         self.create_timer(1.0 / _STOCK_HZ, self._take_stock, clock=self._steady)
         if self._server is not None:
@@ -137,7 +139,6 @@ class Monitor(Node):
         subscribe(PointCloud2, f"/{self.settings.team[0]}/sites", self._on_sites, qos.NEWEST)
         subscribe(DiagnosticArray, "/swarm/faults", self._on_faults, qos.FAULTS)
         subscribe(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.DIAGNOSTICS)
-        subscribe(Bool, "/swarm/estop", self._on_estop, qos.ESTOP)
         # last, because the world takes it for a sign that the monitor hears everything
         subscribe(DiagnosticArray, "/swarm/score", self._on_score, qos.EVENT)
 
@@ -189,28 +190,25 @@ class Monitor(Node):
             self.state.set_score(messages.values_of(status))
 
     def _on_faults(self, message: DiagnosticArray) -> None:
-        spans: dict[str, list[FaultSpan]] = {}
-        for status in message.status:
-            values = messages.values_of(status)
-            try:
-                span = _span(status.name, values)
-            except (KeyError, ValueError) as error:
-                self.get_logger().warning(f"/swarm/faults: cannot be read: {error!r}")
-                continue
-            spans.setdefault(status.name, [])
-            if span.kind != FaultKind.NONE.word:
-                spans[status.name].append(span)
-        for robot, found in spans.items():
-            self.state.judge.set_faults(robot, found)
+        try:
+            found = messages.decode_faults(message)
+        except InvalidMessageError as error:
+            self.get_logger().warning(f"ignored: a message on /swarm/faults {error}")
+            return
+        for robot, spans in found.items():
+            self.state.judge.set_faults(robot, [_fault_span(robot, span) for span in spans])
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
             robot, _, part = status.name.partition("/")
             if robot in self.state.robots and part in ("agent", "gate"):
                 self.state.set_diagnostics(robot, part, messages.values_of(status))
+        if self.state.estop:
+            # stopped before this monitor started, and a gate that starts now must know as well
+            self._estop.gate_is_stopped()
 
-    def _on_estop(self, message: Bool) -> None:
-        self.state.estop_ordered = message.data
+    def _on_estop(self, on: bool) -> None:
+        self.state.estop_ordered = on
 
     # Showing
 
@@ -246,7 +244,6 @@ class Monitor(Node):
     def _connect_orders(self) -> None:
         self._orders: queue.SimpleQueue[tuple[orders.Order, Future[str]]] = queue.SimpleQueue()
         self._ordered = self.create_guard_condition(self._take_orders)
-        self._estop_pub = self.create_publisher(Bool, "/swarm/estop", qos.ESTOP)
         self._pause_client = self.create_client(SetBool, "/world/pause")
         self._fault_clients = {
             robot: self.create_client(SetParameters, f"/{robot}/fault/set_parameters")
@@ -272,8 +269,10 @@ class Monitor(Node):
 
     def _obey(self, order: orders.Order, future: "Future[str]") -> None:
         if isinstance(order, orders.EStop):
-            self._estop_pub.publish(Bool(data=order.on))
-            future.set_result("E-stop sent to every robot." if order.on else "E-stop released.")
+            self._estop.give(order.on)
+            deaf = self._estop.deaf(self.settings.team)
+            whom = f", but no gate of {', '.join(deaf)} hears it" if deaf else " to every robot"
+            future.set_result(f"{'E-stop' if order.on else 'Release'} sent{whom}.")
         elif isinstance(order, orders.Pause):
             self._pause(order.on, future)
         else:
@@ -332,14 +331,8 @@ def _of(robot: str, callback: Callable[[str, Any], None]) -> Callable[[Any], Non
     return lambda message: callback(robot, message)
 
 
-def _span(robot: str, values: dict[str, str]) -> FaultSpan:
-    end = values.get("end_s", "")
-    return FaultSpan(
-        robot=robot,
-        kind=values["kind"],
-        start_s=float(values["start_s"]),
-        end_s=float(end) if end else None,
-    )
+def _fault_span(robot: str, span: Span) -> FaultSpan:
+    return FaultSpan(robot=robot, kind=span.kind.word, start_s=span.start_s, end_s=span.end_s)
 
 
 def _origins(settings: Parameters) -> dict[str, Pose]:

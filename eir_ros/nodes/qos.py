@@ -44,6 +44,15 @@ def _reliable(depth: int, durability: QoSDurabilityPolicy) -> QoSProfile:
     )
 
 
+def _best_effort(depth: int) -> QoSProfile:
+    return QoSProfile(
+        history=QoSHistoryPolicy.KEEP_LAST,
+        depth=depth,
+        reliability=QoSReliabilityPolicy.BEST_EFFORT,
+        durability=QoSDurabilityPolicy.VOLATILE,
+    )
+
+
 #: cmd_vel_policy, cmd_vel_faulty, cmd_vel: each hop matters, an old command does not.
 COMMAND: Final = _reliable(2, QoSDurabilityPolicy.VOLATILE)
 
@@ -64,6 +73,10 @@ NEWEST: Final = QoSProfile(
 
 #: /swarm/estop: who joins late still learns of it.
 ESTOP: Final = _reliable(1, QoSDurabilityPolicy.TRANSIENT_LOCAL)
+
+#: Subscriptions that hear every other sender of /swarm/estop as well, a button's driver for one;
+#: what arrives by them has just been sent.
+ESTOP_LIVE: Final = (_reliable(10, QoSDurabilityPolicy.VOLATILE), _best_effort(10))
 
 #: /swarm/faults: who joins late still learns of all of them.
 FAULTS: Final = _reliable(64, QoSDurabilityPolicy.TRANSIENT_LOCAL)
@@ -86,6 +99,4 @@ def recorded(*, reliable: bool, latched: bool) -> QoSProfile:
 
 
 #: /clock, as rclpy subscribes to it.
-CLOCK: Final = QoSProfile(
-    history=QoSHistoryPolicy.KEEP_LAST, depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT
-)
+CLOCK: Final = _best_effort(1)

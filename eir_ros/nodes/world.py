@@ -7,9 +7,9 @@ tick 0 until everyone has answered that, so nobody misses the start.
 
 import json
 import math
+import os
 import sys
 import time
-from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,6 @@ from pydantic import Field as Setting
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.topic_endpoint_info import TopicEndpointInfo
 from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import PointCloud2
 from std_srvs.srv import SetBool
@@ -30,10 +29,9 @@ from std_srvs.srv import SetBool
 from eir_ros.contract.config import Schema, validate
 from eir_ros.contract.coverage import CoverageTask
 from eir_ros.contract.errors import EirError
-from eir_ros.contract.faults import FaultKind
-from eir_ros.faults.timeline import Span
 from eir_ros.nodes import clouds, messages, qos
 from eir_ros.nodes.clouds import InvalidMessageError
+from eir_ros.nodes.graph import nodes_of
 from eir_ros.nodes.mission import Mission, site_points, track_points
 from eir_ros.nodes.parameters import declare
 from eir_ros.nodes.run import FinishedError, run
@@ -155,12 +153,11 @@ class World(Node):
             self._advance_if_answered()
 
     def _on_faults(self, message: DiagnosticArray) -> None:
-        found: dict[str, list[Span]] = {}
-        for status in message.status:
-            span = _span(messages.values_of(status))
-            # a healthy robot says so with a fault of kind none
-            spans = found.setdefault(status.name, [])
-            spans += [] if span.kind is FaultKind.NONE else [span]
+        try:
+            found = messages.decode_faults(message)
+        except InvalidMessageError as error:
+            self.get_logger().warning(f"ignored: a message on /swarm/faults {error}")
+            return
         for robot, spans in found.items():
             self._mission.announced(robot, spans)
 
@@ -175,6 +172,7 @@ class World(Node):
 
     def _on_wait(self) -> None:
         """Wait until everybody is there, a moment longer, and until all have answered tick 0."""
+        self._refuse_company()
         missing = self._missing()
         self._quiet = 0 if missing else self._quiet + 1
         if self._quiet * _REPEAT_S >= _QUIET_S:
@@ -201,13 +199,25 @@ class World(Node):
             period_s = self._mission.sim.task.tick_s / self.settings.real_time_factor
             self._timer = self.create_timer(period_s, self._on_tick, clock=self._steady)
 
+    def _refuse_company(self) -> None:
+        """Two worlds would both move the robots, and nobody's clock would be right."""
+        others = nodes_of(self.get_publishers_info_by_topic("/clock"))
+        if self.get_fully_qualified_name() in others:
+            others.remove(self.get_fully_qualified_name())
+        if others:
+            domain = os.environ.get("ROS_DOMAIN_ID") or "0"
+            raise EirError(
+                f"another world runs in ROS_DOMAIN_ID={domain} ({others[0]} publishes /clock); "
+                "set another one. A world that was killed is forgotten after 20 s."
+            )
+
     def _missing(self) -> list[str]:
         """What the start is waiting for, as parts of a sentence."""
-        watching = _names(self.get_subscriptions_info_by_topic("/swarm/score"))
-        injecting = _names(self.get_publishers_info_by_topic("/swarm/faults"))
+        watching = nodes_of(self.get_subscriptions_info_by_topic("/swarm/score"))
+        injecting = nodes_of(self.get_publishers_info_by_topic("/swarm/faults"))
         found = [f"{node} is not there" for node in self.settings.wait_for if node not in watching]
         for robot in self.settings.team:
-            here = _names(self.get_subscriptions_info_by_topic(f"/{robot}/odom"))
+            here = nodes_of(self.get_subscriptions_info_by_topic(f"/{robot}/odom"))
             absent = sorted(name for name in _LISTENERS if f"/{robot}/{name}" not in here)
             if absent:
                 found.append(f"robot {robot} has no {' and no '.join(absent)}")
@@ -273,21 +283,6 @@ class World(Node):
         values = self._mission.values() | {"paused": str(self._paused).lower()}
         status = messages.status("world", values, message="paused" if self._paused else "running")
         self._score_pub.publish(messages.diagnostics(stamp, status))
-
-
-def _names(endpoints: Iterable[TopicEndpointInfo]) -> set[str]:
-    """Full names of the nodes that these endpoints belong to."""
-    return {f"{e.node_namespace.rstrip('/')}/{e.node_name}" for e in endpoints}
-
-
-def _span(values: dict[str, str]) -> Span:
-    end = values["end_s"]
-    return Span(
-        FaultKind.parse(values["kind"]),
-        float(values["start_s"]),
-        float(end) if end else None,
-        "operator" if values["source"] == "operator" else "schedule",
-    )
 
 
 def main() -> int:

@@ -42,8 +42,9 @@ class Options:
     #: A world node stands in for the robots' bodies.
     simulation: bool = True
     lockstep: bool = False
-    #: Robots can be broken on purpose; without, the gate listens to the agent directly.
-    fault_nodes: bool = True
+    #: Robots can be broken on purpose; without, the gate listens to the agent directly. None: in
+    #: simulation only.
+    fault_nodes: bool | None = None
     #: Agents publish what they observed with each decision.
     publish_observation: bool = False
     #: No operator page.
@@ -56,6 +57,11 @@ class Options:
     record: Path | None = None
     #: Where the monitor leaves its report; None: nowhere.
     report: Path | None = None
+
+    @property
+    def breakable(self) -> bool:
+        """Whether robots have fault nodes."""
+        return self.simulation if self.fault_nodes is None else self.fault_nodes
 
 
 @dataclass(frozen=True)
@@ -159,8 +165,11 @@ def _check_limits(manifest: Manifest, team: tuple[Robot, ...]) -> None:
 
 
 def _check_faults(manifest: Manifest, options: Options, names: list[str]) -> None:
-    if options.faults and not options.fault_nodes:
-        raise EirError("faults are scheduled, but the fault nodes that inject them are left out.")
+    if options.faults and not options.breakable:
+        raise EirError(
+            "faults are scheduled, but the fault nodes that inject them are left out; real robots "
+            "only have them with --fault-nodes (fault_nodes:=true)."
+        )
     for fault in options.faults:
         if fault.robot not in names:
             raise EirError(
@@ -254,13 +263,13 @@ def _gate(robot: Robot, roster: Roster, options: Options) -> Process:
         "max_yaw_rate": robot.max_yaw_rate,
         "max_deceleration": robot.max_deceleration,
         "command_timeout_s": patience,
-        "fence": roster.fence.corners,
+        "fence": roster.fence.for_centre(robot.radius),
         "odom_in_map": _odom_in_map(robot, options),
-        "with_fault": options.fault_nodes,
+        "with_fault": options.breakable,
     }
     nodes: dict[str, Parameters] = {"gate": parameters}
     remappings = {}
-    if options.fault_nodes:
+    if options.breakable:
         nodes["fault"] = _fault(robot, roster, options)
     else:
         remappings["cmd_vel_faulty"] = "cmd_vel_policy"

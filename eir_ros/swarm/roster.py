@@ -97,6 +97,10 @@ class Fence(Schema):
         """xmin, ymin, xmax, ymax [m; map]."""
         return [self.x[0], self.y[0], self.x[1], self.y[1]]
 
+    def for_centre(self, radius: float) -> list[float]:
+        """The corners that hold the centre of a disc when the fence holds all of it [m; map]."""
+        return [self.x[0] + radius, self.y[0] + radius, self.x[1] - radius, self.y[1] - radius]
+
     def holds(self, x: float, y: float, margin: float) -> bool:
         """Whether a disc of radius `margin` at (x, y) lies inside."""
         inside_x = self.x[0] + margin <= x <= self.x[1] - margin

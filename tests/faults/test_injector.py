@@ -99,5 +99,6 @@ def test_a_corrupted_decision_replaces_the_policys_at_decision_ticks_only():
 
 def test_without_its_senses_or_its_mind_the_policy_has_its_way():
     assert (run("adversary", adversary=None) == healthy).all()
+    assert (run("adversary", adversary=lambda observation, index: None) == healthy).all()
     blind = run("adversary", adversary=lambda observation, index: 1, blind=range(TICKS))
     assert (blind == healthy).all()

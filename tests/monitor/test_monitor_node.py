@@ -13,6 +13,7 @@ pytest.importorskip("rclpy")
 
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from nav_msgs.msg import Odometry  # noqa: E402
+from rclpy.node import Node  # noqa: E402
 from ros_graph import node_process, probe  # noqa: E402
 from sensor_msgs.msg import PointCloud2  # noqa: E402
 from std_msgs.msg import Bool  # noqa: E402
@@ -114,7 +115,12 @@ def test_orders_of_the_page_do_not_reach_the_swarm(bundle, tmp_path):
             assert (refused["ok"], "no fault node" in refused["sentence"]) == (False, True)
             refused = order(swarm, page, do="pause", on=True)
             assert (refused["ok"], "no simulated world" in refused["sentence"]) == (False, True)
-            assert order(swarm, page, do="estop", on=True)["ok"] is True
+            # a gate, and the probe's own subscription, which is none
+            gate = Node("gate", namespace="/r1", context=swarm.node.context)
+            gate.create_subscription(Bool, "/swarm/estop", lambda message: None, qos.ESTOP)
+            answer = order(swarm, page, do="estop", on=True)
+            assert answer["ok"] is True
+            assert answer["sentence"] == "E-stop sent, but no gate of r0, r2, r3 hears it."
             swarm.until(lambda: [message.data for _, message in estops] == [True])
             verdicts = iter([True, False])
 
@@ -128,6 +134,22 @@ def test_orders_of_the_page_do_not_reach_the_swarm(bundle, tmp_path):
             assert (refused["ok"], refused["sentence"]) == (False, "Refused: not now")
         assert monitor.interrupt() == 0
         assert "Traceback" not in monitor.output()
+
+
+def test_a_stop_is_lost_when_the_monitor_starts_again(bundle, tmp_path):
+    settings = bundle | {"headless": True}
+    with probe() as swarm, node_process("monitor", "/", {"monitor": settings}, tmp_path) as monitor:
+        diagnostics = swarm.node.create_publisher(DiagnosticArray, "/diagnostics", qos.DIAGNOSTICS)
+        swarm.connected(diagnostics)
+        swarm.publishers("/swarm/estop")
+        diagnostics.publish(told("r0/gate", estop=False))
+        late = swarm.listen(Bool, "/swarm/estop", qos.ESTOP)
+        swarm.spin(0.5)
+        assert late == []
+        diagnostics.publish(told("r1/gate", estop=True))
+        swarm.until(lambda: late)
+        assert late[0][1].data is True
+        assert monitor.interrupt() == 0
 
 
 def test_ctrl_c_while_an_order_is_unanswered_is_a_traceback(bundle, tmp_path):

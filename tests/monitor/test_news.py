@@ -48,7 +48,7 @@ def test_a_fault_that_an_operator_clears_lasts_for_ever(state: State) -> None:
 def test_an_e_stop_goes_unnoticed(state: State) -> None:
     news = News()
     state.estop_ordered = True
-    assert list(news.lines(state)) == ["e-stop: every robot stands"]
+    assert list(news.lines(state)) == ["e-stop: every robot is told to stand"]
     state.estop_ordered, state.paused = False, True
     assert list(news.lines(state)) == ["the world is paused", "the e-stop is released"]
 

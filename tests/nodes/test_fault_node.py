@@ -164,6 +164,61 @@ def test_a_tick_that_is_sent_twice_counts_once(agent):
     assert agent.drive(0.4, 0.0)[0] != first
 
 
+def test_the_hold_of_a_tick_is_replaced_by_its_earlier_motion(agent):
+    agent.set_parameter("/r2/fault", "kind", "stuck")
+    agent.drive(0.4, 0.0)
+    agent.faulty.clear()
+    agent.sent.clear()
+    agent.stamp -= 1
+    assert agent.drive(0.0, 0.0) == ((0.0, 0.0), (0.0, 0.0))
+    agent.faulty.clear()
+    agent.stamp -= 1
+    # and this is what is repeated from now on
+    assert agent.drive(0.0, 0.0)[0] == (0.0, 0.0)
+
+
+def fault_node(swarm, **settings):
+    """A fault node of r1 in this process."""
+    from eir_ros.nodes.fault import FaultNode
+
+    parameters = {"robot": "r1", "team": TEAM} | settings
+    node = FaultNode(
+        context=swarm.node.context,
+        namespace="/r1",
+        parameter_overrides=[rclpy.Parameter(n, value=v) for n, v in parameters.items()],
+    )
+    swarm.add(node)
+    return node
+
+
+def test_a_hold_waits_for_senses_that_a_corrupted_robot_has_lost():
+    with probe() as swarm:
+        fault_node(swarm, kind="random_action")
+        asked = swarm.node.create_publisher(TwistStamped, "/r1/cmd_vel_policy", qos.COMMAND)
+        heard = swarm.listen(TwistStamped, "/r1/cmd_vel_faulty", qos.COMMAND)
+        swarm.connected(asked)
+        swarm.publishers("/r1/cmd_vel_faulty")
+        swarm.spin(0.3)
+        now = swarm.node.get_clock().now().to_msg()
+        for _ in range(2):
+            # a repeat waits like the first
+            asked.publish(messages.encode_twist((0.4, 0.0), now, "r1/base_link"))
+        swarm.spin(0.3)
+        assert heard == []
+        asked.publish(messages.encode_twist((0.0, 0.0), now, "r1/base_link"))
+        swarm.until(lambda: heard)
+        swarm.spin(0.2)
+        assert [message.twist.linear.x for _, message in heard] == [0.0]
+
+
+def test_an_observation_that_the_adversary_cannot_use_ends_the_gate(bundle):
+    with probe() as swarm:
+        node = fault_node(swarm, schedule=["r1:adversary@0"], **bundle)
+        observation = np.full(TASK.layout.size, np.nan, np.float32)
+        assert node._injector.adversary(observation, 1) is None
+        assert node._injector.adversary(np.zeros_like(observation), 1) is not None
+
+
 class World(Probe):
     """Stands in for the agent and the senses of r1."""
 

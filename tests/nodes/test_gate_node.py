@@ -234,8 +234,7 @@ def test_nothing_is_published_before_active_nor_after():
         # what came before it was active does not count
         other.spin(0.3)
         assert heard == []
-        send()
-        other.until(lambda: heard)
+        other.until(lambda: send() or other.spin(0.05) or heard)
         assert heard[0][1].twist.linear.x == 0.5
         node.trigger_deactivate()
         other.until(lambda: heard[-1][1].twist.linear.x == 0.0)
@@ -244,3 +243,98 @@ def test_nothing_is_published_before_active_nor_after():
         other.spin(0.3)
         assert heard == []
         node.trigger_cleanup()
+
+
+class Chain(Probe):
+    """A gate in this process, between stand-ins for agent and base."""
+
+    def __init__(self, robot):
+        super().__init__()
+        publish = self.node.create_publisher
+        self.robot = robot
+        self.command = publish(TwistStamped, f"/{robot}/cmd_vel_faulty", qos.COMMAND)
+        self.odometry = publish(Odometry, f"/{robot}/odom", qos.sensor(0.1))
+        self.heard = self.listen(TwistStamped, f"/{robot}/cmd_vel", qos.COMMAND)
+
+    def start(self, **settings):
+        from eir_ros.nodes.gate import GateNode
+
+        parameters = {"robot": self.robot} | settings
+        gate = GateNode(
+            context=self.node.context,
+            namespace=f"/{self.robot}",
+            parameter_overrides=[rclpy.Parameter(n, value=v) for n, v in parameters.items()],
+        )
+        self.add(gate)
+        self.connected(self.command)
+        return gate
+
+    def drive(self, duration_s, odometry_stamp=None):
+        """Command 0.5 m/s at 20 Hz; returns the speeds that the base hears."""
+        del self.heard[:]
+        end = time.monotonic() + duration_s
+        while time.monotonic() < end:
+            if odometry_stamp is not None:
+                here = messages.encode_odometry(HERE, odometry_stamp, "odom", "base_link")
+                self.odometry.publish(here)
+            self.command.publish(messages.encode_twist((0.5, 0.0), messages.time_of(0), "base"))
+            self.spin(0.05)
+        return [message.twist.linear.x for _, message in self.heard]
+
+
+@pytest.fixture
+def chain():
+    found = Chain("r8")
+    yield found
+    found.close()
+
+
+def test_a_gate_that_starts_during_a_stop_lets_commands_through_first(chain):
+    with probe("operator") as operator:
+        operator.node.create_publisher(Bool, "/swarm/estop", qos.ESTOP).publish(Bool(data=True))
+        # a busy machine may take longer than a gate waits to find a process
+        chain.publishers("/swarm/estop")
+        chain.start()
+        speeds = chain.drive(2.0)
+    assert set(speeds) == {0.0}
+
+
+def test_a_gate_waits_for_an_operator_who_is_not_there(chain):
+    chain.start()
+    assert chain.drive(0.5) == []
+    chain.drive(1.0)
+    assert set(chain.drive(0.3)) == {0.5}
+
+
+def test_a_gate_that_was_released_waits_all_the_same(chain):
+    with probe("operator") as operator:
+        operator.node.create_publisher(Bool, "/swarm/estop", qos.ESTOP).publish(Bool(data=False))
+        chain.publishers("/swarm/estop")
+        began = time.monotonic()
+        chain.start()
+        chain.until(lambda: chain.drive(0.1))
+    assert time.monotonic() - began < 1.0
+
+
+@pytest.mark.parametrize("end", ["trigger_shutdown", "destroy_node"])
+def test_a_gate_that_leaves_or_is_shut_down_leaves_its_robot_driving(chain, end):
+    gate = chain.start()
+    chain.until(lambda: chain.drive(0.1))
+    getattr(gate, end)()
+    chain.until(lambda: chain.heard[-1][1].twist.linear.x == 0.0)
+    if end == "trigger_shutdown":
+        assert chain.drive(0.5) == []
+        gate.destroy_node()
+
+
+@pytest.mark.parametrize(("simulated", "speed"), [(False, 0.0), (True, 0.5)])
+def test_a_driver_that_repeats_itself_keeps_the_fence_informed(chain, simulated, speed):
+    chain.start(fence=[-2.5, -2.5, 2.5, 2.5], use_sim_time=simulated)
+    stamps = map(messages.time_of, range(100))
+    chain.until(lambda: chain.drive(0.1, next(stamps)))
+    frozen = messages.time_of(200)
+    chain.drive(0.8, frozen)
+    # in simulation time may stand still
+    assert set(chain.drive(0.3, frozen)) == {speed}
+    if not simulated:
+        assert chain.drive(0.05, messages.time_of(201))[-1] == 0.5

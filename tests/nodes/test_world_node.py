@@ -1,5 +1,6 @@
 """The world as a process: who it waits for, how long, and how it ends."""
 
+import os
 import time
 from functools import partial
 
@@ -15,8 +16,11 @@ from geometry_msgs.msg import TwistStamped  # noqa: E402
 from nav_msgs.msg import Odometry  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from ros_graph import Probe, node_process  # noqa: E402
+from rosgraph_msgs.msg import Clock  # noqa: E402
 from std_srvs.srv import SetBool  # noqa: E402
 
+from eir_ros.contract.faults import FaultKind  # noqa: E402
+from eir_ros.faults.timeline import Span  # noqa: E402
 from eir_ros.nodes import messages, qos  # noqa: E402
 
 TEAM = ["r0", "r1", "r2"]
@@ -122,9 +126,15 @@ def test_the_mission_starts_before_everybody_is_there(robots, tmp_path):
         robots.until(lambda: robots.node.count_publishers("/clock"), 40.0)
         robots.spin(1.0)
         assert not robots.scores
-        values = {"kind": "mute", "start_s": "1.0", "end_s": "", "source": "schedule"}
-        found = messages.status("r2", values, message="mute")
-        truth.publish(messages.diagnostics(messages.time_of(0), found))
+        # nonsense is no answer, and no reason to end
+        nonsense = messages.status("r2", {"kind": "mute", "start_s": "soon"})
+        truth.publish(messages.diagnostics(messages.time_of(0), nonsense))
+        robots.until(lambda: "ignored: a message on /swarm/faults of 'r2'" in process.output())
+        truth.publish(
+            messages.encode_faults(
+                "r2", [Span(FaultKind.MUTE, 1.0, None, "schedule")], messages.time_of(0)
+            )
+        )
         robots.until(lambda: robots.scores)
         robots.spin(0.5)
         assert robots.ticks == 0
@@ -152,6 +162,15 @@ def test_the_start_waits_for_ever_or_does_not_say_for_what(robots, tmp_path):
         assert process.wait() == 2
         assert "/monitor is not there" in process.output()
         assert "robot r9 has no agent and no gate" in process.output()
+
+
+def test_two_worlds_move_the_same_robots(robots, tmp_path):
+    robots.node.create_publisher(Clock, "/clock", qos.CLOCK)
+    with world(tmp_path) as process:
+        assert process.wait(40.0) == 2
+        domain = os.environ["ROS_DOMAIN_ID"]
+        assert f"another world runs in ROS_DOMAIN_ID={domain} (" in process.output()
+        assert "Traceback" not in process.output()
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,22 @@ def test_without_fault_nodes_the_gate_hears_nobody(roster: Roster, manifest: Man
     assert "cmd_vel_faulty:=cmd_vel_policy" in gate.command("p.yaml")
 
 
+def test_a_real_robot_can_be_broken_unasked(roster: Roster, manifest: Manifest) -> None:
+    field = replace(OPTIONS, simulation=False)
+    assert list(by_name(make_plan(roster, manifest, field))["r0/gate"].nodes) == ["gate"]
+    asked = by_name(make_plan(roster, manifest, replace(field, fault_nodes=True)))["r0/gate"]
+    assert list(asked.nodes) == ["gate", "fault"]
+    with pytest.raises(EirError, match="with --fault-nodes"):
+        make_plan(roster, manifest, replace(field, faults=read_faults(["r2:stop@1"])))
+
+
+def test_half_a_robot_leaves_the_fence(roster: Roster, manifest: Manifest) -> None:
+    gate = by_name(make_plan(roster, manifest, OPTIONS))["r0/gate"].nodes["gate"]
+    radius = roster.team()[0].radius
+    expected = [radius - 2.5, radius - 2.5, 2.5 - radius, 2.5 - radius]
+    assert gate["fence"] == pytest.approx(expected)
+
+
 def test_a_slow_lockstep_counts_as_silence(roster: Roster, manifest: Manifest) -> None:
     plan = by_name(make_plan(roster, manifest, replace(OPTIONS, lockstep=True)))
     assert plan["world"].nodes["world"]["lockstep"] is True
