@@ -61,7 +61,7 @@ def test_a_stop_pressed_while_the_link_is_down_is_lost(page, bundle, tmp_path):
         page.keyboard.press("Escape")
         expect(page.locator("#answer")).to_contain_text("E-stop not sent: no connection")
         with node_process("monitor", "/", settings, tmp_path):
-            expect(page.locator("#answer")).to_contain_text("E-stop sent to every robot")
+            expect(page.locator("#answer")).to_contain_text("E-stop sent, but no gate of r0")
             swarm.until(lambda: ordered, PATIENCE_S)
             assert {message.data for _, message in ordered} == {True}
             expect(page.locator("#estop")).to_contain_text("Release")
@@ -81,7 +81,7 @@ def test_orders_without_the_token_are_obeyed(page, bundle, tmp_path, monkeypatch
         page.get_by_label("Token").fill("s3cret")
         page.get_by_role("button", name="Unlock", exact=True).click()
         # the press of before is made good
-        expect(page.locator("#answer")).to_contain_text("E-stop sent to every robot")
+        expect(page.locator("#answer")).to_contain_text("E-stop sent, but no gate of r0")
         expect(page.locator("#estop")).to_contain_text("Release")
         assert "s3cret" not in read_parameters(swarm, "/monitor")
 
