@@ -1,5 +1,7 @@
 """The e-stop on /swarm/estop: hearing it from anybody, and remembering it for who starts later."""
 
+import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -53,31 +55,39 @@ class EStopListener:
         self._on_order(on)
 
 
-class EStopKeeper:
+class EStopKeeper(EStopListener):
     """Gives orders and keeps the newest one, whoever gave it, for gates that start later.
 
     Starting it orders nothing: the robots may stand for a reason that a new keeper cannot know.
 
     Parameters
     ----------
-    node
-        Publishes and subscribes.
-    on_order
-        As for `EStopListener`.
+    node, on_order
+        As for `EStopListener`; orders that are given here are told at once.
     """
 
     def __init__(self, node: Node, on_order: Callable[[bool], None]) -> None:
         self._node = node
-        self._on_order = on_order
+        self._tell = on_order
         self._known = self._kept = False
+        self._own: deque[tuple[int, int]] = deque(maxlen=8)
         self._publisher = node.create_publisher(Bool, _TOPIC, qos.ESTOP)
-        self._listener = EStopListener(node, self._heard)
+        super().__init__(node, self._heard)
 
     def give(self, on: bool) -> None:
         """Stop every robot, or release them."""
         self._known, self._kept = True, on
+        before = time.time_ns()
         self._publisher.publish(Bool(data=on))
-        self._on_order(on)
+        after = time.time_ns()
+        self._own.append((before, after))
+        self._newest_ns = max(self._newest_ns, after)
+        self._tell(on)
+
+    def hear(self, on: bool, sent_ns: int, *, live: bool) -> None:
+        """Take an order, but not the echo of one that was given here and perhaps taken back."""
+        if not any(before <= sent_ns <= after for before, after in self._own):
+            super().hear(on, sent_ns, live=live)
 
     def gate_is_stopped(self) -> None:
         """A gate obeys a stop: it is kept, unless this keeper has heard a newer order."""
@@ -90,9 +100,9 @@ class EStopKeeper:
         return [robot for robot in team if f"/{robot}/gate" not in hearing]
 
     def _heard(self, on: bool) -> None:
-        self._known = True
         if on != self._kept:
             # others may keep nothing, or leave
             self.give(on)
         else:
-            self._on_order(on)
+            self._known = True
+            self._tell(on)

@@ -188,9 +188,9 @@ class GateNode(LifecycleNode):
         self._gate.odometry(*compose(self.settings.odom_in_map, (x, y, yaw)), now=self._now())
 
     def _on_command(self, message: TwistStamped) -> None:
-        if not self._active:
-            return
         now = self._now()
+        if not self._active or not self._knows_estop(now):
+            return
         try:
             v, w = map(float, messages.decode_twist(message))
         except InvalidMessageError:
@@ -218,13 +218,17 @@ class GateNode(LifecycleNode):
     # Outputs
 
     def _decide(self, now: float) -> Allowed:
+        self._knows_estop(now)
+        return self._gate.decide(now)
+
+    def _knows_estop(self, now: float) -> bool:
         if self._gate.estop is None:
             # counted from the first callback, because starting may have taken long
             if self._listening_since is None:
                 self._listening_since = now
             if now - self._listening_since >= ESTOP_WAIT_S:
                 self._gate.estop = False
-        return self._gate.decide(now)
+        return self._gate.estop is not None
 
     def _publish(self, allowed: Allowed, answers: TwistStamped | None = None) -> None:
         if answers is not None:

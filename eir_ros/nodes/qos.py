@@ -67,9 +67,7 @@ DIAGNOSTICS: Final = _reliable(10, QoSDurabilityPolicy.VOLATILE)
 BELIEFS: Final = _reliable(500, QoSDurabilityPolicy.TRANSIENT_LOCAL)
 
 #: Odometry and sites as the monitor hears them: the newest is enough, at any rate, from any sender.
-NEWEST: Final = QoSProfile(
-    history=QoSHistoryPolicy.KEEP_LAST, depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT
-)
+NEWEST: Final = _best_effort(1)
 
 #: /swarm/estop: who joins late still learns of it.
 ESTOP: Final = _reliable(1, QoSDurabilityPolicy.TRANSIENT_LOCAL)

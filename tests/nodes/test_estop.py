@@ -96,6 +96,20 @@ def test_a_stop_is_lost_with_the_keeper_that_gave_it(swarm):
     assert late[-1][1].data is False
 
 
+def test_the_echo_of_a_stop_undoes_its_release(swarm):
+    orders = []
+    keeper = EStopKeeper(node(swarm, "monitor"), orders.append)
+    heard = swarm.listen(Bool, "/swarm/estop", qos.ESTOP_LIVE[0])
+    swarm.connected(keeper._publisher)
+    # both before the keeper hears itself
+    keeper.give(True)
+    keeper.give(False)
+    swarm.until(lambda: len(heard) >= 2)
+    swarm.spin(0.5)
+    assert [message.data for _, message in heard] == [True, False]
+    assert orders == [True, False]
+
+
 def test_a_gate_that_starts_later_misses_the_stop_of_a_button(swarm):
     orders = []
     EStopKeeper(node(swarm, "monitor"), orders.append)

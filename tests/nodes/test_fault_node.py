@@ -42,10 +42,8 @@ class Agent(Probe):
 
     def drive(self, v, w):
         """Send one command; returns what came out of the fault node and of the gate."""
-        self.stamp += 1
+        self.send(v, w)
         now = messages.time_of(self.stamp * 100_000_000)
-        self.clock.publish(Clock(clock=now))
-        self.command.publish(messages.encode_twist((v, w), now, "r2/base_link"))
 
         def answer(heard):
             return next((m for _, m in heard if m.header.stamp == now), None)
@@ -54,6 +52,13 @@ class Agent(Probe):
         return tuple(
             (m.twist.linear.x, m.twist.angular.z) for m in (answer(self.faulty), answer(self.sent))
         )
+
+    def send(self, v, w):
+        """Send one command, at the next tick."""
+        self.stamp += 1
+        now = messages.time_of(self.stamp * 100_000_000)
+        self.clock.publish(Clock(clock=now))
+        self.command.publish(messages.encode_twist((v, w), now, "r2/base_link"))
 
     def faults(self):
         """The newest ground truth of r2."""
@@ -82,6 +87,8 @@ def connected(process):
     found.connected(found.command, found.clock)
     found.publishers("/r2/cmd_vel", "/r2/cmd_vel_faulty", "/swarm/faults")
     found.until(found.faults)
+    # a gate says nothing during its first second
+    found.until(lambda: found.send(0.0, 0.0) or found.spin(0.1) or found.sent)
     yield found
     found.close()
 
