@@ -1,5 +1,6 @@
 """Real nodes in real processes, and a probe in the test's own process that talks to them."""
 
+import gc
 import signal
 import subprocess
 import sys
@@ -26,11 +27,20 @@ class Probe:
         rclpy.init(context=self._context)
         self.node = Node(name, context=self._context)
         self._executor = SingleThreadedExecutor(context=self._context)
+        self._nodes = [self.node]
         self._executor.add_node(self.node)
 
     def add(self, node: Node) -> None:
-        """Spin `node` as well; it must be of the context of `self.node`."""
+        """Spin `node` as well, until it leaves with this one; it must be of the same context."""
+        self._nodes.append(node)
         self._executor.add_node(node)
+
+    def start(self, kind: Callable[..., Any], namespace: str, /, **parameters: Any) -> Any:
+        """Make a node of the package in this process, and spin it as well."""
+        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
+        node = kind(context=self._context, namespace=namespace, parameter_overrides=overrides)
+        self.add(node)
+        return node
 
     def listen(self, kind: Any, topic: str, profile: QoSProfile) -> list[tuple[float, Any]]:
         """A list that fills with (arrival on the steady clock [s], message)."""
@@ -72,9 +82,17 @@ class Probe:
         return future.result().results[0]
 
     def close(self) -> None:
-        """Leave the graph."""
+        """Leave the graph, with every node that was added, also one that could not be made.
+
+        A node that stays would answer for one of the same name in the next test: what is sent to
+        both counts as connected, and is heard by nobody.
+        """
         self._executor.shutdown()
-        self.node.destroy_node()
+        for node in self._nodes:
+            node.destroy_node()
+        self._nodes.clear()
+        # a node that was refused half-made is kept by cycles
+        gc.collect()
         rclpy.try_shutdown(context=self._context)
 
 

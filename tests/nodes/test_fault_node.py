@@ -1,5 +1,6 @@
 """A robot broken on purpose: real processes from agent to base, and the ground truth."""
 
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,14 @@ class Agent(Probe):
 @pytest.fixture(scope="module")
 def process(tmp_path_factory):
     nodes = {
-        "gate": {"robot": "r2", "with_fault": True, "use_sim_time": True},
+        # nothing goes stale: a stop for silence, stamped with the simulated present, would pass for
+        # the answer to the next command
+        "gate": {
+            "robot": "r2",
+            "with_fault": True,
+            "use_sim_time": True,
+            "command_timeout_s": 600.0,
+        },
         "fault": {
             "robot": "r2",
             "team": TEAM,
@@ -87,7 +95,7 @@ def connected(process):
     found.connected(found.command, found.clock)
     found.publishers("/r2/cmd_vel", "/r2/cmd_vel_faulty", "/swarm/faults")
     found.until(found.faults)
-    # a gate says nothing during its first second
+    # a gate lets nothing through at first
     found.until(lambda: found.send(0.0, 0.0) or found.spin(0.1) or found.sent)
     yield found
     found.close()
@@ -188,14 +196,7 @@ def fault_node(swarm, **settings):
     """A fault node of r1 in this process."""
     from eir_ros.nodes.fault import FaultNode
 
-    parameters = {"robot": "r1", "team": TEAM} | settings
-    node = FaultNode(
-        context=swarm.node.context,
-        namespace="/r1",
-        parameter_overrides=[rclpy.Parameter(n, value=v) for n, v in parameters.items()],
-    )
-    swarm.add(node)
-    return node
+    return swarm.start(FaultNode, "/r1", robot="r1", team=TEAM, **settings)
 
 
 def test_a_hold_waits_for_senses_that_a_corrupted_robot_has_lost():
@@ -241,25 +242,30 @@ class World(Probe):
         self.heard = self.listen(TwistStamped, "/r1/cmd_vel_faulty", qos.COMMAND)
 
     def tick(self, number, *, senses_first):
-        """One tick; returns the command that came out, (v, w)."""
+        """One tick, told again until it is answered; returns the command that came out, (v, w)."""
         stamp = messages.time_of(number * 100_000_000)
         asked = messages.encode_twist((0.1, 0.2), stamp, "r1/base_link")
-        self.clock.publish(Clock(clock=stamp))
-        if senses_first:
-            self.sense(number, stamp)
+
+        def told_and_answered():
+            self.clock.publish(Clock(clock=stamp))
+            if senses_first:
+                self.sense(number, stamp)
+                self.spin(0.05)
+                self.command.publish(asked)
+            else:
+                self.command.publish(asked)
+                self.spin(0.05)
+                self.sense(number, stamp)
             self.spin(0.05)
-            self.command.publish(asked)
-        else:
-            self.command.publish(asked)
-            self.spin(0.05)
-            self.sense(number, stamp)
-        self.until(lambda: self.heard and self.heard[-1][1].header.stamp == stamp)
+            return self.heard and self.heard[-1][1].header.stamp == stamp
+
+        self.until(told_and_answered)
         twist = self.heard[-1][1].twist
         return twist.linear.x, twist.angular.z
 
     def sense(self, number, stamp):
         """What r1 senses at a tick."""
-        sensed = SENSED[number]
+        sensed = SENSED[number % len(SENSED)]
         motion = messages.Motion(sensed.pose, sensed.velocity, 0.0)
         self.odom.publish(messages.encode_odometry(motion, stamp, "r1/odom", "r1/base_link"))
         self.tracks.publish(clouds.encode(mission.track_points(sensed), stamp, "r1/odom"))
@@ -319,7 +325,6 @@ def test_the_adversary_decides_as_in_the_plain_loop(tmp_path, bundle, senses_fir
         try:
             world.connected(world.odom, world.tracks, world.sites, world.command, world.clock)
             world.publishers("/r1/cmd_vel_faulty")
-            world.spin(0.3)
             for number in range(12):
                 found = world.tick(number, senses_first=senses_first)
                 if number in (4, 5, 6, 7):
@@ -341,8 +346,8 @@ def test_an_adversary_set_by_hand_takes_over_without_blocking_the_robot(tmp_path
             world.publishers("/r1/cmd_vel_faulty")
             assert world.set_parameter("/r1/fault", "kind", "adversary").successful
             world.connected(world.odom, world.tracks, world.sites)
-            numbers = iter(range(12))
-            world.until(lambda: world.tick(next(numbers), senses_first=True) != (0.1, 0.2))
+            numbers = count()
+            world.until(lambda: world.tick(next(numbers), senses_first=True) != (0.1, 0.2), 20.0)
         finally:
             world.close()
 
@@ -359,15 +364,10 @@ def test_a_bundle_without_an_adversary_is_refused_by_schedule_and_by_hand(tmp_pa
         "bundle": str(tmp_path / "bundle"),
         "trusted_keys": str(tmp_path / "keys"),
     }
-
-    def parameters(**more):
-        return [rclpy.Parameter(n, value=v) for n, v in (settings | more).items()]
-
     with probe() as other:
-        options = {"context": other.node.context, "namespace": "/r2"}
         with pytest.raises(EirError, match=r"needs adversary\.onnx, but bundle 'tiny' has none"):
-            FaultNode(**options, parameter_overrides=parameters(schedule=["r2:adversary@5"]))
-        node = FaultNode(**options, parameter_overrides=parameters())
+            other.start(FaultNode, "/r2", **settings, schedule=["r2:adversary@5"])
+        node = other.start(FaultNode, "/r2", **settings)
         (result,) = node.set_parameters([rclpy.Parameter("kind", value="adversary")])
         assert not result.successful
         assert "adversary.onnx" in result.reason
@@ -387,14 +387,9 @@ def test_a_fault_that_is_there_from_the_start_is_kept(settings, spans):
     parameters = {"robot": "r3", "team": TEAM, "use_sim_time": True} | settings
     with probe() as other:
         heard = other.listen(DiagnosticArray, "/swarm/faults", qos.FAULTS)
-        node = FaultNode(
-            context=other.node.context,
-            namespace="/r3",
-            parameter_overrides=[rclpy.Parameter(n, value=v) for n, v in parameters.items()],
-        )
+        other.start(FaultNode, "/r3", **parameters)
         mine = other.until(lambda: [m for _, m in heard if m.status[0].name == "r3"])
         told = [tuple(messages.values_of(status).values()) for status in mine[0].status]
-        node.destroy_node()
     assert told == spans
 
 
@@ -427,8 +422,4 @@ def test_what_the_robot_cannot_play_is_refused_before_anything_moves(settings, s
 
     parameters = {"robot": "r2", "team": TEAM} | settings
     with probe() as other, pytest.raises(EirError, match=sentence):
-        FaultNode(
-            context=other.node.context,
-            namespace="/r2",
-            parameter_overrides=[rclpy.Parameter(n, value=v) for n, v in parameters.items()],
-        )
+        other.start(FaultNode, "/r2", **parameters)

@@ -120,6 +120,7 @@ def test_a_paused_world_goes_on_or_falls_silent(robots, tmp_path):
 def test_the_mission_starts_before_everybody_is_there(robots, tmp_path):
     # a fault node that has not yet said what it will do
     fault = Node("fault", namespace="/r2", context=robots.node.context)
+    robots.add(fault)
     truth = fault.create_publisher(DiagnosticArray, "/swarm/faults", qos.FAULTS)
     robots.silent.add("r0")
     with world(tmp_path, lockstep=True, duration_s=3.0, wait_for=["/robots"]) as process:
