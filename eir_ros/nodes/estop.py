@@ -25,7 +25,7 @@ class EStopListener:
     node
         Subscribes.
     on_order
-        Called with True for stop, False for release; the same order may be told more than once.
+        Called with True for stop, False for release, once for each order.
     """
 
     def __init__(self, node: Node, on_order: Callable[[bool], None]) -> None:
@@ -47,7 +47,7 @@ class EStopListener:
         """Take an order sent at `sent_ns` [ns]; not `live`: its sender may have kept it."""
         # most orders come by several subscriptions, and a second copy is no news
         stops_now = on and live and sent_ns != self._stopped_ns
-        if sent_ns < self._newest_ns and not stops_now:
+        if sent_ns <= self._newest_ns and not stops_now:
             return
         self._newest_ns = max(self._newest_ns, sent_ns)
         if on:

@@ -26,9 +26,9 @@ def swarm():
         yield found
 
 
-def node(swarm: Probe, name: str) -> Node:
+def node(swarm: Probe, name: str, namespace: str = "/") -> Node:
     """One more node that the probe spins."""
-    found = Node(name, context=swarm.node.context)
+    found = Node(name, namespace=namespace, context=swarm.node.context)
     swarm.add(found)
     return found
 
@@ -55,7 +55,12 @@ def test_a_stop_by_a_clock_that_is_behind_is_ignored(swarm):
 
 def test_the_second_copy_of_a_stop_undoes_a_release(swarm):
     told = [(True, 10, KEPT), (True, 10, LIVE), (False, 20, KEPT), (True, 10, LIVE)]
-    assert orders_after(swarm, *told)[-1] is False
+    assert orders_after(swarm, *told) == [True, False]
+
+
+def test_the_second_copy_of_a_release_undoes_a_stop_by_a_clock_that_is_behind(swarm):
+    told = [(False, 20, KEPT), (True, 10, LIVE), (False, 20, LIVE)]
+    assert orders_after(swarm, *told) == [False, True]
 
 
 @pytest.mark.parametrize("durability", ["VOLATILE", "TRANSIENT_LOCAL"])
@@ -129,6 +134,6 @@ def test_a_gate_that_starts_later_misses_the_stop_of_a_button(swarm):
 
 def test_a_robot_without_a_gate_is_said_to_be_stopped(swarm):
     keeper = EStopKeeper(node(swarm, "monitor"), lambda on: None)
-    gate = Node("gate", namespace="/r1", context=swarm.node.context)
+    gate = node(swarm, "gate", "/r1")
     gate.create_subscription(Bool, "/swarm/estop", lambda message: None, qos.ESTOP)
     swarm.until(lambda: keeper.deaf(("r0", "r1")) == ["r0"])
