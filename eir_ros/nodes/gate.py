@@ -16,6 +16,7 @@ from geometry_msgs.msg import TwistStamped
 from nav_msgs.msg import Odometry
 from pydantic import Field as Setting
 from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 
@@ -31,12 +32,8 @@ from eir_ros.safety.gate import Allowed, Gate, GateLimits
 #: How long after the last command, and how often from then on, the gate looks again [s].
 WATCHDOG_S: Final = 0.05
 
-#: Whoever keeps an order on /swarm/estop has been found after so long; with no order until then,
-#: there is none [s].
-ESTOP_WAIT_S: Final = 1.0
-
 #: Before every input is there, nothing is said: a base that nobody drives stands by itself.
-_NOT_YET: Final = ("unknown_estop", "no_command", "no_odom")
+_NOT_YET: Final = ("no_command", "no_odom")
 
 #: Reasons that mean: an input that should be there is not.
 _SILENT: Final = ("stale_command", "invalid_command", "stale_odom")
@@ -62,6 +59,12 @@ class Parameters(Schema):
     )
     odom_in_map: Pose = Setting(
         (0.0, 0.0, 0.0), description="Origin x, y, yaw of the odometry [m, m, rad; map]"
+    )
+    estop_wait_s: float = Setting(
+        1.0,
+        ge=0.0,
+        le=60.0,
+        description="Pass no command for so long after the start, until a kept e-stop is heard [s]",
     )
     with_fault: bool = Setting(False, description="Run the robot's fault node in this process")
     autostart: bool = Setting(True, description="Configure and activate without being told")
@@ -100,9 +103,7 @@ class GateNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Connect; the e-stop is heard from here on."""
         self._commands = self._reduced = self._stale = 0
-        # a stop outlives this, all else has to be heard anew
-        self._gate.estop = self._gate.estop or None
-        self._listening_since: float | None = None
+        self._open_at: float | None = None
         self._reason = self._last_reason = ""
         publish, subscribe = self.create_lifecycle_publisher, self.create_subscription
         self._command_pub = publish(TwistStamped, "cmd_vel", qos.COMMAND)
@@ -134,8 +135,7 @@ class GateNode(LifecycleNode):
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stand, then say nothing more."""
-        self._publish(Allowed(0.0, 0.0, "no_command"))
-        self._active = False
+        self._stand()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -153,8 +153,14 @@ class GateNode(LifecycleNode):
     def destroy_node(self) -> None:
         """Stand before the process ends."""
         if self._active:
-            self._publish(Allowed(0.0, 0.0, "no_command"))
+            self._stand()
         super().destroy_node()
+
+    def _stand(self) -> None:
+        self._active = False
+        self._publish(Allowed(0.0, 0.0, "no_command"))
+        # what gets lost on the way is sent again, but not by a publisher that is gone
+        self._command_pub.wait_for_all_acked(Duration(seconds=0.2))
 
     def _release(self) -> None:
         for timer in list(self.timers):
@@ -170,7 +176,7 @@ class GateNode(LifecycleNode):
     def _on_estop(self, on: bool) -> None:
         pressed, self._gate.estop = on and not self._gate.estop, on
         if self._active and pressed:
-            self._publish(self._decide(self._now()))
+            self._publish(self._gate.decide(self._now()))
 
     def _on_odometry(self, message: Odometry) -> None:
         if not self._active:
@@ -189,7 +195,7 @@ class GateNode(LifecycleNode):
 
     def _on_command(self, message: TwistStamped) -> None:
         now = self._now()
-        if not self._active or not self._knows_estop(now):
+        if self._only_listens(now) or not self._active:
             return
         try:
             v, w = map(float, messages.decode_twist(message))
@@ -198,7 +204,7 @@ class GateNode(LifecycleNode):
         self._gate.command(v, w, now)
         self._commands += 1
         self._watchdog.reset()
-        allowed = self._decide(now)
+        allowed = self._gate.decide(now)
         self._note(allowed)
         if not allowed.reason:
             self._command_pub.publish(message)
@@ -208,27 +214,25 @@ class GateNode(LifecycleNode):
             self._publish(allowed, message)
 
     def _on_silence(self) -> None:
-        if not self._active:
+        now = self._now()
+        if self._only_listens(now) or not self._active:
             return
-        allowed = self._decide(self._now())
+        allowed = self._gate.decide(now)
         self._note(allowed)
         if allowed.reason and allowed.reason not in _NOT_YET:
             self._publish(allowed)
 
+    def _only_listens(self, now: float) -> bool:
+        """Whether the gate has just started, and an e-stop that somebody keeps may be on its way.
+
+        A release does not end this early, because it may be older than a stop that is found later.
+        """
+        if self._open_at is None:
+            # counted from the first callback: starting the process may take longer than the wait
+            self._open_at = now + self.settings.estop_wait_s
+        return now < self._open_at and not self._gate.estop
+
     # Outputs
-
-    def _decide(self, now: float) -> Allowed:
-        self._knows_estop(now)
-        return self._gate.decide(now)
-
-    def _knows_estop(self, now: float) -> bool:
-        if self._gate.estop is None:
-            # counted from the first callback, because starting may have taken long
-            if self._listening_since is None:
-                self._listening_since = now
-            if now - self._listening_since >= ESTOP_WAIT_S:
-                self._gate.estop = False
-        return self._gate.estop is not None
 
     def _publish(self, allowed: Allowed, answers: TwistStamped | None = None) -> None:
         if answers is not None:
@@ -249,14 +253,14 @@ class GateNode(LifecycleNode):
         self._last_reason = allowed.reason or self._last_reason
 
     def _report(self) -> None:
-        reason = self._decide(self._now()).reason
+        reason = self._gate.decide(self._now()).reason
         values = {
             "state": reason or "nominal",
             "commands": self._commands,
             "reduced": self._reduced,
             "stale": self._stale,
             "last_reason": self._last_reason,
-            "estop": self._gate.estop is True,
+            "estop": self._gate.estop,
         }
         found = messages.status(
             f"{self.settings.robot}/gate",

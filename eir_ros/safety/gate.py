@@ -18,7 +18,6 @@ Fence = tuple[float, float, float, float]
 #: Why a command was reduced, the strongest rule first.
 Reason = Literal[
     "estop",
-    "unknown_estop",
     "no_command",
     "no_odom",
     "invalid_command",
@@ -89,8 +88,7 @@ class Gate:
 
     def __init__(self, limits: GateLimits) -> None:
         self.limits = limits
-        #: None: it is not known yet, and nothing may move until it is.
-        self.estop: bool | None = False
+        self.estop = False
         self._asked: Allowed | None = None
         self._silent_from = 0.0
         self._invalid = False
@@ -116,8 +114,6 @@ class Gate:
         """What may be sent to the motors at `now` [s]."""
         if self.estop:
             return Allowed(0.0, 0.0, "estop")
-        if self.estop is None:
-            return Allowed(0.0, 0.0, "unknown_estop")
         if self._asked is None:
             return Allowed(0.0, 0.0, "invalid_command" if self._invalid else "no_command")
         allowed = self._asked

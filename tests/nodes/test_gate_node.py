@@ -176,14 +176,21 @@ def test_a_gate_with_a_fence_says_nothing_before_it_knows_where_it_is(tmp_path):
         assert heard == []
 
 
-def test_ctrl_c_ends_the_gate_cleanly(tmp_path):
+def test_ctrl_c_ends_the_gate_cleanly_and_leaves_the_robot_driving(tmp_path):
+    # long enough for silence not to be what stops it
+    settings = {"robot": "r4", "command_timeout_s": 60.0}
     with (
-        node_process("gate", "/r4", {"gate": {"robot": "r4"}}, tmp_path) as found,
+        node_process("gate", "/r4", {"gate": settings}, tmp_path) as found,
         probe() as other,
     ):
-        other.publishers("/r4/cmd_vel")
+        command = other.node.create_publisher(TwistStamped, "/r4/cmd_vel_faulty", qos.COMMAND)
+        heard = other.listen(TwistStamped, "/r4/cmd_vel", qos.COMMAND)
+        forward = messages.encode_twist((0.5, 0.0), messages.time_of(0), "r4/base_link")
+        other.until(lambda: command.publish(forward) or other.spin(0.05) or heard)
         assert found.interrupt() == 0
         assert "Traceback" not in found.output()
+        # whoever drove this robot is gone, and it stands
+        other.until(lambda: heard[-1][1].twist.linear.x == 0.0)
 
 
 @pytest.mark.parametrize(
@@ -197,27 +204,15 @@ def test_ctrl_c_ends_the_gate_cleanly(tmp_path):
 def test_a_wrong_parameter_is_refused_with_a_sentence(settings, sentence):
     from eir_ros.nodes.gate import GateNode
 
-    with probe() as other:
-        overrides = [
-            rclpy.Parameter(name, value=v) for name, v in ({"robot": "r5"} | settings).items()
-        ]
-        with pytest.raises(EirError, match=sentence):
-            GateNode(context=other.node.context, namespace="/r5", parameter_overrides=overrides)
+    with probe() as other, pytest.raises(EirError, match=sentence):
+        other.start(GateNode, "/r5", robot="r5", **settings)
 
 
 def test_nothing_is_published_before_active_nor_after():
     from eir_ros.nodes.gate import GateNode
 
     with probe() as other:
-        node = GateNode(
-            context=other.node.context,
-            namespace="/r6",
-            parameter_overrides=[
-                rclpy.Parameter("robot", value="r6"),
-                rclpy.Parameter("autostart", value=False),
-            ],
-        )
-        other.add(node)
+        node = other.start(GateNode, "/r6", robot="r6", autostart=False)
         node.trigger_configure()
         command = other.node.create_publisher(TwistStamped, "/r6/cmd_vel_faulty", qos.COMMAND)
         heard = other.listen(TwistStamped, "/r6/cmd_vel", qos.COMMAND)
@@ -256,16 +251,11 @@ class Chain(Probe):
         self.odometry = publish(Odometry, f"/{robot}/odom", qos.sensor(0.1))
         self.heard = self.listen(TwistStamped, f"/{robot}/cmd_vel", qos.COMMAND)
 
-    def start(self, **settings):
+    def gate(self, **settings):
+        """A gate that hears this agent."""
         from eir_ros.nodes.gate import GateNode
 
-        parameters = {"robot": self.robot} | settings
-        gate = GateNode(
-            context=self.node.context,
-            namespace=f"/{self.robot}",
-            parameter_overrides=[rclpy.Parameter(n, value=v) for n, v in parameters.items()],
-        )
-        self.add(gate)
+        gate = self.start(GateNode, f"/{self.robot}", robot=self.robot, **settings)
         self.connected(self.command)
         return gate
 
@@ -289,43 +279,42 @@ def chain():
     found.close()
 
 
-@pytest.fixture
-def patient(monkeypatch):
-    """Gates that wait long for an order on /swarm/estop, however busy the machine is."""
-    from eir_ros.nodes import gate
-
-    monkeypatch.setattr(gate, "ESTOP_WAIT_S", 30.0)
+#: A gate that listens so long finds whoever keeps an order, however busy the machine is.
+PATIENT = {"estop_wait_s": 60.0}
 
 
-def test_a_gate_that_starts_during_a_stop_lets_commands_through_first(chain, patient):
+def test_a_gate_that_starts_during_a_stop_lets_commands_through_first(chain):
     with probe("operator") as operator:
         operator.node.create_publisher(Bool, "/swarm/estop", qos.ESTOP).publish(Bool(data=True))
-        chain.start()
+        chain.gate(**PATIENT)
         speeds = []
         chain.until(lambda: speeds.extend(chain.drive(0.2)) or len(speeds) > 5, 20.0)
     assert set(speeds) == {0.0}
 
 
-def test_a_gate_that_was_released_waits_all_the_same(chain, patient):
-    with probe("operator") as operator:
-        operator.node.create_publisher(Bool, "/swarm/estop", qos.ESTOP).publish(Bool(data=False))
-        chain.start()
-        chain.until(lambda: chain.drive(0.1), 20.0)
+def test_an_old_release_lets_commands_through_before_a_newer_stop_is_heard(chain):
+    with probe("one") as one, probe("another") as another:
+        one.node.create_publisher(Bool, "/swarm/estop", qos.ESTOP).publish(Bool(data=False))
+        chain.gate(**PATIENT)
+        assert chain.drive(0.5) == []
+        another.node.create_publisher(Bool, "/swarm/estop", qos.ESTOP).publish(Bool(data=True))
+        speeds = []
+        chain.until(lambda: speeds.extend(chain.drive(0.2)) or len(speeds) > 5, 20.0)
+    assert set(speeds) == {0.0}
 
 
-def test_a_gate_waits_for_ever_or_not_at_all_for_an_operator(chain, monkeypatch):
-    from eir_ros.nodes import gate
-
-    monkeypatch.setattr(gate, "ESTOP_WAIT_S", 60.0)
-    chain.start()
-    assert chain.drive(0.5) == []
-    monkeypatch.setattr(gate, "ESTOP_WAIT_S", 0.5)
+def test_a_gate_waits_for_ever_or_not_at_all_for_an_operator(chain):
+    began = time.monotonic()
+    chain.gate(estop_wait_s=0.5)
     chain.until(lambda: chain.drive(0.1), 20.0)
+    arrival, message = chain.heard[0]
+    assert message.twist.linear.x == 0.5
+    assert arrival - began >= 0.5
 
 
 @pytest.mark.parametrize("end", ["trigger_shutdown", "destroy_node"])
 def test_a_gate_that_leaves_or_is_shut_down_leaves_its_robot_driving(chain, end):
-    gate = chain.start(command_timeout_s=30.0)
+    gate = chain.gate(command_timeout_s=30.0)
     chain.until(lambda: chain.drive(0.1)[-1:] == [0.5], 20.0)
     getattr(gate, end)()
     chain.until(lambda: chain.heard[-1][1].twist.linear.x == 0.0)
@@ -337,7 +326,7 @@ def test_a_gate_that_leaves_or_is_shut_down_leaves_its_robot_driving(chain, end)
 @pytest.mark.parametrize(("simulated", "speed"), [(False, 0.0), (True, 0.5)])
 def test_a_driver_that_repeats_itself_keeps_the_fence_informed(chain, simulated, speed):
     settings = {"use_sim_time": simulated, "command_timeout_s": 1.0}
-    chain.start(fence=[-2.5, -2.5, 2.5, 2.5], **settings)
+    chain.gate(fence=[-2.5, -2.5, 2.5, 2.5], **settings)
     frozen, fresh = messages.time_of(1), messages.time_of(2)
     chain.until(lambda: chain.drive(0.1, frozen), 20.0)
     # longer than it takes to stop; in simulation time may stand still

@@ -207,12 +207,3 @@ def test_the_fence_is_reached_but_slowly():
 def test_a_fence_without_area_is_refused():
     with pytest.raises(EirError, match="xmin < xmax"):
         validate({"fence": (1.0, 0.0, 1.0, 2.0)}, GateLimits, where="r0")
-
-
-def test_nothing_moves_before_the_e_stop_is_known():
-    gate = Gate(LIMITS)
-    gate.estop = None
-    gate.command(0.5, 0.0, 0.0)
-    assert gate.decide(0.0) == (0.0, 0.0, "unknown_estop")
-    gate.estop = False
-    assert gate.decide(0.0) == (0.5, 0.0, "")
