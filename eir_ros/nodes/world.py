@@ -80,7 +80,7 @@ class World(Node):
     Raises
     ------
     EirError
-        A parameter is wrong, or, later, a robot stays silent for too long.
+        A parameter is wrong, or, later, another world is found or a robot is silent for too long.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -105,7 +105,8 @@ class World(Node):
                 raise EirError(f"/world: parameter task is not JSON: {error}") from error
             task = validate(given, CoverageTask, where="/world: parameter task")
         else:
-            task = CoverageTask(num_robots=len(team), num_sites=len(team) - 1)
+            given = {"num_robots": len(team), "num_sites": len(team) - 1}
+            task = validate(given, CoverageTask, where=f"/world: a team of {len(team)}")
         if task.num_robots != len(team):
             raise EirError(f"the task is for {task.num_robots} robots, the team has {len(team)}.")
         return task
@@ -201,14 +202,11 @@ class World(Node):
 
     def _refuse_company(self) -> None:
         """Two worlds would both move the robots, and nobody's clock would be right."""
-        others = nodes_of(self.get_publishers_info_by_topic("/clock"))
-        if self.get_fully_qualified_name() in others:
-            others.remove(self.get_fully_qualified_name())
-        if others:
+        if self.count_publishers("/clock") > 1:
             domain = os.environ.get("ROS_DOMAIN_ID") or "0"
             raise EirError(
-                f"another world runs in ROS_DOMAIN_ID={domain} ({others[0]} publishes /clock); "
-                "set another one. A world that was killed is forgotten after 20 s."
+                f"another world, or a player of recordings, publishes /clock in ROS_DOMAIN_ID="
+                f"{domain}; end it, or set another ROS_DOMAIN_ID."
             )
 
     def _missing(self) -> list[str]:

@@ -170,7 +170,7 @@ def test_two_worlds_move_the_same_robots(robots, tmp_path):
     with world(tmp_path) as process:
         assert process.wait(40.0) == 2
         domain = os.environ["ROS_DOMAIN_ID"]
-        assert f"another world runs in ROS_DOMAIN_ID={domain} (" in process.output()
+        assert f"publishes /clock in ROS_DOMAIN_ID={domain}; end it" in process.output()
         assert "Traceback" not in process.output()
 
 
@@ -181,6 +181,7 @@ def test_two_worlds_move_the_same_robots(robots, tmp_path):
         ({"task": '{"num_robots": 4}'}, "the task is for 4 robots"),
         ({"task": '{"max_sped": 1}'}, "did you mean 'max_speed'"),
         ({"task": "{"}, "not JSON"),
+        ({"team": ["r0", "r1"]}, "a team of 2: "),
         ({"seed": -1}, "seed"),
     ],
 )
