@@ -75,10 +75,11 @@ def test_a_mission_that_was_heard_is_not_in_the_report(bundle, tmp_path):
         odometry = publish(Odometry, "/r0/odom", qos.sensor(0.5))
         seen = swarm.listen(MarkerArray, "/swarm/markers", qos.DIAGNOSTICS)
         swarm.connected(belief, fault, score, odometry)
+        fault.publish(told("r3", kind="mute", start_s="soon"))  # nonsense is skipped
         fault.publish(told("r2", kind="mute", start_s="1.000", end_s="", source="schedule"))
         for i in range(10):
             belief.publish(beliefs(0.2 * i, {1: 0.1, 2: 0.05 if i < 5 else 0.95}))
-        belief.publish(PointCloud2())  # nonsense is skipped
+        belief.publish(PointCloud2())
         score.publish(told("world", mean_reward="0.5", ticks="20", time_s="2", paused="False"))
         # best effort: said until it is heard
         said = messages.encode_odometry(HERE, messages.time_of(0), "r0/odom", "r0/base_link")

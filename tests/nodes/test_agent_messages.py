@@ -13,6 +13,8 @@ pytest.importorskip("rclpy")
 
 from nav_msgs.msg import Odometry  # noqa: E402
 
+from eir_ros.contract.faults import FaultKind  # noqa: E402
+from eir_ros.faults.timeline import Span  # noqa: E402
 from eir_ros.nodes import clouds, messages  # noqa: E402
 from eir_ros.nodes.clouds import BELIEFS, SITES, TRACKS, InvalidMessageError  # noqa: E402
 
@@ -73,6 +75,29 @@ def test_a_sideways_command_is_cut_in_silence():
     message.twist.linear.y = 0.1
     with pytest.raises(InvalidMessageError, match="more than forward"):
         messages.decode_twist(message)
+
+
+@pytest.mark.parametrize(
+    "spans",
+    [
+        [],
+        [Span(FaultKind.MUTE, 1.5, None, "operator")],
+        [Span(FaultKind.STOP, 0.0, 2.0, "schedule"), Span(FaultKind.SLOW, 3.0, 4.5, "operator")],
+    ],
+)
+def test_ground_truth_is_not_read_back(spans):
+    assert messages.decode_faults(messages.encode_faults("r2", spans, STAMP)) == {"r2": spans}
+
+
+@pytest.mark.parametrize(
+    "spoil", [{"kind": "explode"}, {"start_s": "soon"}, {"start_s": "nan"}, {"end_s": "inf"}, {}]
+)
+def test_spoilt_ground_truth_is_read(spoil):
+    span = Span(FaultKind.MUTE, 1.0, 2.0, "schedule")
+    message = messages.encode_faults("r2", [span], STAMP)
+    values = messages.values_of(message.status[0]) | spoil if spoil else {"kind": "mute"}
+    with pytest.raises(InvalidMessageError, match="of 'r2' cannot be read"):
+        messages.decode_faults(messages.diagnostics(STAMP, messages.status("r2", values)))
 
 
 def test_time_is_rounded():
