@@ -64,7 +64,7 @@ class Parameters(Schema):
         1.0,
         ge=0.0,
         le=60.0,
-        description="Pass no command for so long after the start, until a kept e-stop is heard [s]",
+        description="After its start only listen for so long, for an e-stop that is kept [s]",
     )
     with_fault: bool = Setting(False, description="Run the robot's fault node in this process")
     autostart: bool = Setting(True, description="Configure and activate without being told")
