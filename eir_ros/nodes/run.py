@@ -1,6 +1,7 @@
 """Spin the nodes of one process until a signal, and end it without a traceback."""
 
 import contextlib
+import faulthandler
 import gc
 import os
 import signal
@@ -18,6 +19,9 @@ from rclpy.signals import SignalHandlerOptions
 from eir_ros.contract.errors import EirError
 
 RCLError = rclpy_implementation.RCLError
+
+#: A process that has not ended so long after the signal says where its threads are [s].
+_LATE_S = 6.0
 
 
 class FinishedError(Exception):
@@ -108,6 +112,8 @@ class _Stop:
 
     def _watch(self) -> None:
         os.read(self._pipe, 1)
+        # what still holds the process by then stands in its log, for whoever must kill it
+        faulthandler.dump_traceback_later(_LATE_S)
         self.asked = True
         self._wake()
         os.read(self._pipe, 1)
