@@ -51,7 +51,12 @@ EXTRAS = {
         "mcap>=1.2",
     ],
     # no wheels beyond Python 3.11: there scripts/setup_venv.py provides it
-    "sim": ["pybullet>=3.2.5; python_version < '3.12'", "pettingzoo>=1.24", "gymnasium>=1.0"],
+    "sim": [
+        "pybullet>=3.2.5; python_version < '3.12'",
+        "pettingzoo>=1.24",
+        "gymnasium>=1.0",
+        "numba>=0.60",
+    ],
     "monitor": ["fastapi>=0.110", "uvicorn>=0.29", "websockets>=12"],
     "train": [
         "torch>=2.4",
