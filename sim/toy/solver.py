@@ -17,7 +17,7 @@ class Returns(NamedTuple):
 
     #: Nobody is corrupted
     cooperative: float
-    #: One agent is a worst-case adversary (the same for either agent)
+    #: One agent is a worst-case adversary (the same for either agent, unless said otherwise)
     attacked: float
 
     def expected(self, prior: ArrayLike) -> float:
@@ -241,15 +241,35 @@ def ex_interim(belief: ArrayLike, steps: int) -> Bounds:
     - max(w, (w + p) / 2) + (T - 1) (w + p / 2).
 
     They meet where w ≥ p, and for T = 1; otherwise they are at most (p - w) / 2 apart, less than
-    half a reward.
+    half a reward. Where one agent is beyond suspicion the value is exact for every w, see
+    `_one_suspect`; `returns.attacked` is then the return with the other one as the adversary.
     """
     nobody, one = _weights(belief)
     if steps == 0:
         return Bounds(0.0, 0.0, Returns(0.0, 0.0))
+    suspects = np.count_nonzero(np.asarray(belief, np.float64)[1:3])
     trust, guard = Returns(float(steps), (steps - 1) / 2), Returns(steps / 2, steps / 2)
-    returns = max(trust, guard, key=lambda team: team.expected(belief))
+    teams = [trust, guard, *(_one_suspect(steps) if suspects == 1 else [])]
+    best = max(teams, key=lambda team: team.expected(belief))
+    lower = best.expected(belief)
+    if suspects == 1:
+        return Bounds(lower, lower, best)
     upper = max(nobody, (nobody + one) / 2) + (steps - 1) * (nobody + one / 2)
-    return Bounds(returns.expected(belief), upper, returns)
+    return Bounds(lower, upper, best)
+
+
+def _one_suspect(steps: int) -> list[Returns]:
+    """The efficient teams when only one agent may be the adversary, (T,) of them.
+
+    The suspect acts predictably, so that any deviation is proof; the other one plays its likelier
+    action with probability 1/2 + e and doubles e up to 1/2 as long as the suspect conforms. The
+    adversary then holds the team to T/2 - e; without one, Σ_t (1/2 - e_t) of T is lost.
+    """
+    teams = []
+    for k in range(1, steps + 1):
+        stakes = np.minimum(0.5, 0.5**k * 2.0 ** np.arange(steps))
+        teams.append(Returns(float(steps - (0.5 - stakes).sum()), steps / 2 - 0.5**k))
+    return teams
 
 
 def true_type(prior: ArrayLike, steps: int) -> float:

@@ -189,8 +189,44 @@ def test_ex_interim_values_by_hand(steps, value):
     assert found.lower == pytest.approx(value)
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.integers(1, 3), unit, unit, st.integers(0, 2**32 - 1), st.sampled_from([0, 1, 2]))
+def probe_agent_0(history):
+    """Agent 1 agrees with probability 3/4 first, and trusts agent 0 once that has conformed."""
+    if not history:
+        return 0.0, 0.25
+    if any(first != 0 for first, _ in history):
+        return 0.5, 0.5
+    first, second = history[-1]
+    return 0.0, float(first == second)  # two steps: the state after the first one
+
+
+def test_one_suspect_is_better_probed_than_trusted_when_it_is_likely_bad():
+    """Two steps, p = 0.6 on agent 0: trust 1.1, guard 1, agreeing with 3/4 first 1.15."""
+    prior = solver.one_adversary(0.6, 1.0)
+    found = solver.ex_interim(prior, 2)
+    assert found.exact
+    assert found.lower == pytest.approx(1.15)
+    assert found.returns == pytest.approx((1.75, 0.75))
+    assert robust_returns(probe_agent_0, 2)[:2] == pytest.approx(found.returns)
+    nearly = solver.ex_interim(solver.one_adversary(0.6, 1 - 1e-9), 2)
+    assert nearly.lower <= 1.15 <= nearly.upper
+
+
+@settings(max_examples=60, deadline=None)
+@given(unit, st.integers(1, 60))
+def test_one_suspect_lies_within_the_bounds_of_two(p, steps):
+    exact = solver.ex_interim(solver.one_adversary(p, 1.0), steps).lower
+    bounds = solver.ex_interim(solver.one_adversary(p, 0.5), steps)
+    assert bounds.lower - 1e-9 <= exact <= bounds.upper + 1e-9
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.integers(1, 3),
+    unit,
+    st.one_of(st.sampled_from([0.0, 1.0]), unit),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([0, 1, 2, 3]),
+)
 def test_no_strategy_of_the_history_beats_the_ex_interim_bound(steps, p, share0, seed, kind):
     """Random strategies, coarse ones, and small changes of the one that is optimal."""
     prior = solver.one_adversary(p, share0)
@@ -203,6 +239,8 @@ def test_no_strategy_of_the_history_beats_the_ex_interim_bound(steps, p, share0,
             return tuple(np.round(2 * one) / 2)
         if kind == 2:
             return tuple(0.9 * np.array(trust_until_deviation(history)) + 0.1 * one)
+        if kind == 3:
+            return tuple(0.95 * np.array(probe_agent_0(history)) + 0.05 * one)
         return tuple(one)
 
     value = prior[:3] @ robust_returns(team, steps)
@@ -226,7 +264,7 @@ def test_more_information_is_never_worth_less(prior, steps):
     assert ladder[0] <= interim.lower + 1e-9
     assert interim.lower <= interim.upper + 1e-9
     assert interim.exact or interim.upper - interim.lower <= 0.5
-    assert interim.exact or prior[0] < prior[1] + prior[2]
+    assert interim.exact or (prior[0] < prior[1] + prior[2] and min(prior[1:3]) > 0)
 
 
 @settings(max_examples=50, deadline=None)

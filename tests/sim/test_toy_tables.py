@@ -11,6 +11,7 @@ from sim.toy import tables
 from sim.toy.solver import independent
 
 STEPS = 3
+TIMES = range(STEPS + 1)
 HISTORIES = list(itertools.product(itertools.product((0, 1), (0, 1)), repeat=STEPS))
 JOINT = list(itertools.product((0, 1), (0, 1)))
 
@@ -49,22 +50,25 @@ def follow(kind, cooperative, adversary, state, history):
     return chance, total
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(priors(), policy_tables(), policy_tables(), st.integers(0, 1))
 def test_the_posterior_is_that_of_enumerated_histories(prior, cooperative, adversary, state):
     for history in HISTORIES:
-        for length in range(STEPS + 1):
-            seen = history[:length]
-            joint = np.array(
-                [p * follow(k, cooperative, adversary, state, seen)[0] for k, p in enumerate(prior)]
-            )
-            if joint.sum() == 0:
-                with pytest.raises(ValueError, match="probability 0"):
-                    tables.posterior(prior, cooperative, adversary, state, seen)
-                break
-            found = tables.posterior(prior, cooperative, adversary, state, seen)
-            assert found.shape == (length + 1, 4)
-            assert found[-1] == pytest.approx(joint / joint.sum(), abs=1e-12)
+        joint = np.array(
+            [
+                [
+                    p * follow(k, cooperative, adversary, state, history[:length])[0]
+                    for length in TIMES
+                ]
+                for k, p in enumerate(prior)
+            ]
+        ).T
+        if joint[-1].sum() == 0:
+            with pytest.raises(ValueError, match="probability 0"):
+                tables.posterior(prior, cooperative, adversary, state, history)
+        else:
+            found = tables.posterior(prior, cooperative, adversary, state, history)
+            assert found == pytest.approx(joint / joint.sum(-1, keepdims=True), abs=1e-12)
 
 
 @settings(max_examples=25, deadline=None)
