@@ -1,42 +1,231 @@
-"""The catalogue of environments by name."""
+"""The catalogue of worlds by name: a table, read without importing any of them.
+
+A world is one line in `_ENTRIES`: a name or a pattern, the class behind it, and what it is about.
+Its options are the keyword arguments of the class, so nothing is written down twice. A world of
+your own needs no line: `make("package.module:Class")` finds it where Python would.
+"""
 
 import difflib
+import fnmatch
+import importlib
+import inspect
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from eir_ros.contract.errors import EirError
-from sim.swarm.env import CoverageEnv
-from sim.swarm.parallel import CoverageParallelEnv
 
-#: name -> (batched environment, PettingZoo view)
-_ENVIRONMENTS: dict[str, tuple[Callable[..., CoverageEnv], Callable[..., CoverageParallelEnv]]] = {
-    "swarm-coverage": (CoverageEnv, CoverageParallelEnv),
-}
+if TYPE_CHECKING:
+    from pettingzoo import ParallelEnv
+
+    from sim.batched import BatchedEnv
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the catalogue."""
+
+    #: A name, or a pattern as in file names
+    pattern: str
+    #: `module:Class` of a `BatchedEnv`
+    target: str
+    #: What the world is about, in one line
+    summary: str
+    #: Names that are listed where `pattern` stands for many
+    examples: tuple[str, ...] = ()
+    #: `module:Class` of a PettingZoo view of its own; empty for the one that all worlds share
+    view: str = ""
+    #: The class's parameter that takes the rest of the name after the dash; empty: the class
+    #: reads its names itself, with `options_of(name) -> dict`, if the entry is a pattern
+    parameter: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names to list."""
+        return self.examples or (self.pattern,)
+
+    def load(self) -> Callable[..., Any]:
+        """Import the class."""
+        return _load(self.target)
+
+    def fixed_by(self, name: str) -> dict[str, Any]:
+        """Options that the name itself stands for."""
+        if self.parameter:
+            return {self.parameter: name.partition("-")[2]}
+        if "*" in self.pattern:
+            found: dict[str, Any] = self.load().options_of(name)  # type: ignore[attr-defined]
+            return found
+        return {}
+
+
+_ENTRIES = (
+    Entry(
+        "toy",
+        "sim.toy.env:ToyEnv",
+        "two agents, two actions: agree in one state, differ in the other",
+    ),
+    Entry(
+        "lbf-*",
+        "sim.lbf.env:LbfEnv",
+        "level-based foraging: together, agents load food that is too heavy for one",
+        ("lbf-12x12-4p-3f-c",),
+    ),
+    Entry(
+        "smac-*",
+        "sim.smac.env:SmacEnv",
+        "StarCraft's skirmishes without StarCraft: a team against a scripted enemy",
+        ("smac-3m", "smac-4m_vs_3m", "smac-5m_vs_6m", "smac-8m", "smac-2s3z"),
+        parameter="map",
+    ),
+    Entry(
+        "mpe-simple_spread",
+        "sim.mpe.env:SpreadEnv",
+        "particles share out landmarks and keep out of each other's way",
+    ),
+    Entry(
+        "mpe-simple_tag",
+        "sim.mpe.env:TagEnv",
+        "three slow particles hunt a fast one among obstacles",
+    ),
+    Entry(
+        "mpe-simple_reference",
+        "sim.mpe.env:ReferenceEnv",
+        "two particles, each of which knows, and must tell, where the other shall go",
+    ),
+    Entry(
+        "swarm-coverage",
+        "sim.swarm.env:CoverageEnv",
+        "robots in PyBullet share out sites that move, while one of them may be faulty",
+        view="sim.swarm.parallel:CoverageParallelEnv",
+    ),
+)
 
 
 def names() -> list[str]:
-    """Names that `make` and `parallel_env` know."""
-    return sorted(_ENVIRONMENTS)
+    """Names that `make` and `parallel_env` know; patterns stand with their examples."""
+    return sorted(name for entry in _ENTRIES for name in entry.names)
 
 
-def make(name: str, batch: int = 1, seed: int | list[int] = 0, **options: Any) -> CoverageEnv:
-    """A batched environment; `options` are those of its class.
+def make(name: str, batch: int = 1, seed: Any = 0, **options: Any) -> "BatchedEnv":
+    """Make a batched environment.
+
+    Parameters
+    ----------
+    name
+        One of `names()`, any other name that fits a pattern (`lbf-8x8-2p-3f`), or
+        `package.module:Class` for a world that is not in the catalogue.
+    batch
+        Number of environments, B.
+    seed
+        Anything `numpy.random.SeedSequence` takes as entropy.
+    options
+        Those of its class; `options_of(name)` lists them.
 
     Raises
     ------
     EirError
-        The name is unknown; the nearest one is given.
+        The name or an option is unknown, and the nearest one is given; or the class refuses a
+        value.
     """
-    return _entry(name)[0](batch=batch, seed=seed, **options)
+    entry = _entry(name)
+    return _built(entry.load(), entry, name, {"batch": batch, "seed": seed, **options})
 
 
-def parallel_env(name: str, **options: Any) -> CoverageParallelEnv:
-    """The PettingZoo `ParallelEnv` of that name."""
-    return _entry(name)[1](**options)
+def parallel_env(name: str, illegal: str = "refuse", **options: Any) -> "ParallelEnv":
+    """The PettingZoo `ParallelEnv` of that name.
+
+    Parameters
+    ----------
+    illegal
+        What happens to an action that is not available; see `sim.parallel.ParallelView`.
+    options
+        Those of `make`; `seed` too.
+    """
+    entry = _entry(name)
+    if entry.view:
+        return _built(_load(entry.view), entry, name, options)
+    from sim.parallel import ParallelView
+
+    return ParallelView(make(name, **options), illegal)
 
 
-def _entry(name: str) -> tuple[Callable[..., CoverageEnv], Callable[..., CoverageParallelEnv]]:
-    if name not in _ENVIRONMENTS:
-        near = difflib.get_close_matches(name, names(), n=1, cutoff=0.0)
-        raise EirError(f"unknown environment '{name}'; did you mean '{near[0]}'?")
-    return _ENVIRONMENTS[name]
+def summary_of(name: str) -> str:
+    """What a world is about, in one line."""
+    return _entry(name).summary
+
+
+def options_of(name: str) -> dict[str, Any]:
+    """Options that `make` takes for `name`, with their defaults.
+
+    Batch and seed are left out, and so is what the name itself stands for. An option without a
+    default has `inspect.Parameter.empty`.
+    """
+    entry = _entry(name)
+    return _options(entry, entry.fixed_by(name))
+
+
+def _options(entry: Entry, fixed: dict[str, Any]) -> dict[str, Any]:
+    parameters = inspect.signature(entry.load()).parameters.values()
+    return {
+        parameter.name: parameter.default
+        for parameter in parameters
+        if parameter.name not in {"batch", "seed", *fixed}
+        and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    }
+
+
+def _built(build: Callable[..., Any], entry: Entry, name: str, given: dict[str, Any]) -> Any:
+    """Call `build` with the options that are given and those that the name stands for."""
+    try:
+        fixed = entry.fixed_by(name)
+        known = _options(entry, fixed)
+        for option in given.keys() - {"batch", "seed"} - known.keys():
+            raise EirError(_unknown_option(name, option, known, fixed))
+        return build(**given, **fixed)
+    except ValueError as error:
+        raise EirError(f"{name}: {error}") from error
+
+
+def _unknown_option(name: str, option: str, known: dict[str, Any], fixed: dict[str, Any]) -> str:
+    if option in fixed:
+        return f"option '{option}' of '{name}' is said by the name already: {fixed[option]!r}."
+    if not known:
+        return f"unknown option '{option}' of '{name}', which takes none."
+    return (
+        f"unknown option '{option}' of '{name}'; did you mean '{_nearest(option, known)}'? "
+        f"It takes {', '.join(known)}."
+    )
+
+
+def _entry(name: str) -> Entry:
+    for entry in _ENTRIES:
+        if fnmatch.fnmatchcase(name, entry.pattern):
+            return entry
+    if ":" in name:
+        lines = (inspect.getdoc(_load(name)) or "").splitlines()
+        return Entry(name, name, lines[0].rstrip(".") if lines else "")
+    known = names()
+    raise EirError(
+        f"unknown environment '{name}'; did you mean '{_nearest(name, known)}'? "
+        f"There are {', '.join(known)}; or give package.module:Class."
+    )
+
+
+def _nearest(word: str, known: Any) -> str:
+    """The one of `known` that is most like `word`."""
+    return difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.0)[0]
+
+
+def _load(target: str) -> Callable[..., Any]:
+    """The class at `module:Class`."""
+    place, _, attribute = target.partition(":")
+    try:
+        found: Callable[..., Any] = getattr(importlib.import_module(place), attribute)
+    except ModuleNotFoundError as error:
+        # a package that the module needs is another matter: it names itself
+        if error.name is None or not f"{place}.".startswith(f"{error.name}."):
+            raise
+        raise EirError(f"'{target}' is not found: no module '{error.name}'.") from error
+    except (AttributeError, ValueError) as error:
+        raise EirError(f"'{target}' is not found: {error}.") from error
+    return found
