@@ -9,7 +9,8 @@ from sim.scene import Box, Disc, Line, Scene
 
 #: Half the side of what is shown; particles may leave it, for mpe2 has no walls.
 _REACH = 1.5
-#: A landmark of `simple_spread` counts as covered within this distance, as in mpe2's own count.
+#: A landmark of `simple_spread` is drawn so large, and as covered while an agent's centre is on
+#: it: the distance of mpe2's `terminate_on_success`.
 _COVERED = 0.1
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -23,7 +24,7 @@ def spread_scene(env: Any) -> Scene:
     for mark in world.landmarks:
         near = min(_distance(mark, agent) for agent in world.agents) < _COVERED
         covered += near
-        scene.items.append(_disc(mark, "done" if near else "goal"))
+        scene.items.append(Disc(_place(mark), _COVERED, "done" if near else "goal"))
     return _captioned(scene, f"{covered} of {len(world.landmarks)} landmarks covered")
 
 

@@ -9,7 +9,9 @@ from eir_ros.contract.coverage import CoverageTask, Sensed, command, decode, obs
 from eir_ros.contract.faults import FaultKind
 from eir_ros.faults.command import CommandFaults
 from eir_ros.faults.schedule import FaultMixture, Schedule
+from sim.scene import Scene
 from sim.swarm.coverage import CoverageSim, CoverageWorld
+from sim.swarm.picture import coverage_scene
 
 
 class Step(NamedTuple):
@@ -181,6 +183,10 @@ class CoverageEnv:
                 f"actions go from {actions.min()} to {actions.max()}; expected 0 to {count - 1}"
             )
         return actions
+
+    def scene(self, index: int = 0) -> Scene:
+        """Arena `index` as a picture, seen from above."""
+        return coverage_scene(self._sim, self.types[index], index)
 
     def close(self) -> None:
         """Free the physics client."""

@@ -1,0 +1,362 @@
+"""From scenes to pictures: top-down, in colours that the colour-blind can tell apart.
+
+Colours are those of Okabe & Ito, *Color Universal Design* (2008). No meaning hangs on colour
+alone: a faulty agent is crossed out, an opponent has a second rim, a goal that is done a tick.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from sim.scene import Box, Disc, Line, Point, Scene
+
+INK, SOFT, RULE, PAPER, FLOOR = "#222222", "#666666", "#c8c8c8", "#ffffff", "#f6f6f3"
+FILL = {
+    "agent": "#0072b2",
+    "faulty": "#d55e00",
+    "opponent": "#cc79a7",
+    "goal": "#f0e442",
+    "done": "#009e73",
+    "wall": "#5b5b5b",
+    "faint": "#b4b4b4",
+}
+#: What the legend calls a role; `faint` needs no explanation.
+WORDS = {
+    "agent": "agent",
+    "faulty": "faulty agent",
+    "opponent": "opponent",
+    "goal": "goal",
+    "done": "goal, done",
+    "wall": "wall, obstacle",
+}
+#: Drawn larger by this factor and then averaged down, which smooths every edge.
+_OVERSAMPLING = 3
+#: Sizes of the finished picture [pixels].
+_MARGIN, _COLUMN, _TEXT, _LEAST_TEXT = 14, 220, 14, 10
+_LINE = 20
+
+
+@dataclass(frozen=True)
+class Beliefs:
+    """What every agent believes of every other at one moment."""
+
+    #: p(adversary), row: who believes, column: about whom, (N, N); NaN on the diagonal
+    p_adversary: NDArray[np.floating[Any]]
+    #: Which agents really are of another type than cooperative, (N,) bool
+    faulty: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One moment of an episode."""
+
+    scene: Scene
+    beliefs: Beliefs | None = None
+
+
+def draw(
+    scene: Scene,
+    beliefs: Beliefs | None = None,
+    width: int = 420,
+    roles: Iterable[str] | None = None,
+) -> Image.Image:
+    """Draw one scene with its captions, a legend and, where there are any, the beliefs beside it.
+
+    Parameters
+    ----------
+    width
+        Of the scene [pixels]; its height follows from its bounds.
+    roles
+        What the legend explains; None: the roles that are in this scene.
+    """
+    height = _height(scene, width)
+    shown = sorted_roles(scene.items if roles is None else roles)
+    pen = _Pen(width + _COLUMN + 3 * _MARGIN, max(height, 300) + 2 * _MARGIN)
+    _draw_scene(pen, scene, _MARGIN, _MARGIN, width)
+    x, y = 2 * _MARGIN + width, _MARGIN
+    for line in _wrapped(scene.captions, _COLUMN):
+        pen.text((x, y), line, _TEXT)
+        y += _LINE
+    y = _draw_legend(pen, shown, x, y + 10)
+    if beliefs is not None:
+        _draw_beliefs(pen, beliefs, x, y + 12)
+    return pen.finished()
+
+
+def draw_sheet(frames: list[Frame], columns: int = 3, width: int = 280) -> Image.Image:
+    """Draw moments of one episode side by side, with one legend below all of them."""
+    scenes = [frame.scene for frame in frames]
+    columns = min(columns, len(frames))
+    lines = [_wrapped(scene.captions, width) for scene in scenes]
+    squares = max((_beliefs_height(frame.beliefs) for frame in frames), default=0)
+    cell = _height(scenes[0], width) + max(map(len, lines)) * _LINE + squares + 2 * _MARGIN
+    rows = -(-len(frames) // columns)
+    roles = sorted_roles(item for scene in scenes for item in scene.items)
+    pen = _Pen(columns * (width + _MARGIN) + _MARGIN, rows * cell + 2 * _MARGIN + _LINE)
+    for k, frame in enumerate(frames):
+        x = _MARGIN + (k % columns) * (width + _MARGIN)
+        y = _MARGIN + (k // columns) * cell
+        _draw_scene(pen, frame.scene, x, y, width)
+        y += _height(frame.scene, width) + 6
+        for line in lines[k]:
+            pen.text((x, y), line, _TEXT)
+            y += _LINE
+        if frame.beliefs is not None:
+            _draw_beliefs(pen, frame.beliefs, x, y + 4)
+    _draw_legend(pen, roles, _MARGIN, rows * cell + _MARGIN, across=True)
+    return pen.finished()
+
+
+def sorted_roles(things: Iterable[Any]) -> list[str]:
+    """The roles of items (or roles), once each, in the order of the legend."""
+    found = {thing if isinstance(thing, str) else thing.role for thing in things}
+    return [role for role in WORDS if role in found]
+
+
+class _Pen:
+    """An oversampled picture; positions and sizes are those of the finished one [pixels]."""
+
+    def __init__(self, width: float, height: float) -> None:
+        size = (round(width) * _OVERSAMPLING, round(height) * _OVERSAMPLING)
+        self._image = Image.new("RGB", size, PAPER)
+        self._draw = ImageDraw.Draw(self._image)
+
+    def finished(self) -> Image.Image:
+        return self._image.reduce(_OVERSAMPLING)
+
+    def paste(self, other: "_Pen", x: float, y: float) -> None:
+        self._image.paste(other._image, (round(x * _OVERSAMPLING), round(y * _OVERSAMPLING)))
+
+    def circle(
+        self, centre: Point, radius: float, fill: str | None, rim: str, width: float
+    ) -> None:
+        x, y, r = *centre, radius
+        box = [v * _OVERSAMPLING for v in (x - r, y - r, x + r, y + r)]
+        self._draw.ellipse(box, fill, rim, round(width * _OVERSAMPLING))
+
+    def arc(self, centre: Point, radius: float, share: float, ink: str, width: float) -> None:
+        """A part of a circle, clockwise from the top."""
+        x, y, r = *centre, radius
+        box = [v * _OVERSAMPLING for v in (x - r, y - r, x + r, y + r)]
+        if share > 0:
+            self._draw.arc(box, -90, -90 + 360 * share, ink, round(width * _OVERSAMPLING))
+
+    def polygon(self, points: list[Point], fill: str, rim: str) -> None:
+        scaled = [(x * _OVERSAMPLING, y * _OVERSAMPLING) for x, y in points]
+        self._draw.polygon(scaled, fill, rim, _OVERSAMPLING)
+
+    def line(self, points: list[Point], ink: str, width: float) -> None:
+        scaled = [(x * _OVERSAMPLING, y * _OVERSAMPLING) for x, y in points]
+        self._draw.line(scaled, ink, round(width * _OVERSAMPLING), joint="curve")
+
+    def text(
+        self, at: Point, words: str, size: float, ink: str = INK, anchor: str = "la", halo: str = ""
+    ) -> None:
+        self._draw.text(
+            (at[0] * _OVERSAMPLING, at[1] * _OVERSAMPLING),
+            words,
+            ink,
+            _font(round(size * _OVERSAMPLING)),
+            anchor,
+            stroke_width=2 * _OVERSAMPLING if halo else 0,
+            stroke_fill=halo or None,
+        )
+
+
+class _View:
+    """Where a scene's own coordinates are in the picture."""
+
+    def __init__(self, scene: Scene, width: float) -> None:
+        self._x0, _, x1, self._y1 = scene.bounds
+        self.scale = width / (x1 - self._x0)
+
+    def __call__(self, point: Point) -> Point:
+        return (point[0] - self._x0) * self.scale, (self._y1 - point[1]) * self.scale
+
+
+def _height(scene: Scene, width: float) -> int:
+    x0, y0, x1, y1 = scene.bounds
+    return round(width * (y1 - y0) / (x1 - x0))
+
+
+def _draw_scene(pen: _Pen, scene: Scene, x: float, y: float, width: float) -> None:
+    """The scene on a pen of its own, so that nothing sticks out of its frame."""
+    height = _height(scene, width)
+    inner, view = _Pen(width, height), _View(scene, width)
+    inner.polygon([(0, 0), (width, 0), (width, height), (0, height)], FLOOR, FLOOR)
+    for item in scene.items:
+        if isinstance(item, Disc):
+            _draw_disc(inner, item, view)
+        elif isinstance(item, Box):
+            _draw_box(inner, item, view)
+        else:
+            _draw_line(inner, item, view)
+    edge = [(0.5, 0.5), (width - 0.5, 0.5), (width - 0.5, height - 0.5), (0.5, height - 0.5)]
+    inner.line([*edge, edge[0]], SOFT, 1)
+    pen.paste(inner, x, y)
+
+
+def _draw_line(pen: _Pen, line: Line, view: _View) -> None:
+    pen.line([view(point) for point in line.points], FILL[line.role], 1.5)
+
+
+def _draw_box(pen: _Pen, box: Box, view: _View) -> None:
+    (x, y), (w, h) = box.centre, box.size
+    cos, sin = math.cos(box.angle), math.sin(box.angle)
+    corners = [(-w / 2, -h / 2), (w / 2, -h / 2), (w / 2, h / 2), (-w / 2, h / 2)]
+    turned = [view((x + cos * a - sin * b, y + sin * a + cos * b)) for a, b in corners]
+    pen.polygon(turned, FILL[box.role], INK if box.role != "faint" else RULE)
+    if box.label:
+        _label(pen, view(box.centre), box.label, w * view.scale, h * view.scale, FILL[box.role])
+
+
+def _draw_disc(pen: _Pen, disc: Disc, view: _View) -> None:
+    centre, radius = view(disc.centre), disc.radius * view.scale
+    rim = RULE if disc.role == "faint" else INK
+    pen.circle(centre, radius, FILL[disc.role], rim, 1.2)
+    _mark(pen, disc.role, centre, radius, labelled=bool(disc.label))
+    if disc.heading is not None:
+        dx, dy = math.cos(disc.heading), -math.sin(disc.heading)
+        inner, outer = 0.55 * radius, 1.35 * radius
+        points = [(centre[0] + r * dx, centre[1] + r * dy) for r in (inner, outer)]
+        pen.line(points, INK, max(2.0, 0.16 * radius))
+    if disc.ring is not None:
+        share, width = min(max(disc.ring, 0.0), 1.0), max(2.5, 0.18 * radius)
+        pen.circle(centre, radius + 1.5 + width, None, RULE, width)
+        pen.arc(centre, radius + 1.5 + width, share, INK, width)
+    if disc.label:
+        _label(pen, centre, disc.label, 1.8 * radius, 1.6 * radius, FILL[disc.role])
+
+
+def _mark(pen: _Pen, role: str, centre: Point, radius: float, labelled: bool) -> None:
+    """What tells a role apart without its colour."""
+    x, y = centre
+    if role == "faulty":
+        # short strokes at the corners where a label needs the middle
+        for angle in (45, 135, 225, 315):
+            dx, dy = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+            start = 0.62 if labelled else 0.0
+            ends = [(x + s * radius * dx, y + s * radius * dy) for s in (start, 1.3)]
+            pen.line(ends, INK, max(1.8, 0.14 * radius))
+    elif role == "opponent":
+        pen.circle(centre, 0.78 * radius, None, INK, max(1.0, 0.07 * radius))
+    elif role == "done" and not labelled:
+        tick = [(-0.45, 0.02), (-0.12, 0.36), (0.48, -0.34)]
+        points = [(x + a * radius, y + b * radius) for a, b in tick]
+        pen.line(points, PAPER, max(1.5, 0.16 * radius))
+
+
+def _label(pen: _Pen, at: Point, words: str, width: float, height: float, fill: str) -> None:
+    """Words as large as fit; beside the thing where they would be too small to read on it."""
+    size = min(height * 0.75, 22.0)
+    size = min(size, size * width / max(_length(words, size), 1e-9))
+    if size < _LEAST_TEXT:
+        beside = (at[0] + 0.42 * width + 3, at[1] - 0.42 * height - 2)
+        pen.text(beside, words, _LEAST_TEXT + 2, INK, "lm", halo=FLOOR)
+    else:
+        pen.text(at, words, size, _ink_on(fill), "mm")
+
+
+def _draw_legend(pen: _Pen, roles: list[str], x: float, y: float, across: bool = False) -> float:
+    """One swatch and word per role; returns where it ends, downwards."""
+    for role in roles:
+        centre = (x + 8, y + 9)
+        if role == "wall":
+            box = [(x + 1, y + 2), (x + 15, y + 2), (x + 15, y + 16), (x + 1, y + 16)]
+            pen.polygon(box, FILL[role], INK)
+        else:
+            pen.circle(centre, 7, FILL[role], INK, 1)
+            _mark(pen, role, centre, 7, labelled=False)
+        pen.text((x + 24, y + 9), WORDS[role], _TEXT, SOFT, "lm")
+        if across:
+            x += 44 + _length(WORDS[role], _TEXT)
+        else:
+            y += _LINE + 2
+    return y
+
+
+def _belief_cell(count: int) -> float:
+    return min(30.0, (_COLUMN - 34) / count)
+
+
+def _beliefs_height(beliefs: Beliefs | None) -> float:
+    if beliefs is None:
+        return 0.0
+    count = len(beliefs.faulty)
+    return 62 + count * _belief_cell(count)
+
+
+def _draw_beliefs(pen: _Pen, beliefs: Beliefs, x: float, y: float) -> None:
+    """Who holds whom for an adversary, in per cent; a cross marks who is one."""
+    p, count = beliefs.p_adversary, len(beliefs.faulty)
+    cell = _belief_cell(count)
+    pen.text((x, y), "belief in % that", _TEXT)
+    pen.text((x, y + 17), "column is an adversary", _TEXT)
+    left, top = x + 22, y + 58
+    for i in range(count):
+        middle = left + (i + 0.5) * cell
+        pen.text((middle, top - 9), str(i), _TEXT, INK, "mm")
+        if beliefs.faulty[i]:
+            pen.line([(middle - 6, top - 15), (middle + 6, top - 3)], FILL["faulty"], 2)
+            pen.line([(middle - 6, top - 3), (middle + 6, top - 15)], FILL["faulty"], 2)
+        pen.text((x + 8, top + (i + 0.5) * cell), str(i), _TEXT, INK, "mm")
+    for i in range(count):
+        for j in range(count):
+            a, b = left + j * cell, top + i * cell
+            corners = [(a, b), (a + cell, b), (a + cell, b + cell), (a, b + cell)]
+            known = not math.isnan(p[i, j])
+            colour = belief_colour(float(p[i, j])) if known else PAPER
+            pen.polygon(corners, colour, PAPER)
+            if known and cell >= 20:
+                words = str(round(100 * float(p[i, j])))
+                pen.text((a + cell / 2, b + cell / 2), words, 12, _ink_on(colour), "mm")
+
+
+def belief_colour(p: float) -> str:
+    """Blue for trust, grey for doubt, vermilion for distrust, as `#rrggbb`."""
+    low, middle, high = FILL["agent"], "#bbbbbb", FILL["faulty"]
+    start, end, share = (low, middle, 2 * p) if p < 0.5 else (middle, high, 2 * p - 1)
+    mixed = (
+        round(a + share * (b - a)) for a, b in zip(_channels(start), _channels(end), strict=True)
+    )
+    return "#" + "".join(f"{value:02x}" for value in mixed)
+
+
+def _channels(colour: str) -> tuple[int, int, int]:
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def _ink_on(fill: str) -> str:
+    """Black or white, whichever reads better (relative luminance, ITU-R BT.709)."""
+    red, green, blue = _channels(fill)
+    return INK if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 140 else PAPER
+
+
+def _wrapped(lines: Iterable[str], width: float) -> list[str]:
+    """Lines no longer than `width`, broken between words."""
+    found: list[str] = []
+    for line in lines:
+        found.append("")
+        for word in line.split():
+            longer = f"{found[-1]} {word}".strip()
+            if found[-1] and _length(longer, _TEXT) > width:
+                found.append(word)
+            else:
+                found[-1] = longer
+    return found
+
+
+def _length(words: str, size: float) -> float:
+    """Width of words [pixels]."""
+    return _font(64).getlength(words) * size / 64
+
+
+@cache
+def _font(size: int) -> Any:
+    return ImageFont.load_default(size)
