@@ -79,7 +79,7 @@ def draw(
     shown = sorted_roles(scene.items if roles is None else roles)
     pen = _Pen(width + _COLUMN + 3 * _MARGIN, max(height, 300) + 2 * _MARGIN)
     _draw_scene(pen, scene, _MARGIN, _MARGIN, width)
-    x, y = 2 * _MARGIN + width, _MARGIN
+    x, y = 2.0 * _MARGIN + width, float(_MARGIN)
     for line in _wrapped(scene.captions, _COLUMN):
         pen.text((x, y), line, _TEXT)
         y += _LINE
@@ -289,23 +289,23 @@ def _beliefs_height(beliefs: Beliefs | None) -> float:
     if beliefs is None:
         return 0.0
     count = len(beliefs.faulty)
-    return 62 + count * _belief_cell(count)
+    return 66 + count * _belief_cell(count)
 
 
 def _draw_beliefs(pen: _Pen, beliefs: Beliefs, x: float, y: float) -> None:
-    """Who holds whom for an adversary, in per cent; a cross marks who is one."""
+    """Who holds whom for an adversary, in per cent; a marked column is one."""
     p, count = beliefs.p_adversary, len(beliefs.faulty)
     cell = _belief_cell(count)
-    pen.text((x, y), "belief in % that", _TEXT)
-    pen.text((x, y + 17), "column is an adversary", _TEXT)
-    left, top = x + 22, y + 58
+    pen.text((x, y), "how sure each row is that", _TEXT)
+    pen.text((x, y + 17), "a column is an adversary [%]", _TEXT)
+    left, top = x + 22, y + 62
     for i in range(count):
-        middle = left + (i + 0.5) * cell
-        pen.text((middle, top - 9), str(i), _TEXT, INK, "mm")
+        middle = (left + (i + 0.5) * cell, top - 12)
         if beliefs.faulty[i]:
-            pen.line([(middle - 6, top - 15), (middle + 6, top - 3)], FILL["faulty"], 2)
-            pen.line([(middle - 6, top - 3), (middle + 6, top - 15)], FILL["faulty"], 2)
-        pen.text((x + 8, top + (i + 0.5) * cell), str(i), _TEXT, INK, "mm")
+            pen.circle(middle, 8, FILL["faulty"], INK, 1)
+            _mark(pen, "faulty", middle, 8, labelled=True)
+        pen.text(middle, str(i), 12, PAPER if beliefs.faulty[i] else INK, "mm")
+        pen.text((x + 8, top + (i + 0.5) * cell), str(i), 12, INK, "mm")
     for i in range(count):
         for j in range(count):
             a, b = left + j * cell, top + i * cell

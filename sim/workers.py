@@ -87,16 +87,20 @@ class Crew:
         self._jobs = [
             job._replace(first=first, last=last) for first, last in itertools.pairwise(bounds)
         ]
-        for k, share in enumerate(self._jobs):
-            ours, theirs = spawn.Pipe()
-            process = spawn.Process(
-                target=work, args=(theirs, memory, share), name=f"sim-worker-{k}", daemon=True
-            )
-            process.start()
-            theirs.close()  # so that the pipe ends with the worker
-            self._pipes.append(ours)
-            self._processes.append(process)
-        self._answers(range(workers))
+        try:
+            for k, share in enumerate(self._jobs):
+                ours, theirs = spawn.Pipe()
+                process = spawn.Process(
+                    target=work, args=(theirs, memory, share), name=f"sim-worker-{k}", daemon=True
+                )
+                process.start()
+                theirs.close()  # so that the pipe ends with the worker
+                self._pipes.append(ours)
+                self._processes.append(process)
+            self._answers(range(workers))
+        except BaseException:
+            self.close()
+            raise
 
     def reset(self, seeds: list[int | None]) -> None:
         """Reset every row with its seed."""

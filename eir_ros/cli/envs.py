@@ -6,6 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+#: What JSON can say as it is.
+_SIMPLE = (bool, int, float, str)
+
 
 @dataclass(frozen=True)
 class Listed:
@@ -17,7 +20,7 @@ class Listed:
     #: Shapes without the batch
     observation: list[int]
     state: list[int]
-    #: Number of discrete actions, or -numbers of a continuous one
+    #: How many, and of which sort
     actions: str
     #: Option -> default
     options: dict[str, Any]
@@ -45,21 +48,21 @@ def envs(
 
 
 def _look_at(name: str) -> Listed:
-    from eir_ros.cli.extras import install_command, extra_of
-    from eir_ros.contract.errors import EirError
-
     import sim
+    from eir_ros.cli.extras import EXTRAS, install_command
+    from eir_ros.contract.errors import EirError
 
     summary = sim.summary_of(name)
     try:
         options = {
-            option: default if isinstance(default, bool | int | float | str | None) else str(default)
+            option: default if default is None or isinstance(default, _SIMPLE) else str(default)
             for option, default in sim.options_of(name).items()
         }
         env = sim.make(name)
     except ModuleNotFoundError as error:
-        package = error.name or ""
-        missing = f"needs '{package}': {install_command(extra_of(package))}"
+        if error.name not in EXTRAS:
+            raise
+        missing = f"needs '{error.name}': {install_command(EXTRAS[error.name])}"
         return Listed(name, summary, 0, [], [], "", {}, missing)
     except EirError as error:
         return Listed(name, summary, 0, [], [], "", {}, str(error))
@@ -83,18 +86,14 @@ def _print(found: list[Listed]) -> None:
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for column in ("name", "observation", "state", "actions", "about"):
-        table.add_column(column)
+    for column in ("name", "observation", "state", "actions", "options", "about"):
+        table.add_column(column, no_wrap=column not in ("options", "about"))
     for listed in found:
         shapes = (_shape(listed.observation), _shape(listed.state), listed.actions)
-        table.add_row(f"[bold]{listed.name}[/bold]", *shapes, escape(_about(listed)))
-    Console().print(table)
-
-
-def _about(listed: Listed) -> str:
-    if listed.missing:
-        return f"{listed.summary}; {listed.missing}"
-    return f"{listed.summary} ({', '.join(f'{k}={v}' for k, v in listed.options.items())})"
+        options = listed.missing or " ".join(f"{k}={v}" for k, v in listed.options.items())
+        table.add_row(listed.name, *shapes, escape(options), escape(listed.summary))
+    # one line each where nobody's screen is in the way
+    Console(width=None if Console().is_terminal else 400).print(table)
 
 
 def _shape(sizes: list[int]) -> str:

@@ -1,5 +1,20 @@
 """How to install what a command lacks."""
 
+#: The extra that brings a package which a command may find missing.
+EXTRAS = {
+    "torch": "train",
+    "onnx": "train",
+    "pybullet": "sim",
+    "pettingzoo": "sim",
+    "gymnasium": "sim",
+    "numba": "sim",
+    "PIL": "sim",
+    "mpe2": "mpe",
+    "rclpy": "ros",
+    "rosbags": "ros",
+    "fastapi": "monitor",
+}
+
 
 def install_command(extra: str = "") -> str:
     """Return the command for the checkout; eir_ros is on no index, and its name is anybody's."""

@@ -10,8 +10,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from eir_ros import __version__
-from eir_ros.cli import attack, bundle, doctor, export, recover, swarm, train
-from eir_ros.cli.extras import install_command
+from eir_ros.cli import attack, bundle, doctor, envs, export, play, recover, swarm, train
+from eir_ros.cli.extras import EXTRAS, install_command
 from eir_ros.contract.errors import EirError
 
 app = typer.Typer(
@@ -22,17 +22,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-#: The extra that brings what a command may find missing.
-_EXTRAS = {
-    "torch": "train",
-    "onnx": "train",
-    "pybullet": "sim",
-    "rclpy": "ros",
-    "rosbags": "ros",
-    "fastapi": "monitor",
-}
 
 
 def _print_version(wanted: bool) -> None:
@@ -55,6 +44,8 @@ def _root(
 
 # One line for each sub-command, in the order in which --help lists them.
 app.command("swarm")(swarm.swarm)
+app.command("envs")(envs.envs)
+app.command("play")(play.play)
 app.command("train")(train.train)
 app.command("attack")(attack.attack)
 app.command("export")(export.export)
@@ -70,11 +61,11 @@ def main() -> None:
     except EirError as error:
         _refuse(str(error))
     except ModuleNotFoundError as error:
-        if error.name not in _EXTRAS:
+        if error.name not in EXTRAS:
             raise
         _refuse(
             f"this command needs the Python package '{error.name}', which is not installed: "
-            f"{install_command(_EXTRAS[error.name])}."
+            f"{install_command(EXTRAS[error.name])}."
         )
     except KeyboardInterrupt:
         sys.exit(130)

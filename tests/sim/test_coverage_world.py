@@ -199,4 +199,4 @@ def test_an_unknown_environment_is_refused_with_the_nearest_name():
 @pytest.mark.parametrize("batch", [0, -1])
 def test_an_empty_batch_is_refused(batch):
     with pytest.raises(ValueError, match="at least 1"):
-        sim.make("swarm-coverage", batch=batch)
+        CoverageEnv(batch=batch)

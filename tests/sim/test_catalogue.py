@@ -1,0 +1,146 @@
+"""The catalogue: light to import, exact about names and options, and the same face everywhere."""
+
+import importlib.util
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import sim
+from eir_ros.contract.errors import EirError
+from sim import catalogue
+
+
+def installed(name: str) -> bool:
+    module = catalogue._entry(name).target.partition(":")[0]
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+#: Worlds whose code is there; one that is not yet is not tested.
+HERE = [name for name in sim.names() if installed(name)]
+
+
+def test_importing_sim_and_listing_names_imports_nothing_heavy():
+    code = (
+        "import sys, sim; sim.names(); sim.summary_of('toy');"
+        "heavy = {'numba', 'numpy', 'pybullet', 'mpe2', 'gymnasium', 'pettingzoo', 'PIL'};"
+        "sys.exit(str(heavy & set(sys.modules) or ''))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr.strip() == ""
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_every_world_steps_with_the_shapes_it_declares(name):
+    if name.startswith("mpe-"):
+        pytest.importorskip("mpe2")
+    env = sim.make(name, batch=2, seed=1)
+    rng = np.random.default_rng(0)
+    observation = env.reset(1)
+    assert observation.shape[:2] == (2, env.num_agents)
+    for _ in range(3):
+        legal = env.available_actions
+        actions = [[rng.choice(np.flatnonzero(mask)) for mask in row] for row in legal]
+        step = env.step(np.array(actions))
+        assert step.observation.shape == observation.shape
+        assert step.reward.shape == step.terminated.shape == step.truncated.shape == (2,)
+        assert np.isfinite(step.observation).all()
+    scene = env.scene(1)
+    x0, y0, x1, y1 = scene.bounds
+    assert x0 < x1
+    assert y0 < y1
+    assert scene.items
+    env.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("swarm-coverge", "swarm-coverage"),
+        ("Toy", "toy"),
+        ("mpe-simple_spred", "mpe-simple_spread"),
+        ("", "toy"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_nearest_one(name, nearest):
+    for call in (sim.make, sim.parallel_env, sim.options_of):
+        with pytest.raises(EirError, match=f"did you mean '{nearest}'"):
+            call(name)
+
+
+def test_an_unknown_option_is_refused_with_the_nearest_one_and_all_that_are_valid():
+    for call in (sim.make, sim.parallel_env):
+        with pytest.raises(EirError, match=r"did you mean 'faults'\? It takes task, world, faults"):
+            call("swarm-coverage", fault=1)
+    with pytest.raises(EirError, match="did you mean 'num_agents'"):
+        sim.make("mpe-simple_spread", agents=3)
+
+
+@pytest.mark.parametrize("batch", [0, -3])
+def test_what_a_world_refuses_becomes_a_sentence_with_its_name(batch):
+    with pytest.raises(EirError, match=f"swarm-coverage: batch is {batch}; expected at least 1"):
+        sim.make("swarm-coverage", batch=batch)
+
+
+def test_options_come_from_the_class_with_their_defaults():
+    assert sim.options_of("swarm-coverage")["episode_decisions"] == 90
+    assert "seed" not in sim.options_of("swarm-coverage")
+    assert sim.options_of("mpe-simple_tag")["prey"] == "flee"
+
+
+class Named:
+    """Stands for a world whose names carry options."""
+
+    def __init__(self, batch=1, seed=0, size=0, depth=1):
+        self.size, self.depth = size, depth
+
+    @staticmethod
+    def options_of(name: str) -> dict[str, int]:
+        digits = name.partition("-")[2]
+        if not digits.isdigit():
+            raise ValueError(f"'{name}' has no size; expected for example grid-8")
+        return {"size": int(digits)}
+
+
+@pytest.fixture
+def grids(monkeypatch):
+    monkeypatch.setitem(sys.modules, "grid_worlds", sys.modules[__name__])
+    entries = (
+        catalogue.Entry("grid-*", "grid_worlds:Named", "names that the class reads", ("grid-8",)),
+        catalogue.Entry(
+            "deep-*", "grid_worlds:Named", "names that are one option", ("deep-2",), "", "depth"
+        ),
+    )
+    monkeypatch.setattr(catalogue, "_ENTRIES", entries)
+
+
+@pytest.mark.usefixtures("grids")
+def test_a_name_may_stand_for_options_of_its_own():
+    assert sim.names() == ["deep-2", "grid-8"]
+    assert sim.make("grid-12").size == 12
+    assert sim.make("deep-3", size=4).depth == "3"
+    assert set(sim.options_of("grid-8")) == {"depth"}
+    with pytest.raises(EirError, match="grid-x: 'grid-x' has no size; expected for example grid-8"):
+        sim.make("grid-x")
+    with pytest.raises(EirError, match="said by the name already"):
+        sim.make("grid-8", size=9)
+
+
+def test_a_world_outside_the_catalogue_is_found_by_its_import_path():
+    env = sim.make("sim.mpe.env:SpreadEnv", num_agents=2)
+    assert env.num_agents == 2
+    assert sim.summary_of("sim.mpe.env:SpreadEnv").startswith("`simple_spread`")
+    for name in ("no_such_module:World", "sim.mpe.env:NoSuchEnv", ":", "sim.mpe.env:"):
+        with pytest.raises(EirError, match="is not found"):
+            sim.make(name)
+
+
+def test_a_package_that_a_world_needs_is_named_not_the_world(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mpe2", None)
+    with pytest.raises(ModuleNotFoundError) as caught:
+        sim.make("mpe-simple_spread")
+    assert caught.value.name == "mpe2"
