@@ -24,7 +24,7 @@ FILL = {
     "goal": "#f0e442",
     "done": "#009e73",
     "wall": "#5b5b5b",
-    "faint": "#b4b4b4",
+    "faint": "#dcdcd8",
 }
 #: What the legend calls a role; `faint` needs no explanation.
 WORDS = {
@@ -203,7 +203,8 @@ def _draw_scene(pen: _Pen, scene: Scene, x: float, y: float, width: float) -> No
 
 
 def _draw_line(pen: _Pen, line: Line, view: _View) -> None:
-    pen.line([view(point) for point in line.points], FILL[line.role], 1.5)
+    ink = SOFT if line.role == "faint" else FILL[line.role]
+    pen.line([view(point) for point in line.points], ink, 1.2)
 
 
 def _draw_box(pen: _Pen, box: Box, view: _View) -> None:
@@ -302,8 +303,7 @@ def _draw_beliefs(pen: _Pen, beliefs: Beliefs, x: float, y: float) -> None:
     for i in range(count):
         middle = (left + (i + 0.5) * cell, top - 12)
         if beliefs.faulty[i]:
-            pen.circle(middle, 8, FILL["faulty"], INK, 1)
-            _mark(pen, "faulty", middle, 8, labelled=True)
+            pen.circle(middle, 9, FILL["faulty"], INK, 1)
         pen.text(middle, str(i), 12, PAPER if beliefs.faulty[i] else INK, "mm")
         pen.text((x + 8, top + (i + 0.5) * cell), str(i), 12, INK, "mm")
     for i in range(count):

@@ -1,5 +1,7 @@
 """Keeping an episode: as GIF, as MP4, or as one PNG of its moments."""
 
+import contextlib
+import itertools
 import os
 import shutil
 import subprocess
@@ -100,8 +102,12 @@ def _save_mp4(images: Iterator[Image.Image], path: Path, fps: float) -> None:
     # players want even sizes
     command += ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2:color=white", str(path)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
-    pixels = b"".join(image.tobytes() for image in [first, *images])
-    _, said = process.communicate(pixels)
+    assert process.stdin is not None
+    # one that gives up says why on its way out
+    with contextlib.suppress(BrokenPipeError):
+        for image in itertools.chain([first], images):
+            process.stdin.write(image.tobytes())
+    _, said = process.communicate()
     if process.returncode:
         words = said.decode(errors="replace").strip()
         raise EirError(f"ffmpeg could not write {path.suffix[1:]}: {words}")

@@ -1,0 +1,222 @@
+"""`eir play`: pictures that are whole, and mistakes that leave none behind."""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_bundle import make_keys, write_tiny_bundle
+
+from eir_ros.cli import main as cli
+from sim import drawing, movie
+from sim.drawing import Beliefs, Frame, draw, draw_sheet
+from sim.scene import Box, Disc, Line, Scene
+
+SHIPPED = Path(__file__).resolve().parents[2] / "policies" / "coverage"
+SHORT = ("--option", "episode_decisions=8")
+
+
+class Said(NamedTuple):
+    """What the command did."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def play(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+    def run(*arguments: object) -> Said:
+        monkeypatch.setattr(sys, "argv", ["eir", "play", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        out, err = capsys.readouterr()
+        return Said(int(end.value.code or 0), " ".join(out.split()), " ".join(err.split()))
+
+    return run
+
+
+def test_a_gif_moves_and_ends_with_the_episode(play, tmp_path):
+    said = play("swarm-coverage", "--random", *SHORT, "--out", tmp_path / "a.gif")
+    assert said.code == 0, said.err
+    assert "8 frames in" in said.out
+    assert "time is up after 8 steps" in said.out
+    film = Image.open(tmp_path / "a.gif")
+    assert film.n_frames == 8
+    first = np.asarray(film.convert("RGB"))
+    film.seek(7)
+    assert (np.asarray(film.convert("RGB")) != first).any()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.gif"]
+
+
+def test_the_same_seed_gives_the_same_picture(play, tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        assert (
+            play("swarm-coverage", *SHORT, "--seed", seed, "--out", tmp_path / f"{name}.png")[0]
+            == 0
+        )
+    a, b, c = ((tmp_path / f"{name}.png").read_bytes() for name in "abc")
+    assert a == b
+    assert a != c
+
+
+def test_a_signed_team_plays_with_its_beliefs_and_a_traitor(play, tmp_path):
+    said = play(
+        *("swarm-coverage", "--bundle", SHIPPED, "--fault", "r2:adversary@0", "--steps", 6),
+        *("--out", tmp_path / "a.png"),
+    )
+    assert said.code == 0, said.err
+    picture = Image.open(tmp_path / "a.png").convert("RGB")
+    colours = {colour for _, colour in picture.getcolors(1 << 24)}
+    assert drawing._channels(drawing.FILL["faulty"]) in colours
+    plain = play("swarm-coverage", "--random", "--steps", 6, "--out", tmp_path / "b.png")
+    assert plain.code == 0
+    assert Image.open(tmp_path / "b.png").height < picture.height  # no beliefs below the scenes
+
+
+def test_a_fault_of_the_body_is_seen_and_any_robot_may_have_it(play, tmp_path):
+    said = play(
+        *("swarm-coverage", "--fault", "r1:stop@0", "--fault", "r3:random_action@1", *SHORT),
+        *("--out", tmp_path / "a.png"),
+    )
+    assert said.code == 0, said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["tooy"], "did you mean 'toy'"),
+        (["swarm-coverage", "--option", "fautls=1"], "did you mean 'faults'"),
+        (["swarm-coverage", "--option", "episode"], "not of the form NAME=VALUE"),
+        (["swarm-coverage", "--option", "task=["], "cannot be read as YAML"),
+        (["swarm-coverage", "--fault", "r9:stop"], "there is no robot 'r9'"),
+        (["swarm-coverage", "--fault", "r1:stop@1-2"], "has an end"),
+        (["swarm-coverage", "--fault", "r1:sleep"], "unknown fault kind"),
+        (["swarm-coverage", "--bundle", "nowhere"], "there is no bundle here"),
+        (["swarm-coverage", "--bundle", "nowhere", "--random"], "choose one of them"),
+        (["mpe-simple_tag", "--fault", "r1:stop"], "has no robots"),
+        (["mpe-simple_tag", "--bundle", str(SHIPPED)], "was trained for 'swarm-coverage'"),
+    ],
+)
+def test_a_mistake_is_a_sentence_and_leaves_no_file(play, tmp_path, arguments, sentence):
+    said = play(*arguments, "--out", tmp_path / "a.png")
+    assert said.code == 2
+    assert sentence in said.err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [("a.jpg", "expected one of .gif, .mp4, .png"), ("no/a.gif", "there is no folder")],
+)
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_played(
+    play, tmp_path, name, sentence
+):
+    said = play("swarm-coverage", "--out", tmp_path / name)
+    assert said.code == 2
+    assert sentence in said.err
+
+
+def test_an_untrusted_team_does_not_play(play, tmp_path):
+    make_keys(tmp_path / "keys")
+    write_tiny_bundle(tmp_path / "bundle", tmp_path / "keys" / "lab.key")
+    said = play("swarm-coverage", "--bundle", tmp_path / "bundle", "--out", tmp_path / "a.gif")
+    assert said.code == 2
+    assert "unknown key" in said.err
+
+
+def test_a_film_without_ffmpeg_says_what_to_install(play, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    said = play("swarm-coverage", "--out", tmp_path / "a.mp4")
+    assert said.code == 2
+    assert "pip install imageio-ffmpeg" in said.err
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg: apt-get install ffmpeg")
+def test_a_film_is_written_by_ffmpeg(play, tmp_path):
+    assert play("swarm-coverage", *SHORT, "--out", tmp_path / "a.mp4").code == 0
+    assert b"ftyp" in (tmp_path / "a.mp4").read_bytes()[:16]
+
+
+def test_ffmpeg_is_given_whole_frames_and_its_complaint_is_passed_on(tmp_path, monkeypatch):
+    fake = tmp_path / "ffmpeg"
+    fake.write_text('#!/bin/sh\nfor last; do :; done\nwc -c > "$last"\necho "$@" >> "$last"\n')
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    movie.save([Frame(EVERYTHING)] * 3, tmp_path / "a.mp4")
+    count, words = (tmp_path / "a.mp4").read_text().splitlines()
+    width, height = draw(EVERYTHING).size
+    assert int(count) == 3 * 3 * width * height
+    assert f"-s {width}x{height}" in words
+
+    fake.write_text("#!/bin/sh\ncat > /dev/null\necho no such encoder >&2\nexit 1\n")
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(movie.EirError, match="no such encoder"):
+        movie.save([Frame(EVERYTHING)], tmp_path / "b.mp4")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+#: Every sort of item in every role.
+EVERYTHING = Scene(
+    (0, 0, 8, 4),
+    [
+        *(Disc((k + 0.5, 1), 0.4, role) for k, role in enumerate(drawing.FILL)),
+        *(Disc((k + 0.5, 2), 0.4, role, "7") for k, role in enumerate(drawing.FILL)),
+        *(Box((k + 0.5, 3), (0.6, 0.5), role, 0.3, "b") for k, role in enumerate(drawing.FILL)),
+        Disc((7.5, 1), 0.3, heading=1.0, ring=0.25),
+        Disc((7.5, 2), 0.02, label="too small for its label", ring=2.0),
+        Line(((0, 0), (8, 4), (20, 20))),
+    ],
+    ("a line that is so long that it does not fit beside the picture", "score 1"),
+)
+
+
+def pixels(scene: Scene, beliefs: Beliefs | None = None) -> np.ndarray:
+    return np.asarray(draw(scene, beliefs))
+
+
+def test_roles_differ_also_for_those_who_see_no_colours():
+    def grey(role: str) -> np.ndarray:
+        return np.asarray(
+            draw(Scene((0, 0, 2, 2), [Disc((1, 1), 0.9, role)]), roles=()).convert("L")
+        )
+
+    roles = ["agent", "faulty", "opponent", "goal", "done", "faint"]
+    pictures = [grey(role) for role in roles]
+    for i, a in enumerate(pictures):
+        for j in range(i):
+            assert np.abs(a.astype(int) - pictures[j]).mean() > 2, (roles[i], roles[j])
+
+
+def test_y_points_up_and_bounds_cut():
+    low = pixels(Scene((0, 0, 2, 2), [Disc((1, 0.3), 0.2)]))
+    blue = (low == drawing._channels(drawing.FILL["agent"])).all(-1)
+    rows = np.flatnonzero(blue[:, :430].any(1))
+    assert rows.min() > 300
+    outside = pixels(Scene((0, 0, 2, 2), [Disc((2.5, 1), 0.6)]))
+    assert not (outside[:, 436:] == drawing._channels(drawing.FILL["agent"])).all(-1)[200:].any()
+
+
+def test_a_ring_shows_its_share():
+    def ink(share: float) -> int:
+        picture = pixels(Scene((0, 0, 2, 2), [Disc((1, 1), 0.5, ring=share)]))
+        return int((picture[:, :430] < 60).all(-1).sum())
+
+    assert ink(0.0) < ink(0.5) < ink(1.0) == ink(7.0)
+
+
+def test_every_item_and_role_is_drawn_alone_and_on_a_sheet():
+    beliefs = Beliefs(np.array([[np.nan, 0.2], [0.9, np.nan]]), np.array([True, False]))
+    assert pixels(EVERYTHING).std() > 20
+    assert draw(EVERYTHING, beliefs).size == draw(EVERYTHING).size
+    sheet = draw_sheet([Frame(EVERYTHING, beliefs)] * 4)
+    assert sheet.width > 2 * 280
+
+
+@pytest.mark.parametrize(("p", "colour"), [(0.0, "#0072b2"), (0.5, "#bbbbbb"), (1.0, "#d55e00")])
+def test_beliefs_go_from_blue_to_vermilion(p, colour):
+    assert drawing.belief_colour(p) == colour
