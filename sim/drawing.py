@@ -26,6 +26,8 @@ FILL = {
     "wall": "#5b5b5b",
     "faint": "#dcdcd8",
 }
+#: A line needs more ink than an area to be seen as faintly.
+_FAINT_LINE = "#a0a0a0"
 #: What the legend calls a role; `faint` needs no explanation.
 WORDS = {
     "agent": "agent",
@@ -63,18 +65,19 @@ class Frame:
 def draw(
     scene: Scene,
     beliefs: Beliefs | None = None,
-    width: int = 420,
+    side: int = 420,
     roles: Iterable[str] | None = None,
 ) -> Image.Image:
     """Draw one scene with its captions, a legend and, where there are any, the beliefs beside it.
 
     Parameters
     ----------
-    width
-        Of the scene [pixels]; its height follows from its bounds.
+    side
+        Of the scene [pixels] if it is a square; others get as much area.
     roles
         What the legend explains; None: the roles that are in this scene.
     """
+    width = _width(scene, side)
     height = _height(scene, width)
     shown = sorted_roles(scene.items if roles is None else roles)
     pen = _Pen(width + _COLUMN + 3 * _MARGIN, max(height, 300) + 2 * _MARGIN)
@@ -89,10 +92,11 @@ def draw(
     return pen.finished()
 
 
-def draw_sheet(frames: list[Frame], columns: int = 3, width: int = 280) -> Image.Image:
+def draw_sheet(frames: list[Frame], side: int = 280) -> Image.Image:
     """Draw moments of one episode side by side, with one legend below all of them."""
     scenes = [frame.scene for frame in frames]
-    columns = min(columns, len(frames))
+    width = _width(scenes[0], side)
+    columns = min(3 if width < 1.2 * side else 2, len(frames))
     lines = [_wrapped(scene.captions, width) for scene in scenes]
     squares = max((_beliefs_height(frame.beliefs) for frame in frames), default=0)
     cell = _height(scenes[0], width) + max(map(len, lines)) * _LINE + squares + 2 * _MARGIN
@@ -123,6 +127,7 @@ class _Pen:
     """An oversampled picture; positions and sizes are those of the finished one [pixels]."""
 
     def __init__(self, width: float, height: float) -> None:
+        self.width = width
         size = (round(width) * _OVERSAMPLING, round(height) * _OVERSAMPLING)
         self._image = Image.new("RGB", size, PAPER)
         self._draw = ImageDraw.Draw(self._image)
@@ -164,7 +169,7 @@ class _Pen:
             ink,
             _font(round(size * _OVERSAMPLING)),
             anchor,
-            stroke_width=2 * _OVERSAMPLING if halo else 0,
+            stroke_width=_OVERSAMPLING if halo else 0,
             stroke_fill=halo or None,
         )
 
@@ -178,6 +183,11 @@ class _View:
 
     def __call__(self, point: Point) -> Point:
         return (point[0] - self._x0) * self.scale, (self._y1 - point[1]) * self.scale
+
+
+def _width(scene: Scene, side: int) -> int:
+    x0, y0, x1, y1 = scene.bounds
+    return round(side * min(math.sqrt((x1 - x0) / (y1 - y0)), 1.5))
 
 
 def _height(scene: Scene, width: float) -> int:
@@ -203,7 +213,7 @@ def _draw_scene(pen: _Pen, scene: Scene, x: float, y: float, width: float) -> No
 
 
 def _draw_line(pen: _Pen, line: Line, view: _View) -> None:
-    ink = SOFT if line.role == "faint" else FILL[line.role]
+    ink = _FAINT_LINE if line.role == "faint" else FILL[line.role]
     pen.line([view(point) for point in line.points], ink, 1.2)
 
 
@@ -228,9 +238,9 @@ def _draw_disc(pen: _Pen, disc: Disc, view: _View) -> None:
         points = [(centre[0] + r * dx, centre[1] + r * dy) for r in (inner, outer)]
         pen.line(points, INK, max(2.0, 0.16 * radius))
     if disc.ring is not None:
-        share, width = min(max(disc.ring, 0.0), 1.0), max(2.5, 0.18 * radius)
-        pen.circle(centre, radius + 1.5 + width, None, RULE, width)
-        pen.arc(centre, radius + 1.5 + width, share, INK, width)
+        share, width = min(max(disc.ring, 0.0), 1.0), max(2.0, 0.18 * radius)
+        pen.circle(centre, radius + 1.0 + width, None, RULE, width)
+        pen.arc(centre, radius + 1.0 + width, share, INK, width)
     if disc.label:
         _label(pen, centre, disc.label, 1.8 * radius, 1.6 * radius, FILL[disc.role])
 
@@ -255,13 +265,16 @@ def _mark(pen: _Pen, role: str, centre: Point, radius: float, labelled: bool) ->
 
 def _label(pen: _Pen, at: Point, words: str, width: float, height: float, fill: str) -> None:
     """Words as large as fit; beside the thing where they would be too small to read on it."""
-    size = min(height * 0.75, 22.0)
+    size = min(height * 0.9, 22.0)
     size = min(size, size * width / max(_length(words, size), 1e-9))
-    if size < _LEAST_TEXT:
-        beside = (at[0] + 0.42 * width + 3, at[1] - 0.42 * height - 2)
-        pen.text(beside, words, _LEAST_TEXT + 2, INK, "lm", halo=FLOOR)
-    else:
+    if size >= _LEAST_TEXT:
         pen.text(at, words, size, _ink_on(fill), "mm")
+        return
+    x, y = at[0] + 0.42 * width + 3, at[1] - 0.42 * height - 2
+    anchor = "lm"
+    if x + _length(words, _LEAST_TEXT) > pen.width:
+        x, anchor = at[0] - 0.42 * width - 3, "rm"
+    pen.text((x, y), words, _LEAST_TEXT, INK, anchor, halo=FLOOR)
 
 
 def _draw_legend(pen: _Pen, roles: list[str], x: float, y: float, across: bool = False) -> float:
