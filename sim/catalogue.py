@@ -9,6 +9,8 @@ import difflib
 import fnmatch
 import importlib
 import inspect
+import math
+import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -57,6 +59,9 @@ class Entry:
             return found
         return {}
 
+
+#: Arguments of every world, which are not options.
+_EVERYWHERE = ("batch", "seed")
 
 _ENTRIES = (
     Entry(
@@ -142,10 +147,14 @@ def parallel_env(name: str, illegal: str = "refuse", **options: Any) -> "Paralle
         Those of `make`; `seed` too.
     """
     entry = _entry(name)
+    if "batch" in options:
+        raise EirError("a ParallelEnv is one environment; leave out 'batch', or use sim.make.")
     if entry.view:
         return _built(_load(entry.view), entry, name, options)
-    from sim.parallel import ParallelView
+    from sim.parallel import ILLEGAL, ParallelView
 
+    if illegal not in ILLEGAL:
+        raise EirError(f"illegal is '{illegal}'; expected one of {', '.join(ILLEGAL)}.")
     return ParallelView(make(name, **options), illegal)
 
 
@@ -161,32 +170,55 @@ def options_of(name: str) -> dict[str, Any]:
     default has `inspect.Parameter.empty`.
     """
     entry = _entry(name)
-    return _options(entry, entry.fixed_by(name))
-
-
-def _options(entry: Entry, fixed: dict[str, Any]) -> dict[str, Any]:
-    parameters = inspect.signature(entry.load()).parameters.values()
+    fixed = entry.fixed_by(name)
     return {
-        parameter.name: parameter.default
-        for parameter in parameters
-        if parameter.name not in {"batch", "seed", *fixed}
-        and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        option: parameter.default
+        for option, parameter in _parameters(entry).items()
+        if option not in _EVERYWHERE and option not in fixed
     }
+
+
+def _parameters(entry: Entry) -> dict[str, inspect.Parameter]:
+    """The keyword arguments of the class."""
+    parameters = inspect.signature(entry.load()).parameters.values()
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {parameter.name: parameter for parameter in parameters if parameter.kind in named}
 
 
 def _built(build: Callable[..., Any], entry: Entry, name: str, given: dict[str, Any]) -> Any:
     """Call `build` with the options that are given and those that the name stands for."""
     try:
         fixed = entry.fixed_by(name)
-        known = _options(entry, fixed)
-        for option in given.keys() - {"batch", "seed"} - known.keys():
-            raise EirError(_unknown_option(name, option, known, fixed))
+        parameters = _parameters(entry)
+        known = [
+            option for option in parameters if option not in _EVERYWHERE and option not in fixed
+        ]
+        for option, value in given.items():
+            if option not in known and option not in _EVERYWHERE:
+                raise EirError(_unknown_option(name, option, known, fixed))
+            _check_type(name, parameters[option], value)
         return build(**given, **fixed)
     except ValueError as error:
         raise EirError(f"{name}: {error}") from error
 
 
-def _unknown_option(name: str, option: str, known: dict[str, Any], fixed: dict[str, Any]) -> str:
+def _check_type(name: str, parameter: inspect.Parameter, value: Any) -> None:
+    """Refuse what is plainly of another type; a class that takes several checks them itself."""
+    kinds = {bool: bool, int: numbers.Integral, float: numbers.Real, str: str}
+    wanted = parameter.annotation
+    if wanted not in kinds:
+        return
+    good = isinstance(value, kinds[wanted]) and isinstance(value, bool) == (wanted is bool)
+    if good and wanted is float:
+        good = math.isfinite(value)
+    if not good:
+        words = {bool: "true or false", int: "an integer", float: "a number", str: "a word"}
+        raise EirError(
+            f"option '{parameter.name}' of '{name}' is {value!r}; expected {words[wanted]}."
+        )
+
+
+def _unknown_option(name: str, option: str, known: list[str], fixed: dict[str, Any]) -> str:
     if option in fixed:
         return f"option '{option}' of '{name}' is said by the name already: {fixed[option]!r}."
     if not known:
@@ -211,7 +243,7 @@ def _entry(name: str) -> Entry:
     )
 
 
-def _nearest(word: str, known: Any) -> str:
+def _nearest(word: str, known: list[str]) -> str:
     """The one of `known` that is most like `word`."""
     return difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.0)[0]
 

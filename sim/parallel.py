@@ -9,6 +9,9 @@ from pettingzoo import ParallelEnv
 
 from sim.batched import BatchedEnv
 
+#: What can happen to an action that is not available.
+ILLEGAL = ("refuse", "replace")
+
 
 class ParallelView(ParallelEnv):
     """One environment for PettingZoo users.
@@ -37,8 +40,8 @@ class ParallelView(ParallelEnv):
     def __init__(self, env: BatchedEnv, illegal: str = "refuse") -> None:
         if env.batch != 1:
             raise ValueError(f"the environment's batch is {env.batch}; expected 1")
-        if illegal not in ("refuse", "replace"):
-            raise ValueError(f"illegal is '{illegal}'; expected 'refuse' or 'replace'")
+        if illegal not in ILLEGAL:
+            raise ValueError(f"illegal is '{illegal}'; expected one of {', '.join(ILLEGAL)}")
         self._env, self._replace = env, illegal == "replace"
         self.metadata = {**self.metadata, "name": env.name}
         self.render_mode = "rgb_array"

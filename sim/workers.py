@@ -122,15 +122,21 @@ class Crew:
         return [process.pid or 0 for process in self._processes]
 
     def _tell(self, word: str, details: list[Any]) -> None:
-        if not self.close.alive:
-            raise EirError("the environment has been closed; make another.")
         for k, detail in enumerate(details):
             self._send(k, word, detail)
-        self._answers(range(len(details)))
+        try:
+            self._answers(range(len(details)))
+        except EirError:
+            raise
+        except BaseException:  # Ctrl-C: answers would be taken for those of the next order
+            self.close()
+            raise
 
     def _send(self, k: int, word: str, detail: Any) -> None:
+        if not self.close.alive:
+            raise EirError("the environment has been closed; make another.")
         # one that has ended is found when its answer is read
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._pipes[k].send((word, detail))
 
     def _answers(self, ks: Iterable[int]) -> list[Any]:

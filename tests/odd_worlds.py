@@ -99,6 +99,14 @@ class Endless(Relay):
             time.sleep(0.01)
 
 
+class Slow(Relay):
+    """A step that takes its time."""
+
+    def step(self, actions):
+        time.sleep(1.0)
+        return super().step(actions)
+
+
 class Steering(Relay):
     """Continuous actions of two sizes; what arrives is paid."""
 

@@ -120,8 +120,12 @@ def _option(text: str) -> tuple[str, Any]:
     from eir_ros.contract.errors import EirError
 
     name, equals, value = text.partition("=")
+    if name in ("batch", "seed"):
+        raise EirError(f"option '{text}': one episode is drawn, of the seed given by --seed.")
     if not equals or not name:
-        raise EirError(f"option '{text}' is not of the form NAME=VALUE, for example batch=4.")
+        raise EirError(
+            f"option '{text}' is not of the form NAME=VALUE, for example episode_steps=50."
+        )
     try:
         return name.strip().replace("-", "_"), yaml.safe_load(value)
     except yaml.YAMLError as error:

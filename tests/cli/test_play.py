@@ -52,6 +52,12 @@ def test_a_gif_moves_and_ends_with_the_episode(play, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.gif"]
 
 
+def test_one_moment_is_enough_for_every_sort_of_file(play, tmp_path):
+    for name in ("a.gif", "a.png"):
+        assert play("swarm-coverage", "--steps", 1, "--out", tmp_path / name).code == 0
+        assert Image.open(tmp_path / name).width > 300
+
+
 def test_the_same_seed_gives_the_same_picture(play, tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         assert (
@@ -92,6 +98,8 @@ def test_a_fault_of_the_body_is_seen_and_any_robot_may_have_it(play, tmp_path):
         (["swarm-coverage", "--option", "fautls=1"], "did you mean 'faults'"),
         (["swarm-coverage", "--option", "episode"], "not of the form NAME=VALUE"),
         (["swarm-coverage", "--option", "task=["], "cannot be read as YAML"),
+        (["swarm-coverage", "--option", "seed=3"], "given by --seed"),
+        (["swarm-coverage", "--option", "episode_decisions=many"], "expected an integer"),
         (["swarm-coverage", "--fault", "r9:stop"], "there is no robot 'r9'"),
         (["swarm-coverage", "--fault", "r1:stop@1-2"], "has an end"),
         (["swarm-coverage", "--fault", "r1:sleep"], "unknown fault kind"),

@@ -6,22 +6,22 @@ import sys
 
 import numpy as np
 import pytest
+from pettingzoo.test import parallel_api_test, parallel_seed_test
 
 import sim
 from eir_ros.contract.errors import EirError
 from sim import catalogue
 
 
-def installed(name: str) -> bool:
-    module = catalogue._entry(name).target.partition(":")[0]
+def installed(entry: catalogue.Entry) -> bool:
     try:
-        return importlib.util.find_spec(module) is not None
+        return importlib.util.find_spec(entry.target.partition(":")[0]) is not None
     except ModuleNotFoundError:
         return False
 
 
-#: Worlds whose code is there; one that is not yet is not tested.
-HERE = [name for name in sim.names() if installed(name)]
+#: One name of each world whose code is there; one that is not yet is not tested.
+HERE = [entry.names[0] for entry in catalogue._ENTRIES if installed(entry)]
 
 
 def test_importing_sim_and_listing_names_imports_nothing_heavy():
@@ -55,6 +55,14 @@ def test_every_world_steps_with_the_shapes_it_declares(name):
     assert y0 < y1
     assert scene.items
     env.close()
+
+
+@pytest.mark.parametrize("name", [name for name in HERE if name != "swarm-coverage"])
+def test_pettingzoo_accepts_every_world_and_finds_its_seed_respected(name):
+    if name.startswith("mpe-"):
+        pytest.importorskip("mpe2")
+    parallel_api_test(sim.parallel_env(name, illegal="replace"), num_cycles=20)
+    parallel_seed_test(lambda: sim.parallel_env(name, illegal="replace"), num_cycles=20)
 
 
 @pytest.mark.parametrize(

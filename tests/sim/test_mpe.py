@@ -134,6 +134,12 @@ def test_pictures_tell_what_is_covered_caught_and_said():
         ("mpe-simple_tag", {"num_obstacles": -1}, "num_obstacles is -1"),
         ("mpe-simple_reference", {"episode_steps": 0}, "episode_steps is 0"),
         ("mpe-simple_reference", {"reward": "max"}, "expected one of mean, sum"),
+        ("mpe-simple_reference", {"reward": 3}, "'reward' of .* is 3; expected a word"),
+        ("mpe-simple_spread", {"num_agents": "three"}, "is 'three'; expected an integer"),
+        ("mpe-simple_spread", {"num_agents": True}, "is True; expected an integer"),
+        ("mpe-simple_spread", {"local_ratio": float("nan")}, "is nan; expected a number"),
+        ("mpe-simple_spread", {"continuous": 1}, "is 1; expected true or false"),
+        ("mpe-simple_spread", {"batch": 2.0}, "is 2.0; expected an integer"),
     ],
 )
 def test_malformed_options_are_refused(name, options, message):

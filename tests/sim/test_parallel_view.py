@@ -6,6 +6,7 @@ import pytest
 from pettingzoo.test import parallel_api_test, parallel_seed_test
 
 import sim
+from eir_ros.contract.errors import EirError
 from sim.parallel import ParallelView
 
 MPE = ["mpe-simple_spread", "mpe-simple_tag", "mpe-simple_reference"]
@@ -98,5 +99,10 @@ def test_the_view_renders_pixels():
 def test_a_batch_or_a_word_that_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="batch is 2; expected 1"):
         ParallelView(sim.wrap(odd_worlds.Relay, batch=2, workers=0))
-    with pytest.raises(ValueError, match="'refuse' or 'replace'"):
+    with pytest.raises(ValueError, match="one of refuse, replace"):
         view_of(odd_worlds.Relay, "ignore")
+    with pytest.raises(EirError, match="one of refuse, replace"):
+        sim.parallel_env("mpe-simple_tag", illegal="ignore")
+    for name in ("mpe-simple_tag", "swarm-coverage"):
+        with pytest.raises(EirError, match="leave out 'batch'"):
+            sim.parallel_env(name, batch=2)

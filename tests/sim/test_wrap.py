@@ -172,11 +172,24 @@ def test_closing_ends_the_workers_and_so_does_forgetting():
     wait_until_gone(pids)
     with pytest.raises(EirError, match="closed"):
         env.reset()
+    env.close()
     forgotten = sim.wrap(odd_worlds.Relay, workers=1)
     pids = forgotten.worker_pids
     del forgotten
     wait_until_gone(pids)
     assert not [p for p in multiprocessing.active_children() if p.name.startswith("sim-worker")]
+
+
+def test_ctrl_c_in_the_middle_of_a_step_closes_instead_of_mixing_up_answers():
+    env = sim.wrap(odd_worlds.Slow, batch=2, workers=2)
+    timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        env.step(np.zeros((2, 2), int))
+    timer.join()
+    wait_until_gone(env.worker_pids)
+    with pytest.raises(EirError, match="closed"):
+        env.step(np.zeros((2, 2), int))
 
 
 def test_workers_outlive_the_thread_that_made_them():
