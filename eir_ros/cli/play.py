@@ -47,6 +47,8 @@ def play(
 
     if bundle and random:
         raise EirError("--bundle and --random were both given; choose one of them.")
+    if fault and not name.startswith("swarm-"):
+        raise EirError(f"'{name}' has no robots that --fault could break; leave it out.")
     check_output(out)
     options = dict(_option(text) for text in option or ())
     if bundle:
@@ -56,7 +58,7 @@ def play(
         env = sim.make(name, seed=seed, **options)
         if fault:
             swarm: Any = env
-            observation = swarm.reset(seed, _schedule(fault, name, env.num_agents))
+            observation = swarm.reset(seed, _schedule(fault, env.num_agents))
         else:
             observation = env.reset(seed)
         decide = _team_decisions(env, signed, seed) if bundle else random_decisions(env, seed)
@@ -93,13 +95,11 @@ def _team_decisions(env: Any, bundle: Any, seed: int) -> Any:
     return decide
 
 
-def _schedule(texts: list[str], name: str, num_robots: int) -> "Schedule":
+def _schedule(texts: list[str], num_robots: int) -> "Schedule":
     from eir_ros.contract.errors import EirError
     from eir_ros.contract.faults import parse_fault
     from eir_ros.faults.schedule import Schedule
 
-    if not name.startswith("swarm-"):
-        raise EirError(f"'{name}' has no robots that --fault could break; leave it out.")
     schedule = Schedule.healthy(1, num_robots)
     robots = [f"r{i}" for i in range(num_robots)]
     for text in texts:

@@ -139,6 +139,7 @@ def test_a_name_may_stand_for_options_of_its_own():
 
 
 def test_a_world_outside_the_catalogue_is_found_by_its_import_path():
+    pytest.importorskip("mpe2")
     env = sim.make("sim.mpe.env:SpreadEnv", num_agents=2)
     assert env.num_agents == 2
     assert sim.summary_of("sim.mpe.env:SpreadEnv").startswith("`simple_spread`")

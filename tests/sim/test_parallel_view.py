@@ -31,6 +31,7 @@ def test_tools_that_know_no_masks_can_have_illegal_actions_replaced(world):
 
 
 def test_the_view_shows_the_batched_environment_of_the_same_seed():
+    pytest.importorskip("mpe2")
     view, batch = sim.parallel_env("mpe-simple_spread"), sim.make("mpe-simple_spread")
     seen, _ = view.reset(seed=5)
     observation = batch.reset(5)
@@ -90,6 +91,7 @@ def test_observations_outlive_the_next_step():
 
 
 def test_the_view_renders_pixels():
+    pytest.importorskip("mpe2")
     picture = sim.parallel_env("mpe-simple_tag").render()
     assert picture.dtype == np.uint8
     assert picture.ndim == 3
