@@ -1,0 +1,1 @@
+"""StarCraft's micromanagement skirmishes (SMAC) without StarCraft, compiled and batched."""

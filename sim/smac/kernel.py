@@ -1,0 +1,194 @@
+"""The compiled step of B games: orders, eight game loops, reward, end, features, the next game."""
+
+from typing import NamedTuple
+
+from sim.randomness import below
+from sim.smac.combat import attack_move, obey, recover
+from sim.smac.features import write_features, write_masks
+from sim.smac.tables import (
+    ATTACK,
+    ATTACKING,
+    EAST,
+    IDLE,
+    KILL_REWARD,
+    MOVING,
+    NORTH,
+    SOUTH,
+    WEST,
+    WIN_REWARD,
+    Face,
+    Game,
+    Games,
+    Ints,
+    Rows,
+    Rules,
+    Tables,
+    compiled,
+)
+from sim.smac.units import LOOPS_PER_STEP
+
+#: An order to move is this long; a step is over before it is carried out (SMAC).
+_MOVE = 2.0
+
+
+class Tally(NamedTuple):
+    """The living of both teams, and the sum of their health and shields."""
+
+    allies: int
+    enemies: int
+    own: float
+    theirs: float
+
+
+@compiled
+def advance(games: Games, tables: Tables, rules: Rules, face: Face, actions: Ints) -> None:
+    """One step of all games: fill all arrays of `face`, and start those again that have ended.
+
+    Parameters
+    ----------
+    actions
+        (B, N), legal.
+    """
+    for b in range(len(games)):
+        game = games[b]
+        _give_orders(game, rules, actions, b)
+        before = _tally(game, rules)
+        for _ in range(LOOPS_PER_STEP):
+            _loop(game, tables, rules)
+        after = _tally(game, rules)
+        won = after.enemies == 0 and after.allies > 0
+        lost = after.allies == 0 and after.enemies > 0
+        face.reward[b] = _reward(before, after, rules, won, lost)
+        face.steps[b] += 1
+        face.terminated[b] = after.enemies == 0 or after.allies == 0
+        face.truncated[b] = not face.terminated[b] and face.steps[b] >= rules.limit
+        face.battle_won[b] = won
+        face.dead_allies[b] = rules.allies - after.allies
+        face.dead_enemies[b] = rules.enemies - after.enemies
+        if face.terminated[b] or face.truncated[b]:
+            _show(
+                game,
+                tables,
+                rules,
+                face.available[b],
+                face.final_observation[b],
+                face.final_state[b],
+            )
+            start(game, tables)
+            face.steps[b] = 0
+        _show(
+            game,
+            tables,
+            rules,
+            face.available[b],
+            face.observation[b],
+            face.state[b],
+        )
+
+
+@compiled
+def start_all(games: Games, tables: Tables, rules: Rules, face: Face) -> None:
+    """Start all games and fill observation, state and available actions."""
+    face.steps[:] = 0
+    for b in range(len(games)):
+        game = games[b]
+        start(game, tables)
+        _show(
+            game,
+            tables,
+            rules,
+            face.available[b],
+            face.observation[b],
+            face.state[b],
+        )
+
+
+@compiled
+def _show(
+    game: Game, tables: Tables, rules: Rules, available: Rows, observation: Rows, state: Rows
+) -> None:
+    """Masks and features of a game as it stands."""
+    write_masks(game, rules, available)
+    write_features(game, tables, rules, available, observation, state)
+
+
+@compiled
+def start(game: Game, tables: Tables) -> None:
+    """Put both teams where they begin."""
+    for u in range(len(game.units)):
+        unit, kind = game.units[u], tables.kinds[u]
+        unit.x = kind.start_x
+        unit.y = kind.start_y
+        unit.health = kind.full_health
+        unit.shield = kind.full_shield
+        unit.cooldown = 0.0
+        unit.calm = 0.0
+        unit.target = -1
+        unit.order = IDLE
+        unit.last_action = -1
+
+
+@compiled
+def _give_orders(game: Game, rules: Rules, actions: Ints, b: int) -> None:
+    """Turn game b's actions (B, N) into orders that replace the last ones."""
+    for i in range(rules.allies):
+        action, unit = actions[b, i], game.units[i]
+        unit.last_action = action
+        unit.target = -1
+        if action >= ATTACK:
+            unit.order = ATTACKING
+            unit.target = rules.allies + action - ATTACK
+        elif action >= NORTH:
+            unit.order = MOVING
+            unit.goal_x = unit.x + _MOVE * ((action == EAST) - (action == WEST))
+            unit.goal_y = unit.y + _MOVE * ((action == NORTH) - (action == SOUTH))
+        else:
+            unit.order = IDLE
+
+
+@compiled
+def _loop(game: Game, tables: Tables, rules: Rules) -> None:
+    """One game loop: all living units act one after the other, in an order drawn by lot."""
+    count, queue = len(game.units), tables.queue
+    for k in range(count):
+        queue[k] = k
+    for k in range(count):
+        other = k + below(game.stream, 0, count - k)
+        u = queue[other]
+        queue[other] = queue[k]
+        if game.units[u].health <= 0.0:
+            game.units[u].target = -1
+            continue
+        recover(game, tables, u)
+        if u < rules.allies:
+            obey(game, tables, u)
+        else:
+            attack_move(game, tables, rules, u)
+
+
+@compiled
+def _tally(game: Game, rules: Rules) -> Tally:
+    """Count the living and what keeps them alive."""
+    allies = enemies = 0
+    own = theirs = 0.0
+    for u in range(len(game.units)):
+        if game.units[u].health > 0.0:
+            if u < rules.allies:
+                allies += 1
+                own += game.units[u].health + game.units[u].shield
+            else:
+                enemies += 1
+                theirs += game.units[u].health + game.units[u].shield
+    return Tally(allies, enemies, own, theirs)
+
+
+@compiled
+def _reward(before: Tally, after: Tally, rules: Rules, won: bool, lost: bool) -> float:
+    """The team's reward of a step."""
+    reward = before.theirs - after.theirs + KILL_REWARD * (before.enemies - after.enemies)
+    if rules.signed:
+        losses = before.own - after.own + KILL_REWARD * (before.allies - after.allies)
+        reward -= rules.negative_scale * losses + WIN_REWARD * lost
+    else:
+        reward = max(0.0, reward)
+    return (reward + WIN_REWARD * won) * rules.reward_scale
