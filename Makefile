@@ -30,7 +30,7 @@ $(VENV)/ready-swarm: $(SETUP)
 
 $(VENV)/ready-test: $(SETUP)
 	@$(if $(PYTHON),,$(error no Python 3.11, 3.12 or 3.13 found, install python3.11))
-	@$(PYTHON) scripts/setup_venv.py --venv $(VENV) --extras ros,sim,monitor,train,dev --chromium
+	@$(PYTHON) scripts/setup_venv.py --venv $(VENV) --extras ros,sim,mpe,monitor,train,dev --chromium
 	@touch $@ $(VENV)/ready-swarm
 
 swarm: $(VENV)/ready-swarm ## run four robots and break one: make swarm [ARGS="--duration 30 --headless"]

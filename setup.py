@@ -56,7 +56,10 @@ EXTRAS = {
         "pettingzoo>=1.24",
         "gymnasium>=1.0",
         "numba>=0.60",
+        "pillow>=10.1",
+        "cloudpickle>=2.0",
     ],
+    "mpe": ["mpe2>=1.1"],
     "monitor": ["fastapi>=0.110", "uvicorn>=0.29", "websockets>=12"],
     "train": [
         "torch>=2.4",
@@ -67,6 +70,8 @@ EXTRAS = {
     ],
     "dev": [
         "hypothesis>=6.100",
+        # the peer that our foraging is compared with, step by step
+        "lbforaging>=2.0",
         "mcap-ros2-support>=0.5",
         "mypy>=1.10",
         "playwright>=1.44",
