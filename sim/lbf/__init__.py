@@ -1,0 +1,1 @@
+"""Level-based foraging on a grid."""
