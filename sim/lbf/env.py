@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sim.batched import BatchedEnv
-from sim.lbf.kernel import Rules, World, advance, begin_all, observe
+from sim.lbf.kernel import LEVEL, Bounds, Rules, World, advance, begin_all, observe
 from sim.randomness import streams
 from sim.scene import Box, Disc, Line, Scene
 
@@ -125,7 +125,7 @@ class LbfEnv(BatchedEnv):
         agent_levels = _bounds("player", min_player_level, max_player_level, players)
         food_levels = _bounds("food", min_food_level, max_food_level, foods)
         if max_food_level is None and not force_coop:
-            _check_least_food(food_levels[0], agent_levels[0])
+            _check_least_food(food_levels[:, 0], agent_levels[:, 0])
         self.variant = variant
         self._rules = Rules(
             rows=rows,
@@ -137,24 +137,20 @@ class LbfEnv(BatchedEnv):
             below_top=paper,
             normalize_reward=bool(normalize_reward),
             penalty=float(penalty),
-            min_player_level=agent_levels[0],
-            max_player_level=agent_levels[1],
-            min_food_level=food_levels[0],
-            max_food_level=food_levels[1],
         )
+        self._bounds = Bounds(agent_levels, food_levels, np.zeros(max(players, foods), np.int32))
         entities = 3 * (foods + players)
         super().__init__(batch, players, entities, entities + 2 + players, num_actions=6)
         self.state[:, :, entities + 2 :] = np.eye(players)
         self.info["agent_reward"] = np.zeros((batch, players), np.float32)
         self._world = World(
             streams=streams(seed, batch),
-            position=np.zeros((batch, players, 2), np.int32),
-            level=np.zeros((batch, players), np.int32),
-            food_position=np.zeros((batch, foods, 2), np.int32),
-            food_level=np.zeros((batch, foods), np.int32),
-            food_spawned=np.zeros(batch, np.int32),
+            agents=np.zeros((batch, players, 3), np.int32),
+            foods=np.zeros((batch, foods, 3), np.int32),
+            spawned=np.zeros(batch, np.int32),
             elapsed=np.zeros(batch, np.int32),
             beside=np.zeros((batch, players), np.int32),
+            target=np.zeros(players, np.int32),
             observation=self.observation,
             state=self.state,
             available=self.available_actions,
@@ -164,8 +160,6 @@ class LbfEnv(BatchedEnv):
             truncated=self.truncated,
             final_observation=self.info["final_observation"],
             final_state=self.info["final_state"],
-            target=np.zeros(players, np.int32),
-            order=np.zeros(max(players, foods), np.int32),
         )
         self.reset()
 
@@ -243,11 +237,10 @@ class LbfEnv(BatchedEnv):
         left = int(food.sum())
         spawned = _whole("food_spawned", left if food_spawned is None else food_spawned, left)
         world = self._world
-        world.position[index], world.level[index] = where, strength
-        world.food_position[index], world.food_level[index] = -1, 0
-        world.food_position[index, : len(cells)] = cells
-        world.food_level[index, : len(cells)] = food[cells[:, 0], cells[:, 1]]
-        world.food_spawned[index], world.elapsed[index] = spawned, step
+        world.agents[index] = np.column_stack([where, strength])
+        world.foods[index] = 0
+        world.foods[index, : len(cells)] = np.column_stack([cells, food[cells[:, 0], cells[:, 1]]])
+        world.spawned[index], world.elapsed[index] = spawned, step
         observe(world, self._rules, index)
 
     def scene(self, index: int = 0) -> Scene:
@@ -257,21 +250,20 @@ class LbfEnv(BatchedEnv):
         items: list[Disc | Box | Line] = []
         items += [Line(((0.0, float(y)), (cols, float(y)))) for y in range(rules.rows + 1)]
         items += [Line(((float(x), 0.0), (float(x), rows))) for x in range(rules.cols + 1)]
-        for (row, col), level in zip(
-            world.food_position[index].tolist(), world.food_level[index].tolist(), strict=True
-        ):
+        for row, col, level in world.foods[index].tolist():
             if level > 0:
                 centre = (col + 0.5, rows - row - 0.5)
                 items.append(Box(centre, (0.7, 0.7), "goal", label=str(level)))
-        places = [tuple(place) for place in world.position[index].tolist()]
-        shared, seen = Counter(places), Counter[tuple[int, ...]]()
-        for (row, col), level in zip(places, world.level[index].tolist(), strict=True):
+        agents = world.agents[index].tolist()
+        shared = Counter((row, col) for row, col, _ in agents)
+        seen: Counter[tuple[int, int]] = Counter()
+        for row, col, level in agents:
             # agents in one cell stand side by side
             slots = shared[row, col]
             x = col + (seen[row, col] + 0.5) / slots
             seen[row, col] += 1
             items.append(Disc((x, rows - row - 0.5), 0.35 / slots**0.5, label=str(level)))
-        left = int(world.food_level[index].sum()) / int(world.food_spawned[index])
+        left = int(world.foods[index, :, LEVEL].sum()) / int(world.spawned[index])
         captions = (
             f"step {world.elapsed[index]} of {rules.episode_limit}",
             f"{1 - left:.0%} of the food loaded",
@@ -281,15 +273,15 @@ class LbfEnv(BatchedEnv):
     def _reset(self, seed: Any) -> None:
         if seed is not None:
             self._world.streams[:] = streams(seed, self.batch)
-        begin_all(self._world, self._rules)
+        begin_all(self._world, self._rules, self._bounds)
 
     def _advance(self, actions: NDArray[Any]) -> None:
-        advance(self._world, self._rules, actions)
+        advance(self._world, self._rules, self._bounds, actions)
 
     def _checked_food(self, field: NDArray[np.int32]) -> NDArray[np.intp]:
         """Cells with food in reading order; refuses what the rules could not have placed."""
         cells = np.argwhere(field > 0)
-        most = self._world.food_level.shape[1]
+        most = self._world.foods.shape[1]
         inner = field[1:-1, 1:-1]
         if (field < 0).any() or np.count_nonzero(inner) != len(cells):
             raise ValueError("field has a food on the border or below 0; expected neither")
@@ -323,17 +315,17 @@ def _levels(name: str, value: Levels, count: int) -> NDArray[np.int32]:
 
 def _bounds(
     who: str, least: Levels, most: Levels | None, count: int
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Lowest and highest levels; a highest of None is written as 0."""
+) -> NDArray[np.int32]:
+    """Lowest and highest level of each (count, 2); a highest of None is written as 0."""
     low = _levels(f"min_{who}_level", least, count)
     if most is None:
-        return low, np.zeros(count, np.int32)
+        return np.column_stack([low, np.zeros(count, np.int32)])
     high = _levels(f"max_{who}_level", most, count)
     if (low > high).any():
         raise ValueError(
             f"min_{who}_level is {low.tolist()}; expected at most max_{who}_level, {high.tolist()}"
         )
-    return low, high
+    return np.column_stack([low, high])
 
 
 def _check_least_food(food: NDArray[np.int32], agents: NDArray[np.int32]) -> None:
