@@ -241,7 +241,7 @@ class LbfEnv(BatchedEnv):
         world.foods[index] = 0
         world.foods[index, : len(cells)] = np.column_stack([cells, food[cells[:, 0], cells[:, 1]]])
         world.spawned[index], world.elapsed[index] = spawned, step
-        observe(world, self._rules, index)
+        observe(world, self._rules, index, index + 1)
 
     def scene(self, index: int = 0) -> Scene:
         """The grid; agents are discs and foods are boxes, labelled with their levels."""
@@ -313,9 +313,7 @@ def _levels(name: str, value: Levels, count: int) -> NDArray[np.int32]:
     return np.array([_whole(name, each, 1, 1000) for each in values], np.int32)
 
 
-def _bounds(
-    who: str, least: Levels, most: Levels | None, count: int
-) -> NDArray[np.int32]:
+def _bounds(who: str, least: Levels, most: Levels | None, count: int) -> NDArray[np.int32]:
     """Lowest and highest level of each (count, 2); a highest of None is written as 0."""
     low = _levels(f"min_{who}_level", least, count)
     if most is None:
