@@ -395,7 +395,7 @@ def _shuffle(order: Ints, count: int, streams: Streams, b: int) -> None:
 @njit(cache=True, error_model="numpy")
 def _occupied(agents: Ints, count: int, row: int, col: int) -> bool:
     """Whether one of the first `count` agents stands there."""
-    for i in range(count):
+    for i in range(count):  # noqa: SIM110 (numba knows no generators here)
         if agents[i, ROW] == row and agents[i, COL] == col:
             return True
     return False
@@ -404,7 +404,7 @@ def _occupied(agents: Ints, count: int, row: int, col: int) -> bool:
 @njit(cache=True, error_model="numpy")
 def _crowded(foods: Ints, count: int, row: int, col: int) -> bool:
     """Whether one of the first `count` foods is fewer than three steps away."""
-    for f in range(count):
+    for f in range(count):  # noqa: SIM110 (numba knows no generators here)
         if abs(foods[f, ROW] - row) + abs(foods[f, COL] - col) < 3:
             return True
     return False
