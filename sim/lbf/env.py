@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sim.batched import BatchedEnv
-from sim.lbf.kernel import LEVEL, Bounds, Rules, World, advance, begin_all, observe
+from sim.lbf.data import LEVEL, Bounds, Rules, World
+from sim.lbf.kernel import advance, begin_all, observe
 from sim.randomness import streams
 from sim.scene import Box, Disc, Line, Scene
 

@@ -1,89 +1,34 @@
-"""The rules of level-based foraging, compiled: one serial pass over the batch.
+"""The rules of level-based foraging, compiled: each rule passes over the whole batch.
 
-Rows count from the top (north), columns from the left (west), both from 0. A food never lies on
-the border, nor nearer than three steps to another food, so no cell is beside two foods. Agents
-(N, 3) and foods (F, 3) are rows of an environment's arrays: row, column, level. A food that is
-loaded keeps its place at level 0.
-
-Functions take the few arrays that they touch: numba counts references for each array that goes
-into a call, and a bundle of twenty costs more than the rules.
+Functions take the few arrays that they touch and loop over the environments themselves: numba
+counts references for each array that goes into a call, and a bundle of twenty for each environment
+costs more than the rules.
 """
 
-from typing import NamedTuple
-
-import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from sim.randomness import Streams, below
+from sim.lbf.data import (
+    COL,
+    EAST,
+    LEVEL,
+    LOAD,
+    NONE,
+    NORTH,
+    ROW,
+    SOUTH,
+    WEST,
+    Actions,
+    Bools,
+    Bounds,
+    Floats,
+    Ints,
+    Rules,
+    World,
+)
+from sim.lbf.spawn import place_agents, place_foods
 
-NONE, NORTH, SOUTH, WEST, EAST, LOAD = range(6)
-ROW, COL, LEVEL = range(3)
 #: Row and column that an action adds.
 _STEP = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (0, 0))
-#: Cells tried before an episode starts with fewer foods.
-_TRIES = 1000
-
-Ints = NDArray[np.int32]
-Floats = NDArray[np.float32]
-Bools = NDArray[np.bool_]
-Actions = NDArray[np.int64]
-
-
-class Rules(NamedTuple):
-    """What stays the same for the whole life of an environment."""
-
-    rows: int
-    cols: int
-    #: Half the side of the window that an agent sees [cells]
-    sight: int
-    episode_limit: int
-    #: A cell that several agents want goes to the first of them; otherwise nobody moves
-    first_wins: bool
-    #: Every food has its highest level
-    force_coop: bool
-    #: A random food level stays below the highest
-    below_top: bool
-    normalize_reward: bool
-    penalty: float
-
-
-class Bounds(NamedTuple):
-    """Lowest and highest levels, dealt out in random order in every episode."""
-
-    #: (N, 2)
-    agents: Ints
-    #: (F, 2); a highest level of 0 means that of the three weakest agents together
-    foods: Ints
-    #: Scratch: who gets which row (max(N, F),)
-    order: Ints
-
-
-class World(NamedTuple):
-    """Every array that a step reads or writes; the first axis is the environment."""
-
-    streams: Streams
-    #: (B, N, 3)
-    agents: Ints
-    #: (B, F, 3), in reading order of the cells
-    foods: Ints
-    #: Levels of all foods of the episode together (B,)
-    spawned: Ints
-    #: Steps taken in the episode (B,)
-    elapsed: Ints
-    #: Index of the food next to each agent (B, N); -1 for none
-    beside: Ints
-    #: Scratch: cell that each agent heads for (N,)
-    target: Ints
-    observation: Floats
-    state: Floats
-    available: Bools
-    reward: Floats
-    agent_reward: Floats
-    terminated: Bools
-    truncated: Bools
-    final_observation: Floats
-    final_state: Floats
 
 
 @njit(cache=True, error_model="numpy")
@@ -141,8 +86,8 @@ def _begin(world: World, rules: Rules, bounds: Bounds, b: int) -> None:
     world.elapsed[b] = 0
     world.spawned[b] = 0
     while world.spawned[b] == 0:
-        _place_agents(agents, bounds.agents, bounds.order, world.streams, b, rules)
-        _place_foods(agents, foods, bounds.foods, bounds.order, world.streams, b, rules)
+        place_agents(agents, bounds.agents, bounds.order, world.streams, b, rules)
+        place_foods(agents, foods, bounds.foods, bounds.order, world.streams, b, rules)
         for f in range(foods.shape[0]):
             world.spawned[b] += foods[f, LEVEL]
     observe(world, rules, b, b + 1)
@@ -323,100 +268,3 @@ def _know(
 def _write(out: Floats, b: int, i: int, k: int, row: int, col: int, level: int) -> None:
     """Row, column and level of one thing into row (b, i), from number `k` on."""
     out[b, i, k], out[b, i, k + 1], out[b, i, k + 2] = row, col, level
-
-
-@njit(cache=True, error_model="numpy")
-def _place_agents(
-    agents: Ints, bounds: Ints, order: Ints, streams: Streams, b: int, rules: Rules
-) -> None:
-    """Agents on cells of their own, anywhere on the grid, with levels drawn uniformly."""
-    _shuffle(order, agents.shape[0], streams, b)
-    for i in range(agents.shape[0]):
-        row, col = -1, -1
-        while row < 0 or _occupied(agents, i, row, col):
-            row = below(streams, b, rules.rows)
-            col = below(streams, b, rules.cols)
-        low, high = bounds[order[i], 0], bounds[order[i], 1]
-        agents[i, ROW], agents[i, COL] = row, col
-        agents[i, LEVEL] = low + below(streams, b, high - low + 1)
-
-
-@njit(cache=True, error_model="numpy")
-def _place_foods(
-    agents: Ints, foods: Ints, bounds: Ints, order: Ints, streams: Streams, b: int, rules: Rules
-) -> None:
-    """Foods apart from each other, off the border and off the agents, in reading order."""
-    _shuffle(order, foods.shape[0], streams, b)
-    weakest = _three_weakest(agents)
-    foods[:, LEVEL] = 0
-    placed = 0
-    for _ in range(_TRIES):
-        if placed == foods.shape[0]:
-            break
-        row = 1 + below(streams, b, rules.rows - 2)
-        col = 1 + below(streams, b, rules.cols - 2)
-        if _crowded(foods, placed, row, col) or _occupied(agents, agents.shape[0], row, col):
-            continue
-        low, high = bounds[order[placed], 0], bounds[order[placed], 1]
-        high = weakest if high == 0 else high
-        if rules.force_coop or low == high:
-            low = high
-        elif rules.below_top:
-            high -= 1
-        _insert(foods, placed, row, col, low + below(streams, b, high - low + 1))
-        placed += 1
-
-
-@njit(cache=True, error_model="numpy")
-def _three_weakest(agents: Ints) -> int:
-    """Sum of the three lowest levels of agents (of all, if there are fewer)."""
-    first = second = third = 0
-    for i in range(agents.shape[0]):
-        level = agents[i, LEVEL]
-        if i < 1 or level < first:
-            first, second, third = level, first, second
-        elif i < 2 or level < second:
-            second, third = level, second
-        elif i < 3 or level < third:
-            third = level
-    return first + second + third
-
-
-@njit(cache=True, error_model="numpy")
-def _shuffle(order: Ints, count: int, streams: Streams, b: int) -> None:
-    """Random order of 0 .. count-1 (Fisher and Yates)."""
-    for i in range(count):
-        order[i] = i
-    for i in range(count - 1, 0, -1):
-        j = below(streams, b, i + 1)
-        order[i], order[j] = order[j], order[i]
-
-
-@njit(cache=True, error_model="numpy")
-def _occupied(agents: Ints, count: int, row: int, col: int) -> bool:
-    """Whether one of the first `count` agents stands there."""
-    for i in range(count):  # noqa: SIM110 (numba knows no generators here)
-        if agents[i, ROW] == row and agents[i, COL] == col:
-            return True
-    return False
-
-
-@njit(cache=True, error_model="numpy")
-def _crowded(foods: Ints, count: int, row: int, col: int) -> bool:
-    """Whether one of the first `count` foods is fewer than three steps away."""
-    for f in range(count):  # noqa: SIM110 (numba knows no generators here)
-        if abs(foods[f, ROW] - row) + abs(foods[f, COL] - col) < 3:
-            return True
-    return False
-
-
-@njit(cache=True, error_model="numpy")
-def _insert(foods: Ints, count: int, row: int, col: int, level: int) -> None:
-    """Add a food to the first `count` ones, keeping the reading order of their cells."""
-    f = count
-    while f > 0 and (
-        foods[f - 1, ROW] > row or (foods[f - 1, ROW] == row and foods[f - 1, COL] > col)
-    ):
-        foods[f] = foods[f - 1]
-        f -= 1
-    foods[f, ROW], foods[f, COL], foods[f, LEVEL] = row, col, level
