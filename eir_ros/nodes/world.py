@@ -26,7 +26,7 @@ from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import PointCloud2
 from std_srvs.srv import SetBool
 
-from eir_ros.contract.config import Schema, validate
+from eir_ros.contract.config import Model, Schema, validate
 from eir_ros.contract.coverage import CoverageTask
 from eir_ros.contract.errors import EirError
 from eir_ros.nodes import clouds, messages, qos
@@ -35,7 +35,7 @@ from eir_ros.nodes.graph import nodes_of
 from eir_ros.nodes.mission import Mission, site_points, track_points
 from eir_ros.nodes.parameters import declare
 from eir_ros.nodes.run import FinishedError, run
-from sim.swarm.coverage import CoverageSim
+from sim.swarm.coverage import CoverageSim, CoverageWorld
 
 #: Deadlines that the sensors offer: two and a half periods [s].
 _MOTION_DEADLINE_S, _SITES_DEADLINE_S = 0.25, 0.5
@@ -52,6 +52,7 @@ class Parameters(Schema):
 
     team: tuple[str, ...] = Setting(description="Names of all robots in roster order")
     task: str = Setting("", description="The task's numbers as JSON; empty: the defaults")
+    world: str = Setting("", description="Numbers of the world as JSON; empty: the defaults")
     seed: int = Setting(0, ge=0, le=2**31 - 1, description="Seed of everything random here")
     lockstep: bool = Setting(False, description="Wait for every robot's answer to each tick")
     real_time_factor: float = Setting(
@@ -87,7 +88,7 @@ class World(Node):
         super().__init__("world", **options)
         self.settings = declare(self, Parameters)
         task = self._task()
-        sim = CoverageSim(task, batch=1)
+        sim = CoverageSim(task, batch=1, world=self._read("world", CoverageWorld))
         sim.reset(self.settings.seed, self._initial_poses())
         self._mission = Mission(sim, self.settings.team)
         self._tick_ns = round(task.tick_s * 1e9)
@@ -98,18 +99,24 @@ class World(Node):
 
     def _task(self) -> CoverageTask:
         team = self.settings.team
-        if self.settings.task:
-            try:
-                given = json.loads(self.settings.task)
-            except ValueError as error:
-                raise EirError(f"/world: parameter task is not JSON: {error}") from error
-            task = validate(given, CoverageTask, where="/world: parameter task")
-        else:
+        task = self._read("task", CoverageTask)
+        if task is None:
             given = {"num_robots": len(team), "num_sites": len(team) - 1}
             task = validate(given, CoverageTask, where=f"/world: a team of {len(team)}")
         if task.num_robots != len(team):
             raise EirError(f"the task is for {task.num_robots} robots, the team has {len(team)}.")
         return task
+
+    def _read(self, parameter: str, schema: type[Model]) -> Model | None:
+        """The numbers in a parameter of JSON; None where it is empty."""
+        text, where = getattr(self.settings, parameter), f"/world: parameter {parameter}"
+        if not text:
+            return None
+        try:
+            given = json.loads(text)
+        except ValueError as error:
+            raise EirError(f"{where} is not JSON: {error}") from error
+        return validate(given, schema, where=where)
 
     def _initial_poses(self) -> NDArray[np.float64] | None:
         given = self.settings.initial_poses

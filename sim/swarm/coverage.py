@@ -14,6 +14,7 @@ from eir_ros.contract.config import Schema
 from eir_ros.contract.coverage import CoverageTask, Sensed
 from eir_ros.contract.types import teammates
 from sim.swarm.body import PlanarBodies
+from sim.swarm.sensing import Sensing, Sight
 
 
 class CoverageWorld(Schema):
@@ -38,6 +39,8 @@ class CoverageWorld(Schema):
     track_velocity_noise: float = Setting(0.05, ge=0)
     #: Probability that a reading of a site is wrong.
     reading_flip: float = Setting(0.3, ge=0, lt=0.5)
+    #: What limits the tracks of teammates, besides their noise.
+    sensing: Sensing = Sensing()
 
 
 class CoverageSim:
@@ -88,6 +91,7 @@ class CoverageSim:
         self._readings = np.zeros((batch, n, m), bool)
         self._tracks = np.zeros((batch, n, n - 1, 4), np.float32)
         self._teammates = teammates(n)
+        self._sight = Sight(self.world.sensing, batch, n, self.world.robot_radius, task.tick_s)
         self._bodies = PlanarBodies(n, self.world.robot_radius, self.world.arena, task.tick_s)
         self.reset(seed)
 
@@ -112,6 +116,7 @@ class CoverageSim:
         else:
             self.poses[...] = poses
         self._working = np.ones(self.poses.shape[:2], bool)
+        self._sight.reset()
         self._move_sites()
         self._look()
 
@@ -153,7 +158,7 @@ class CoverageSim:
             pose=self.poses,
             velocity=self.velocities,
             tracks=self._tracks,
-            visible=np.ones((*lead, lead[1] - 1), bool),
+            visible=self._sight.visible,
             sites=sites,
             served=self._readings,
             index=np.broadcast_to(np.arange(lead[1]), lead),
@@ -189,6 +194,7 @@ class CoverageSim:
         if self.decision_due:
             flip = self._rng.random(self._readings.shape) < self.world.reading_flip
             np.not_equal((self.served_by >= 0)[:, None], flip, out=self._readings)
+        self._sight.look(self.poses[..., :2], self._rng)
 
     def _move_sites(self) -> None:
         self.sites[...] = self._spread(
