@@ -12,7 +12,7 @@ from eir_ros.contract.errors import EirError
 from sim.swarm.env import CoverageEnv
 from training.eir_mappo import Learner
 from training.methods import METHODS
-from training.networks import Adversary, Critic, Team
+from training.networks import Adversary, Critic, Team, num_kinds
 from training.recipe import Recipe
 
 #: Name of the checkpoint in the folder of a run.
@@ -44,7 +44,9 @@ def fresh(recipe: Recipe) -> Run:
     team = Team(recipe.task, method.source, recipe.width, recipe.belief.hidden)
     adversary = Adversary(recipe.task, recipe.width)
     env = CoverageEnv(1, 0, recipe.task, recipe.world)
-    critic = Critic(env.state.shape[-1], env.num_agents, recipe.width)
+    critic = Critic(
+        env.state.shape[-1], env.num_agents, recipe.width, num_kinds(recipe.faults.kinds)
+    )
     env.close()
     return Run(recipe, team, adversary, critic, Learner(recipe, team, adversary, critic))
 

@@ -1,6 +1,7 @@
 """Actor, belief, critic and adversary; all agents share parameters, identity is an input."""
 
 import itertools
+from collections.abc import Iterable
 from enum import StrEnum
 
 import torch
@@ -250,22 +251,36 @@ class Adversary(nn.Module):
         return self.logits(self.actor_input(observation, types))
 
 
+#: Kinds that every critic tells apart: those there were when the first one was trained. A larger
+#: input would draw other first weights, and old recipes would train other teams.
+FIRST_KINDS = 8
+
+
+def num_kinds(trained: Iterable[str]) -> int:
+    """How many codes of `FaultKind` a critic tells apart that meets these kinds in training."""
+    return max([FIRST_KINDS, *(FaultKind.parse(word) + 1 for word in trained)])
+
+
 class Critic(nn.Module):
     """V(state, what is wrong with whom) of the team; its negative is the adversary's value.
 
-    Central and privileged: it is used in training only.
+    Central and privileged: it is used in training only. A kind with a code of `kinds` or above,
+    which training never met, is all zeros in its input.
     """
 
-    def __init__(self, state_size: int, num_robots: int, width: int = 128) -> None:
+    def __init__(
+        self, state_size: int, num_robots: int, width: int = 128, kinds: int = FIRST_KINDS
+    ) -> None:
         super().__init__()
-        size = state_size + num_robots * len(FaultKind)
+        self.kinds = kinds
+        size = state_size + num_robots * kinds
         self.normaliser = Normaliser(size)
         self.returns = Normaliser(1)
         self.net = mlp([size, width, width, 1], 1.0)
 
     def inputs(self, state: Tensor, kinds: Tensor) -> Tensor:
         """Concatenate the state (..., S) with one-hot fault kinds of the robots (..., N)."""
-        wrong = nn.functional.one_hot(kinds.long(), len(FaultKind)).flatten(-2)
+        wrong = nn.functional.one_hot(kinds.long(), len(FaultKind))[..., : self.kinds].flatten(-2)
         return torch.cat([state, wrong.to(state.dtype)], dim=-1)
 
     def normalised(self, inputs: Tensor) -> Tensor:

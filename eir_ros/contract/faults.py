@@ -13,6 +13,7 @@ from eir_ros.contract.errors import EirError
 class FaultKind(IntEnum):
     """What can be wrong with a robot. The values are codes for arrays; 0 is a healthy robot.
 
+    Codes stay what they are: critics were trained on them. A new kind takes the next one.
     A robot with any fault is of a non-cooperative type: its work at a site is worthless.
     """
 
@@ -31,6 +32,12 @@ class FaultKind(IntEnum):
     ADVERSARY = 6
     #: Malicious: every decision is drawn uniformly.
     RANDOM_ACTION = 7
+    #: Actuator: the left wheel is weak, so that the robot turns when it should not.
+    DRIFT = 8
+    #: Actuator: both wheels turn the other way.
+    REVERSE = 9
+    #: Actuator: a gain that falls with time from the onset on.
+    WEAR = 10
 
     @property
     def word(self) -> str:

@@ -11,6 +11,7 @@ from eir_ros.contract.faults import Fault, FaultKind, parse_fault
     [
         ("r2:adversary@5", Fault(robot="r2", kind=FaultKind.ADVERSARY, start_s=5)),
         ("r2:stop@5-12", Fault(robot="r2", kind=FaultKind.STOP, start_s=5, end_s=12)),
+        ("r2:drift@5", Fault(robot="r2", kind=FaultKind.DRIFT, start_s=5)),
         ("r0:mute", Fault(robot="r0", kind=FaultKind.MUTE)),
         (
             " r1:random_walk@0.5-1.25 ",
@@ -57,3 +58,8 @@ def test_an_unknown_kind_is_refused_with_the_known_ones():
 def test_words_and_codes_go_both_ways():
     assert [FaultKind.parse(kind.word) for kind in FaultKind] == list(FaultKind)
     assert FaultKind.NONE == 0
+
+
+def test_a_code_that_critics_were_trained_on_means_something_else():
+    words = "none stop stuck slow random_walk mute adversary random_action drift reverse wear"
+    assert [kind.word for kind in FaultKind] == words.split()

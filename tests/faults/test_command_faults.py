@@ -5,7 +5,14 @@ import pytest
 
 from eir_ros.contract.faults import FaultKind
 from eir_ros.faults.attack_process import executed_actions
-from eir_ros.faults.command import SLOW_GAIN, WALK_LIMIT, CommandFaults
+from eir_ros.faults.command import (
+    DRIFT_GAIN,
+    SLOW_GAIN,
+    TRACK_M,
+    WALK_LIMIT,
+    WEAR_RATE,
+    CommandFaults,
+)
 from eir_ros.faults.schedule import FaultMixture
 
 
@@ -16,7 +23,15 @@ def kinds(kind: FaultKind) -> np.ndarray:
 def test_only_the_faulty_robot_is_touched():
     faults = CommandFaults((2,), 0)
     wanted = np.array([[0.5, 1.0], [0.5, 1.0]])
-    for kind in (FaultKind.STOP, FaultKind.SLOW, FaultKind.RANDOM_WALK):
+    kinds_of_actuators = (
+        FaultKind.STOP,
+        FaultKind.SLOW,
+        FaultKind.RANDOM_WALK,
+        FaultKind.DRIFT,
+        FaultKind.REVERSE,
+        FaultKind.WEAR,
+    )
+    for kind in kinds_of_actuators:
         out = faults.apply(kinds(kind), wanted)
         assert np.array_equal(out[0], wanted[0])
         assert not np.array_equal(out[1], wanted[1])
@@ -45,6 +60,35 @@ def test_stop_and_slow_scale_the_command():
     assert not faults.apply(kinds(FaultKind.STOP), wanted)[1].any()
     slow = faults.apply(kinds(FaultKind.SLOW), wanted)[1]
     assert slow == pytest.approx(SLOW_GAIN * wanted[1])
+
+
+def test_a_drifting_robot_turns_towards_its_weak_wheel():
+    faults = CommandFaults((2,), 0)
+    speed, turn = faults.apply(kinds(FaultKind.DRIFT), np.full((2, 2), (0.4, 0.0)))[1]
+    assert turn == pytest.approx((1 - DRIFT_GAIN) * 0.4 / TRACK_M)  # to the left
+    assert speed == pytest.approx((1 + DRIFT_GAIN) / 2 * 0.4)
+    # the right wheel is as fast as it was told
+    assert speed + turn * TRACK_M / 2 == pytest.approx(0.4)
+
+
+def test_a_reversed_robot_does_the_opposite():
+    out = CommandFaults((2,), 0).apply(kinds(FaultKind.REVERSE), np.full((2, 2), (0.4, -1.0)))
+    assert out[1].tolist() == [-0.4, 1.0]
+
+
+def test_wear_grows_from_the_onset_and_is_mended_at_the_end():
+    faults = CommandFaults((2,), 0)
+    wanted = np.full((2, 2), 0.5)
+    for _ in range(10):
+        faults.apply(kinds(FaultKind.NONE), wanted)
+    worn = np.stack([faults.apply(kinds(FaultKind.WEAR), wanted)[1] for _ in range(100)])
+    assert worn[0] == pytest.approx((1 - WEAR_RATE) * wanted[1])
+    assert worn[-1] == pytest.approx((1 - WEAR_RATE) ** 100 * wanted[1])
+    assert (np.diff(worn[:, 0]) < 0).all()
+    assert np.array_equal(faults.apply(kinds(FaultKind.NONE), wanted)[1], wanted[1])
+    assert faults.apply(kinds(FaultKind.WEAR), wanted)[1] == pytest.approx(worn[0])
+    faults.reset(0)
+    assert faults.apply(kinds(FaultKind.WEAR), wanted)[1] == pytest.approx(worn[0])
 
 
 def test_a_wandering_robot_moves_but_stays_within_its_drive():

@@ -15,7 +15,18 @@ TEAM = ["r0", "r1", "r2", "r3"]
 GATE = {"max_speed": 5.0, "max_yaw_rate": 5.0, "command_timeout_s": 10.0}
 
 
-@pytest.mark.parametrize("kind", [FaultKind.STOP, FaultKind.MUTE, FaultKind.STUCK, FaultKind.SLOW])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        FaultKind.STOP,
+        FaultKind.MUTE,
+        FaultKind.STUCK,
+        FaultKind.SLOW,
+        FaultKind.DRIFT,
+        FaultKind.REVERSE,
+        FaultKind.WEAR,
+    ],
+)
 def test_training_sees_another_world_than_robots_do(kind: FaultKind) -> None:
     """Same seed, poses, faults and actions: the same observations and rewards, bit for bit."""
     bundle = load_bundle(share() / "policies" / "coverage")
