@@ -1,4 +1,7 @@
-"""PyBullet without its banner: importing it writes its build time to standard error."""
+"""A physics client for an arena, and PyBullet without its banner.
+
+Importing pybullet writes its build time to standard error; import it from here instead.
+"""
 
 import os
 import sys
@@ -22,4 +25,44 @@ _import_quietly()
 
 import pybullet  # noqa: E402
 
-__all__ = ["pybullet"]
+__all__ = ["PHYSICS_HZ", "add_walls", "connect", "pybullet"]
+
+#: Physics steps per second.
+PHYSICS_HZ = 60
+
+
+def connect(tick_s: float, **parameters: float) -> int:
+    """A client whose `stepSimulation` advances by one tick, and which repeats itself exactly.
+
+    Contacts start from nothing at every step: what was there before leaves no trace. `parameters`
+    are further ones of `setPhysicsEngineParameter`.
+    """
+    client: int = pybullet.connect(pybullet.DIRECT)
+    pybullet.setPhysicsEngineParameter(
+        fixedTimeStep=tick_s,
+        numSubSteps=substeps(tick_s),
+        deterministicOverlappingPairs=1,
+        warmStartingFactor=0.0,
+        physicsClientId=client,
+        **parameters,
+    )
+    return client
+
+
+def substeps(tick_s: float) -> int:
+    """Physics steps per tick."""
+    return max(1, round(tick_s * PHYSICS_HZ))
+
+
+def add_walls(client: int, half_side: float, centre: tuple[float, float] = (0.0, 0.0)) -> None:
+    """Four walls without friction around a square arena [m]."""
+    for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+        thick = 0.5
+        extent = [thick if x else half_side + 1, thick if y else half_side + 1, 1.0]
+        shape = pybullet.createCollisionShape(
+            pybullet.GEOM_BOX, halfExtents=extent, physicsClientId=client
+        )
+        out = half_side + thick
+        place = [centre[0] + x * out, centre[1] + y * out, 0]
+        wall = pybullet.createMultiBody(0, shape, -1, place, physicsClientId=client)
+        pybullet.changeDynamics(wall, -1, lateralFriction=0, physicsClientId=client)

@@ -4,17 +4,19 @@
 world node advance tick by tick.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field as Setting
+from pydantic import model_validator
 
 from eir_ros.contract.config import Schema
 from eir_ros.contract.coverage import CoverageTask, Sensed
 from eir_ros.contract.types import teammates
 from sim.swarm.body import PlanarBodies
 from sim.swarm.sensing import Sensing, Sight
+from sim.swarm.wheels import HULL_RADIUS, WheelBodies, WheelDrive
 
 
 class CoverageWorld(Schema):
@@ -41,6 +43,24 @@ class CoverageWorld(Schema):
     reading_flip: float = Setting(0.3, ge=0, lt=0.5)
     #: What limits the tracks of teammates, besides their noise.
     sensing: Sensing = Sensing()
+    #: `planar`: discs, fast, to train in. `wheels`: motors, wheels and slip, to prove a team in.
+    body: Literal["planar", "wheels"] = "planar"
+    #: Motors and ground of `wheels`.
+    drive: WheelDrive = WheelDrive()
+
+    @model_validator(mode="after")
+    def _built(self) -> "CoverageWorld":
+        if self.body == "wheels" and self.robot_radius != HULL_RADIUS:
+            raise ValueError(
+                f"robot_radius is {self.robot_radius:g}; a robot on wheels is {HULL_RADIUS:g} m"
+            )
+        return self
+
+    def bodies(self, batch: int, num_robots: int, tick_s: float) -> PlanarBodies | WheelBodies:
+        """Robots of the chosen kind in `batch` arenas."""
+        if self.body == "wheels":
+            return WheelBodies(batch, num_robots, self.arena, tick_s, self.drive)
+        return PlanarBodies(num_robots, self.robot_radius, self.arena, tick_s)
 
 
 class CoverageSim:
@@ -92,7 +112,7 @@ class CoverageSim:
         self._tracks = np.zeros((batch, n, n - 1, 4), np.float32)
         self._teammates = teammates(n)
         self._sight = Sight(self.world.sensing, batch, n, self.world.robot_radius, task.tick_s)
-        self._bodies = PlanarBodies(n, self.world.robot_radius, self.world.arena, task.tick_s)
+        self._bodies = self.world.bodies(batch, n, task.tick_s)
         self.reset(seed)
 
     def reset(self, seed: Any = None, poses: NDArray[np.float64] | None = None) -> None:
