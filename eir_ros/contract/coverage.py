@@ -1,125 +1,66 @@
 """The coverage task: what a robot observes, what it may do, and how that becomes a command.
 
 N robots share out sites that move; a site counts as served while a *working* robot is within
-`serve_radius` of it. Simulation and robots build observations and commands with the functions
-below and with nothing else, so a policy cannot meet on a robot what it has not met in training.
-All functions accept any leading dimensions `(...)`: `(batch, N)` in training, none on a robot.
+`serve_radius` of it. See `contract.drive` for what all tasks share.
 """
 
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field as Setting
 
-from eir_ros.contract.config import Schema
-from eir_ros.contract.layout import Field, Layout
+from eir_ros.contract.drive import (
+    Decision,
+    Floats,
+    SwarmSensed,
+    SwarmTask,
+    assemble,
+    command,
+    decide,
+)
+from eir_ros.contract.layout import Field
 
-Floats = NDArray[np.floating[Any]]
+__all__ = ["CONTRACT", "CoverageTask", "Decision", "Sensed", "command", "decode", "observe"]
 
 #: Raise it when `observe`, `decode` or `command` answers the same inputs otherwise than before: a
 #: bundle that was trained with another number is refused, which no layout could tell.
 CONTRACT: Final = 1
 
-#: Unit vectors of the eight direction actions, east first, counter-clockwise, (8, 2).
-_DIRECTIONS = np.stack(
-    [np.cos(np.arange(8) * np.pi / 4), np.sin(np.arange(8) * np.pi / 4)], axis=-1
-)
-_COMPASS = (
-    "east",
-    "north_east",
-    "north",
-    "north_west",
-    "west",
-    "south_west",
-    "south",
-    "south_east",
-)
 
-
-class CoverageTask(Schema):
+class CoverageTask(SwarmTask):
     """Numbers of the task that both sides of the contract use. SI units, REP-103."""
 
-    num_robots: int = Setting(4, ge=3, le=16)
     num_sites: int = Setting(3, ge=1, le=15)
-    #: Control period, one tick [s].
-    tick_s: float = Setting(0.1, gt=0)
-    #: Ticks from one decision of the policy to the next.
-    decision_ticks: int = Setting(2, ge=1)
-    #: Speed of a robot at full command [m/s].
-    max_speed: float = Setting(0.5, gt=0)
-    #: Largest yaw rate that the controller asks for [rad/s].
-    max_yaw_rate: float = Setting(3.0, gt=0)
-    #: Distance of the controlled point ahead of the axle [m]; see `command`.
-    lookahead: float = Setting(0.1, gt=0)
     #: A working robot this near serves a site [m].
     serve_radius: float = Setting(0.30, gt=0)
 
     @property
-    def decision_s(self) -> float:
-        """Time from one decision to the next [s]."""
-        return self.tick_s * self.decision_ticks
+    def homing_actions(self) -> tuple[str, ...]:
+        """To each site, nearest first."""
+        return tuple(f"go_to_nearest_site_{k + 1}" for k in range(self.num_sites))
 
     @property
-    def actions(self) -> tuple[str, ...]:
-        """Names of the discrete actions, in the order of the policy's logits."""
-        homing = (f"go_to_nearest_site_{k + 1}" for k in range(self.num_sites))
-        return ("stop", *_COMPASS, *homing)
-
-    @property
-    def layout(self) -> Layout:
-        """Layout of the vector that `observe` returns."""
-        n, m = self.num_robots, self.num_sites
-        return Layout(
-            fields=(
-                Field(name="position", shape=(2,), unit="m", frame="map"),
-                Field(name="velocity", shape=(2,), unit="m/s", frame="map"),
-                # cos and sin of the yaw: no jump at +-pi
-                Field(name="heading", shape=(2,), unit="1", frame="map"),
-                # relative to the robot, map axes, nearest first
-                Field(name="sites", shape=(m, 2), unit="m", frame="map"),
-                # this robot's own noisy reading, 1 = being served
-                Field(name="served", shape=(m,), unit="1", frame="-"),
-                # relative to the robot, map axes, roster order; zero where not visible
-                Field(name="teammate_position", shape=(n - 1, 2), unit="m", frame="map"),
-                Field(name="teammate_velocity", shape=(n - 1, 2), unit="m/s", frame="map"),
-                Field(name="teammate_visible", shape=(n - 1,), unit="1", frame="-"),
-                Field(name="identity", shape=(n,), unit="1", frame="-"),
-            )
+    def task_fields(self) -> tuple[Field, ...]:
+        """Sites and readings."""
+        m = self.num_sites
+        return (
+            # relative to the robot, map axes, nearest first
+            Field(name="sites", shape=(m, 2), unit="m", frame="map"),
+            # this robot's own noisy reading, 1 = being served
+            Field(name="served", shape=(m,), unit="1", frame="-"),
         )
 
 
 @dataclass
-class Sensed:
+class Sensed(SwarmSensed):
     """What robots sense at one tick; `(...)` are shared leading dimensions."""
 
-    #: x, y, yaw, (..., 3) [m, m, rad; map]
-    pose: Floats
-    #: Own velocity, (..., 2) [m/s; map]
-    velocity: Floats
-    #: Teammates' x, y, vx, vy in the order of `contract.types.teammates`, (..., N-1, 4)
-    #: [m, m/s; map]
-    tracks: Floats
-    #: Whether each teammate is tracked at present, (..., N-1) bool
-    visible: NDArray[np.bool_]
     #: Site positions, (..., M, 2) [m; map]
     sites: Floats
     #: This robot's noisy reading of whether each site is served, (..., M) bool
     served: NDArray[np.bool_]
-    #: The robot's place in the roster, (...) int
-    index: NDArray[np.int_]
-
-
-class Decision(NamedTuple):
-    """A decoded action, held for `decision_ticks` ticks."""
-
-    #: Velocity of a direction action or of stop, (..., 2) [m/s; map]
-    velocity: Floats
-    #: Site that a go-to action heads for, (..., 2) [m; map]
-    goal: Floats
-    #: Whether `goal` rather than `velocity` applies, (...) bool
-    homing: NDArray[np.bool_]
 
 
 def nearest_sites(sensed: Sensed) -> NDArray[np.intp]:
@@ -129,81 +70,16 @@ def nearest_sites(sensed: Sensed) -> NDArray[np.intp]:
 
 
 def observe(task: CoverageTask, sensed: Sensed) -> NDArray[np.float32]:
-    """Build the observation vector, (..., task.layout.size) float32, laid out as `task.layout`.
-
-    Every input is rounded to float32 first, because that is what tracks and sites carry on the
-    wire (`sensor_msgs/PointCloud2`): simulation and robots then see the same numbers.
-    """
-    pose = np.asarray(sensed.pose, np.float32)
-    position, yaw = pose[..., :2], pose[..., 2]
+    """Build the observation vector, (..., task.layout.size) float32, laid out as `task.layout`."""
+    position = np.asarray(sensed.pose, np.float32)[..., :2]
     order = nearest_sites(sensed)
     sites = np.take_along_axis(np.asarray(sensed.sites, np.float32), order[..., None], axis=-2)
     served = np.take_along_axis(np.asarray(sensed.served, np.float32), order, axis=-1)
-    visible = np.asarray(sensed.visible, np.float32)
-    tracks = np.asarray(sensed.tracks, np.float32)
-    relative = (tracks[..., :2] - position[..., None, :]) * visible[..., None]
-    moving = tracks[..., 2:] * visible[..., None]
-    identity = np.asarray(sensed.index)[..., None] == np.arange(task.num_robots)
-    lead = position.shape[:-1]
-    return np.concatenate(
-        [
-            position,
-            np.asarray(sensed.velocity, np.float32),
-            np.stack([np.cos(yaw), np.sin(yaw)], axis=-1),
-            (sites - position[..., None, :]).reshape(*lead, -1),
-            served,
-            relative.reshape(*lead, -1),
-            moving.reshape(*lead, -1),
-            visible,
-            identity.astype(np.float32),
-        ],
-        axis=-1,
-        dtype=np.float32,
-    )
+    relative = (sites - position[..., None, :]).reshape(*position.shape[:-1], -1)
+    return assemble(task, sensed, relative, served)
 
 
 def decode(task: CoverageTask, action: NDArray[np.integer[Any]], sensed: Sensed) -> Decision:
     """Turn action indices (...) into what the controller follows until the next decision."""
-    action = np.asarray(action)
-    table = np.zeros((len(task.actions), 2))
-    table[1:9] = task.max_speed * _DIRECTIONS
-    homing = action >= 9
-    rank = np.where(homing, action - 9, 0)[..., None]
-    site = np.take_along_axis(nearest_sites(sensed), rank, axis=-1)
-    goal = np.take_along_axis(_as_on_the_wire(sensed.sites), site[..., None], axis=-2)
-    return Decision(table[action], goal[..., 0, :], homing)
-
-
-def _as_on_the_wire(numbers: Floats) -> NDArray[np.float64]:
-    """Round to float32 like `observe`, so that both sides of a wire compute the same command."""
-    return np.asarray(numbers, np.float32).astype(np.float64)
-
-
-#: Approach gain of the go-to actions [1/s]: full speed until 0.25 m from the site.
-_APPROACH_GAIN = 2.0
-
-
-def command(task: CoverageTask, decision: Decision, pose: Floats) -> NDArray[np.float64]:
-    """Forward speed and yaw rate that follow `decision` from `pose`, (..., 2) [m/s, rad/s].
-
-    A differential-drive base cannot move sideways, but the point `lookahead` ahead of its axle
-    can (input-output feedback linearisation; Siciliano et al., *Robotics: Modelling, Planning
-    and Control*, section 11.6.1): its velocity u is met by v = u.e and w = u.n / lookahead with
-    e along and n left of the heading. The speed may be negative: a goal behind is approached
-    while turning round.
-
-    Parameters
-    ----------
-    pose : (..., 3)
-        x, y, yaw [m, m, rad; map].
-    """
-    pose = _as_on_the_wire(pose)
-    ahead = np.stack([np.cos(pose[..., 2]), np.sin(pose[..., 2])], axis=-1)
-    to_goal = _APPROACH_GAIN * (decision.goal - pose[..., :2] - task.lookahead * ahead)
-    speed = np.sqrt(np.square(to_goal).sum(-1, keepdims=True))
-    to_goal *= task.max_speed / np.maximum(speed, task.max_speed)
-    wanted = np.where(decision.homing[..., None], to_goal, decision.velocity)
-    forward = wanted[..., 0] * ahead[..., 0] + wanted[..., 1] * ahead[..., 1]
-    leftward = wanted[..., 1] * ahead[..., 0] - wanted[..., 0] * ahead[..., 1]
-    yaw_rate = np.clip(leftward / task.lookahead, -task.max_yaw_rate, task.max_yaw_rate)
-    return np.stack([forward, yaw_rate], axis=-1)
+    order = nearest_sites(sensed)
+    return decide(task, action, np.take_along_axis(sensed.sites, order[..., None], axis=-2))
