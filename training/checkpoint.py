@@ -45,7 +45,7 @@ def fresh(recipe: Recipe) -> Run:
     adversary = Adversary(recipe.task, recipe.width)
     env = CoverageEnv(1, 0, recipe.task, recipe.world)
     critic = Critic(
-        env.state.shape[-1], env.num_agents, recipe.width, num_kinds(recipe.faults.kinds)
+        env.team_state.shape[-1], env.num_agents, recipe.width, num_kinds(recipe.faults.kinds)
     )
     env.close()
     return Run(recipe, team, adversary, critic, Learner(recipe, team, adversary, critic))

@@ -175,7 +175,7 @@ def golden_vectors(
         *expected, hidden = team(torch.from_numpy(observation), hidden)
         # an error of the hidden states that matters shows in the beliefs that follow
         _check_agreement(POLICY_FILE, step, answer, expected)
-        records.append((observation[0], answer[0][0], answer[1][0]))
+        records.append((observation[0].copy(), answer[0][0], answer[1][0]))
         actions = answer[0].argmax(-1)
         if step >= steps // 2:
             actions[-1] = task.actions.index("stop")

@@ -95,10 +95,10 @@ class Collector:
                 step["action"].numpy(), step["adversary_action"].numpy(), uniform, env.kinds
             )
             observation, reward, _, _, info = env.step(executed)
-            step["reward"] = torch.from_numpy(reward).float()
+            step["reward"] = torch.from_numpy(reward.copy())
             steps.append(step)
         after = self.critic.inputs(
-            torch.from_numpy(info["final_state"]), torch.from_numpy(info["final_kinds"])
+            torch.from_numpy(info["final_team_state"]), torch.from_numpy(info["final_kinds"])
         )
         columns = {name: torch.stack([step[name] for step in steps]) for name in steps[0]}
         # The time limit is a truncation: the value of what would have followed still counts.
@@ -108,7 +108,8 @@ class Collector:
     def _decide(
         self, seen: np.ndarray, hidden: Tensor, taught: Tensor, noise: torch.Generator
     ) -> tuple[dict[str, Tensor], Tensor]:
-        observation = torch.from_numpy(seen)
+        # the environment writes its arrays again at the next step
+        observation = torch.from_numpy(seen.copy())
         kinds = torch.from_numpy(self.env.kinds)
         types = (kinds != FaultKind.NONE).long()
         belief, hidden = self._believe(observation, hidden, types, taught)
@@ -116,7 +117,7 @@ class Collector:
         action, log_prob = sample(logits, None if self.greedy else noise)
         everyone = types.float().unsqueeze(-2).expand(*types.shape, types.shape[-1])
         adversary_action, adversary_log_prob = sample(self.adversary(observation, everyone), noise)
-        state = torch.from_numpy(self.env.state)
+        state = torch.from_numpy(self.env.team_state)
         step = {
             "observation": observation,
             "belief": belief,

@@ -1,38 +1,34 @@
-"""Coverage as a batched reinforcement-learning environment: one step is one decision."""
+"""The swarm as batched environments: one step is one decision of every robot."""
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eir_ros.contract.coverage import CoverageTask, Sensed, command, decode, observe
+from eir_ros.contract import coverage
+from eir_ros.contract.coverage import CoverageTask
+from eir_ros.contract.drive import Decision, SwarmSensed, SwarmTask, command
 from eir_ros.contract.faults import FaultKind
+from eir_ros.contract.types import teammates
 from eir_ros.faults.command import CommandFaults
 from eir_ros.faults.schedule import FaultMixture, Schedule
-from sim.scene import Scene
-from sim.swarm.coverage import CoverageSim, CoverageWorld
-from sim.swarm.picture import coverage_scene
+from sim.batched import BatchedEnv, Step
+from sim.scene import Box, Disc, Line, Scene
+from sim.swarm.arena import SwarmSim
+from sim.swarm.coverage import CoverageSim
+
+__all__ = ["CoverageEnv", "Step", "SwarmEnv"]
+
+#: Numbers of the team's state about one robot: x, y, vx, vy, cos and sin of yaw.
+_PER_ROBOT = 6
 
 
-class Step(NamedTuple):
-    """What `CoverageEnv.step` returns; unpacks like Gymnasium's tuple."""
+class SwarmEnv(BatchedEnv):
+    """B arenas with faults, stepped decision by decision; the tasks are subclasses.
 
-    #: (B, N, D) float32, of the next episode where one has just ended
-    observation: NDArray[np.float32]
-    #: Shared by the team, (B,)
-    reward: NDArray[np.float64]
-    #: The task is over for good, (B,) bool: coverage never is
-    terminated: NDArray[np.bool_]
-    #: The time limit was reached, (B,) bool: the value of what follows still counts
-    truncated: NDArray[np.bool_]
-    #: `final_observation`, `final_state` and `final_kinds` where `truncated`
-    info: dict[str, Any]
-
-
-class CoverageEnv:
-    """B coverage arenas with faults, stepped decision by decision.
-
-    Every episode has the same length, so all arenas end and restart together.
+    Every episode has the same length, so all arenas end and restart together; none terminates.
+    Arenas share one stream of random numbers: the same seed gives the same run for the same batch.
 
     Parameters
     ----------
@@ -46,33 +42,57 @@ class CoverageEnv:
         Mixture that types, kinds and onsets are drawn from; None for a healthy team.
     episode_decisions
         Time limit of an episode [decisions].
+
+    Attributes
+    ----------
+    team_state : (B, S) float32
+        For a critic of the whole team: x, y, vx, vy, cos and sin of yaw of every robot, and the
+        `facts` of the task. The types are not in it. `state` (B, N, S) is the same with the
+        agent's own robot first and its teammates after it.
+    info
+        Also `final_team_state` (B, S) and `final_kinds` (B, N) int8.
     """
+
+    _new_sim: ClassVar[Callable[..., SwarmSim[Any, Any]]]
+    _observe: ClassVar[Callable[..., NDArray[np.float32]]]
+    _decode: ClassVar[Callable[..., Decision]]
+    _new_task: ClassVar[type[SwarmTask]]
 
     def __init__(
         self,
         batch: int = 1,
         seed: int | list[int] = 0,
-        task: CoverageTask | None = None,
-        world: CoverageWorld | None = None,
+        task: Any = None,
+        world: Any = None,
         faults: FaultMixture | None = None,
         episode_decisions: int = 90,
     ) -> None:
         if batch < 1:
             raise ValueError(f"batch is {batch}; expected at least 1")
-        self.task = task or CoverageTask()
-        self.faults = faults
-        self.batch = batch
-        self.num_agents = self.task.num_robots
-        self.episode_decisions = episode_decisions
-        self.available_actions = np.ones((batch, self.num_agents, len(self.task.actions)), bool)
-        self._sim = CoverageSim(self.task, batch, 0, world)
-        self._motors = CommandFaults((batch, self.num_agents), 0)
+        if episode_decisions < 1:
+            raise ValueError(f"episode_decisions is {episode_decisions}; expected at least 1")
+        self.task = task or self._new_task()
+        self._sim = self._new_sim(self.task, batch, 0, world)
+        n = self.task.num_robots
+        size = n * _PER_ROBOT + sum(fact[0].size for fact in self._sim.facts())
+        super().__init__(batch, n, self.task.layout.size, size, len(self.task.actions))
+        self.faults, self.episode_decisions = faults, episode_decisions
+        self.team_state = np.zeros((batch, size), np.float32)
+        self.info["final_team_state"] = np.zeros_like(self.team_state)
+        self.info["final_kinds"] = np.zeros((batch, n), np.int8)
+        self._motors = CommandFaults((batch, n), 0)
+        self._own_first = np.concatenate([np.arange(n)[:, None], teammates(n)], axis=1)
         self.reset(seed)
+
+    @property
+    def agents(self) -> tuple[str, ...]:
+        """Names of the robots."""
+        return tuple(f"r{i}" for i in range(self.num_agents))
 
     def reset(
         self, seed: int | list[int] | None = None, schedule: Schedule | None = None
     ) -> NDArray[np.float32]:
-        """Start new episodes everywhere; returns the observation (B, N, D).
+        """Start new episodes everywhere; returns `observation`.
 
         Parameters
         ----------
@@ -81,6 +101,15 @@ class CoverageEnv:
         schedule
             Faults of these episodes; drawn from the mixture where not given.
         """
+        expected = (self.batch, self.num_agents)
+        if schedule is not None and schedule.kind.shape != expected:
+            raise ValueError(
+                f"schedule is for {schedule.kind.shape} (batch, robots); expected {expected}"
+            )
+        self._given = schedule
+        return super().reset(seed)
+
+    def _reset(self, seed: Any) -> None:
         if seed is not None:
             world, motors, nature = np.random.SeedSequence(seed).spawn(3)
             self._nature = np.random.default_rng(nature)
@@ -88,16 +117,10 @@ class CoverageEnv:
             self._sim.reset(world)
         else:
             self._sim.reset()
-        if schedule is None:
-            schedule = self._draw()
-        if schedule.kind.shape != (self.batch, self.num_agents):
-            raise ValueError(
-                f"schedule is for {schedule.kind.shape} (batch, robots); "
-                f"expected {(self.batch, self.num_agents)}"
-            )
-        self.schedule = schedule
+        self.schedule = self._draw() if self._given is None else self._given
+        self._given = None
         self.decisions = 0
-        return observe(self.task, self._sim.sense())
+        self._show()
 
     def _draw(self) -> Schedule:
         if self.faults is None:
@@ -115,79 +138,78 @@ class CoverageEnv:
         """The present types θ, (B, N): 0 cooperative, 1 adversary. Hidden from the team."""
         return (self.kinds != FaultKind.NONE).astype(np.int8)
 
-    @property
-    def served_by(self) -> NDArray[np.int64]:
-        """The working robot that serves each site, or -1, (B, M)."""
-        return self._sim.served_by
-
-    @property
-    def state(self) -> NDArray[np.float32]:
-        """Global state for a central critic, (B, S) float32; the types are not in it.
-
-        Robots' x, y, vx, vy, cos and sin of yaw; sites' x, y; which sites are served; time until
-        the sites move, as a share of their period.
-        """
-        sim, yaw = self._sim, self._sim.poses[..., 2]
-        period = sim.world.site_period_s
-        robots = [sim.poses[..., :2], sim.velocities, np.stack([np.cos(yaw), np.sin(yaw)], -1)]
-        parts = [
-            np.concatenate(robots, axis=-1).reshape(self.batch, -1),
-            sim.sites.reshape(self.batch, -1),
-            sim.served_by >= 0,
-            np.full((self.batch, 1), 1.0 - sim.time_s % period / period),
-        ]
-        return np.concatenate(parts, axis=-1, dtype=np.float32, casting="unsafe")
-
-    def sense(self) -> Sensed:
+    def sense(self) -> SwarmSensed:
         """What each robot senses now, for looking at; arrays (B, N, ...)."""
         return self._sim.sense()
 
-    def step(self, actions: NDArray[np.integer[Any]]) -> Step:
-        """Carry out one joint decision, (B, N) action indices.
-
-        Raises
-        ------
-        ValueError
-            Wrong shape, not integers, or an index outside the action set; nothing has moved then.
-        """
-        actions = self._checked(actions)
-        decision = decode(self.task, actions, self._sim.sense())
-        for _ in range(self.task.decision_ticks):
+    def _advance(self, actions: NDArray[np.integer[Any]]) -> None:
+        sim, task = self._sim, self.task
+        decision = self._decode(task, actions, sim.sense())
+        for _ in range(task.decision_ticks):
             kinds = self.kinds
-            wanted = command(self.task, decision, self._sim.poses)
-            self._sim.tick(self._motors.apply(kinds, wanted), kinds == FaultKind.NONE)
+            wanted = command(task, decision, sim.poses)
+            sim.tick(self._motors.apply(kinds, wanted), kinds == FaultKind.NONE)
         self.decisions += 1
-        reward = self._sim.reward()
-        over = np.full(self.batch, self.decisions >= self.episode_decisions)
-        observation = observe(self.task, self._sim.sense())
-        info: dict[str, Any] = {}
-        if over[0]:
-            info = {
-                "final_observation": observation,
-                "final_state": self.state,
-                "final_kinds": self.kinds,
-            }
-            observation = self.reset()
-        return Step(observation, reward, np.zeros(self.batch, bool), over, info)
+        self.reward[...] = sim.reward()
+        self.truncated[...] = self.decisions >= self.episode_decisions
+        self._show()
+        if self.truncated[0]:
+            self.info["final_observation"][...] = self.observation
+            self.info["final_state"][...] = self.state
+            self.info["final_team_state"][...] = self.team_state
+            self.info["final_kinds"][...] = self.kinds
+            self._given = None
+            self._reset(None)
 
-    def _checked(self, actions: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
-        actions = np.asarray(actions)
-        shape, count = (self.batch, self.num_agents), len(self.task.actions)
-        if actions.shape != shape or not np.issubdtype(actions.dtype, np.integer):
-            raise ValueError(
-                f"actions are {actions.dtype} of shape {actions.shape}; "
-                f"expected integers of shape {shape}"
-            )
-        if actions.min() < 0 or actions.max() >= count:
-            raise ValueError(
-                f"actions go from {actions.min()} to {actions.max()}; expected 0 to {count - 1}"
-            )
-        return actions
+    def _show(self) -> None:
+        """Fill observation and states."""
+        sim, split = self._sim, self.num_agents * _PER_ROBOT
+        self.observation[...] = self._observe(self.task, sim.sense())
+        robots = self.team_state[:, :split].reshape(self.batch, self.num_agents, _PER_ROBOT)
+        yaw = sim.poses[..., 2]
+        robots[..., :2], robots[..., 2:4] = sim.poses[..., :2], sim.velocities
+        robots[..., 4], robots[..., 5] = np.cos(yaw), np.sin(yaw)
+        facts = [fact.reshape(self.batch, -1) for fact in sim.facts()]
+        if facts:
+            self.team_state[:, split:] = np.concatenate(facts, axis=-1)
+        self.state[..., :split] = robots[:, self._own_first].reshape(self.batch, -1, split)
+        self.state[..., split:] = self.team_state[:, None, split:]
 
     def scene(self, index: int = 0) -> Scene:
-        """Arena `index` as a picture, seen from above."""
-        return coverage_scene(self._sim, self.types[index], index)
+        """Environment `index` as a picture: broken robots stand out, by the name of their fault."""
+        sim, side = self._sim, self._sim.world.arena
+        kinds = self.kinds[index]
+        robots = [
+            Disc((x, y), sim.world.robot_radius, "faulty" if kind else "agent", name, yaw)
+            for (x, y, yaw), kind, name in zip(
+                sim.poses[index].tolist(), kinds.tolist(), self.agents, strict=True
+            )
+        ]
+        corners = ((-side, -side), (side, -side), (side, side), (-side, side), (-side, -side))
+        items: list[Disc | Box | Line] = [Line(corners, "wall"), *sim.shapes(index), *robots]
+        broken = [
+            f"{name}: {FaultKind(kind).word}"
+            for name, kind in zip(self.agents, kinds, strict=True)
+            if kind
+        ]
+        captions = (f"{sim.time_s:.1f} s", f"reward {self.reward[index]:.2f}", *broken)
+        margin = 1.05 * side
+        return Scene((-margin, -margin, margin, margin), items, captions)
 
     def close(self) -> None:
         """Free the physics client."""
         self._sim.close()
+
+
+class CoverageEnv(SwarmEnv):
+    """Robots share out sites that move: `eir_ros.contract.coverage`, `sim.swarm.coverage`."""
+
+    name = "swarm-coverage"
+    _new_sim, _new_task = CoverageSim, CoverageTask
+    _observe, _decode = staticmethod(coverage.observe), staticmethod(coverage.decode)
+    _sim: CoverageSim
+
+    @property
+    def served_by(self) -> NDArray[np.int64]:
+        """The working robot that serves each site, or -1, (B, M)."""
+        return self._sim.served_by

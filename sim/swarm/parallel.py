@@ -47,13 +47,13 @@ class CoverageParallelEnv(ParallelEnv):
         """Start a new episode; see `CoverageEnv.reset`."""
         observation = self._env.reset(seed)
         self.agents = list(self.possible_agents)
-        return self._by_name(observation[0]), {name: {} for name in self.agents}
+        return self._by_name(observation[0].copy()), {name: {} for name in self.agents}
 
     def step(self, actions: dict[str, int]) -> tuple[dict[str, Any], ...]:
         """One joint decision."""
         joint = np.array([[actions[name] for name in self.agents]])
         observation, reward, terminated, truncated, info = self._env.step(joint)
-        seen = info.get("final_observation", observation)[0]
+        seen = (info["final_observation"] if truncated[0] else observation)[0].copy()
         result: tuple[dict[str, Any], ...] = (
             self._by_name(seen),
             dict.fromkeys(self.agents, float(reward[0])),
@@ -67,7 +67,7 @@ class CoverageParallelEnv(ParallelEnv):
 
     def state(self) -> np.ndarray:
         """Global state for a central critic, (S,) float32."""
-        return self._env.state[0]
+        return self._env.team_state[0].copy()
 
     def render(self) -> None:
         """Nothing is drawn here."""

@@ -45,4 +45,4 @@ def test_training_sees_another_world_than_robots_do(kind: FaultKind) -> None:
         after = [episode.decisions[tick + task.decision_ticks, name] for name in TEAM]
         expected = np.stack([d.observation for d in after])
         np.testing.assert_array_equal(step.observation[0], expected)
-        assert step.reward[0] == episode.rewards[tick // task.decision_ticks]
+        assert step.reward[0] == np.float32(episode.rewards[tick // task.decision_ticks])

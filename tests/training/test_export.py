@@ -33,7 +33,8 @@ def run() -> Run:
     env = CoverageEnv(batch=8, seed=1, task=run.recipe.task)
     rng = np.random.default_rng(1)
     steps = [
-        env.step(rng.integers(0, len(env.task.actions), (8, 4))).observation for _ in range(80)
+        env.step(rng.integers(0, len(env.task.actions), (8, 4))).observation.copy()
+        for _ in range(80)
     ]
     env.close()
     observation = torch.from_numpy(np.stack(steps))
