@@ -19,10 +19,9 @@ from eir_ros.contract.layout import Field, Layout
 Floats = NDArray[np.floating[Any]]
 
 #: Unit vectors of the eight direction actions, east first, counter-clockwise, (8, 2).
-_DIRECTIONS = np.stack(
-    [np.cos(np.arange(8) * np.pi / 4), np.sin(np.arange(8) * np.pi / 4)], axis=-1
-)
-_COMPASS = (
+DIRECTIONS = np.stack([np.cos(np.arange(8) * np.pi / 4), np.sin(np.arange(8) * np.pi / 4)], axis=-1)
+#: Their names.
+COMPASS = (
     "east",
     "north_east",
     "north",
@@ -33,7 +32,7 @@ _COMPASS = (
     "south_east",
 )
 #: Stop and the eight directions come first in every task; the actions after them go to a place.
-FIRST_HOMING: Final = 1 + len(_COMPASS)
+FIRST_HOMING: Final = 1 + len(COMPASS)
 
 
 class SwarmTask(Schema):
@@ -59,7 +58,7 @@ class SwarmTask(Schema):
     @property
     def actions(self) -> tuple[str, ...]:
         """Names of the discrete actions, in the order of the policy's logits."""
-        return ("stop", *_COMPASS, *self.homing_actions)
+        return ("stop", *COMPASS, *self.homing_actions)
 
     @property
     @abstractmethod
@@ -164,7 +163,7 @@ def decide(task: SwarmTask, action: NDArray[np.integer[Any]], places: Floats) ->
     """
     action = np.asarray(action)
     table = np.zeros((len(task.actions), 2))
-    table[1:FIRST_HOMING] = task.max_speed * _DIRECTIONS
+    table[1:FIRST_HOMING] = task.max_speed * DIRECTIONS
     homing = action >= FIRST_HOMING
     rank = np.where(homing, action - FIRST_HOMING, 0)[..., None, None]
     goal = np.take_along_axis(as_on_the_wire(places), rank, axis=-2)

@@ -195,7 +195,7 @@ class SwarmSim(ABC, Generic[Task, World]):
 
     @abstractmethod
     def _read(self) -> None:
-        """Draw the robots' noisy readings of how things stand, once per decision."""
+        """Draw the robots' noisy readings of how things stand, at every tick."""
 
     def _look(self) -> None:
         """Judge, and draw this tick's noise."""
@@ -205,8 +205,7 @@ class SwarmSim(ABC, Generic[Task, World]):
         noise[..., :2] *= self.world.track_noise
         noise[..., 2:] *= self.world.track_velocity_noise
         np.add(seen[:, self._teammates], noise, out=self._tracks, casting="same_kind")
-        if self.decision_due:
-            self._read()
+        self._read()
         self._sight.look(self.poses[..., :2], self._rng, self._obstacle())
 
     def _obstacle(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:

@@ -7,11 +7,13 @@ one thing a client would remember from the arena before, is off. Where nobody is
 touch anybody, the engine would only add up displacements, so that is done here, to the same bits.
 """
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from sim.swarm.bullet import add_walls, connect, pybullet, substeps
+from sim.swarm.bullet import Boxes, add_box, add_walls, connect, put_box, pybullet, substeps
 
 #: The engine sees a contact coming from this far, and from no further [m].
 _MARGIN = 0.03
@@ -38,6 +40,11 @@ class PlanarBodies:
         self._tick_s, self._radius, self._half_side = tick_s, radius, arena
         self._robots = [self._sphere(radius, index) for index in range(num_robots)]
         add_walls(self._client, arena)
+        self._box: int | None = None
+
+    def add_box(self, half: float) -> None:
+        """Put a square box into every arena, whose motion `tick` is told; `half` its side [m]."""
+        self._box, self._box_reach = add_box(self._client, half, flat=True), 2**0.5 * half
 
     def _sphere(self, radius: float, index: int) -> int:
         shape = pybullet.createCollisionShape(
@@ -52,12 +59,17 @@ class PlanarBodies:
         )  # fmt: skip
         return int(body)
 
-    def tick(self, poses: NDArray[np.float64], commands: NDArray[np.float64]) -> None:
+    def tick(
+        self,
+        poses: NDArray[np.float64],
+        commands: NDArray[np.float64],
+        boxes: Boxes | None = None,
+    ) -> None:
         """Advance `poses` (B, N, 3) [m, m, rad; map] in place by one tick.
 
         `commands` (B, N, 2) are forward speed and yaw rate [m/s, rad/s; base_link]. The heading
         follows the yaw rate exactly; the disc moves along the heading of the middle of the tick,
-        and contacts may push it sideways.
+        and contacts may push it sideways. `boxes` say where the boxes are and how they move.
         """
         turn = commands[..., 1] * self._tick_s
         course = poses[..., 2] + 0.5 * turn
@@ -70,10 +82,28 @@ class PlanarBodies:
         crowded = _coast(
             place, velocity, self._tick_s / steps, steps, self._radius, self._half_side, moved
         )
+        if boxes is not None:
+            crowded |= self._near_box(place, velocity, *boxes)
         for b in np.flatnonzero(crowded):
+            if boxes is not None and self._box is not None:
+                box, motion = (part[b].tolist() for part in boxes)
+                put_box(self._client, self._box, box, motion, flat=True)
             moved[b] = self._arena(place[b].tolist(), velocity[b].tolist())
         poses[..., :2] = moved
         poses[..., 2] = np.mod(poses[..., 2] + turn + np.pi, 2 * np.pi) - np.pi
+
+    def _near_box(
+        self,
+        place: NDArray[np.float64],
+        velocity: NDArray[np.float64],
+        box: NDArray[np.floating[Any]],
+        motion: NDArray[np.floating[Any]],
+    ) -> NDArray[np.bool_]:
+        """Arenas in which a robot may touch the box during this tick, (B,)."""
+        offset, closing = place - box[:, None, :2], velocity - motion[:, None, :2]
+        gap = np.sqrt(np.square(offset).sum(-1)) - self._box_reach - self._radius - 2 * _MARGIN
+        near: NDArray[np.bool_] = gap <= self._tick_s * np.sqrt(np.square(closing).sum(-1))
+        return near.any(-1)
 
     def _arena(self, places: list[list[float]], speeds: list[list[float]]) -> list[tuple]:
         client, robots = self._client, self._robots

@@ -99,5 +99,7 @@ class CoverageSim(SwarmSim[CoverageTask, CoverageWorld]):
         self.served_by = np.where(self.distance < self.task.serve_radius, nearest, -1)
 
     def _read(self) -> None:
+        if not self.decision_due:
+            return
         flip = self._rng.random(self._readings.shape) < self.world.reading_flip
         np.not_equal((self.served_by >= 0)[:, None], flip, out=self._readings)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from eir_ros.contract import coverage
+from eir_ros.contract import coverage, pursuit, rendezvous, transport
 from eir_ros.contract.coverage import CoverageTask
 from eir_ros.contract.drive import Decision, SwarmSensed, SwarmTask, command
 from eir_ros.contract.faults import FaultKind
@@ -17,8 +17,11 @@ from sim.batched import BatchedEnv, Step
 from sim.scene import Box, Disc, Line, Scene
 from sim.swarm.arena import SwarmSim
 from sim.swarm.coverage import CoverageSim
+from sim.swarm.pursuit import PursuitSim
+from sim.swarm.rendezvous import RendezvousSim
+from sim.swarm.transport import TransportSim
 
-__all__ = ["CoverageEnv", "Step", "SwarmEnv"]
+__all__ = ["CoverageEnv", "PursuitEnv", "RendezvousEnv", "Step", "SwarmEnv", "TransportEnv"]
 
 #: Numbers of the team's state about one robot: x, y, vx, vy, cos and sin of yaw.
 _PER_ROBOT = 6
@@ -213,3 +216,27 @@ class CoverageEnv(SwarmEnv):
     def served_by(self) -> NDArray[np.int64]:
         """The working robot that serves each site, or -1, (B, M)."""
         return self._sim.served_by
+
+
+class RendezvousEnv(SwarmEnv):
+    """Robots gather: `eir_ros.contract.rendezvous`, `sim.swarm.rendezvous`."""
+
+    name = "swarm-rendezvous"
+    _new_sim, _new_task = RendezvousSim, rendezvous.RendezvousTask
+    _observe, _decode = staticmethod(rendezvous.observe), staticmethod(rendezvous.decode)
+
+
+class PursuitEnv(SwarmEnv):
+    """Robots surround a faster evader: `eir_ros.contract.pursuit`, `sim.swarm.pursuit`."""
+
+    name = "swarm-pursuit"
+    _new_sim, _new_task = PursuitSim, pursuit.PursuitTask
+    _observe, _decode = staticmethod(pursuit.observe), staticmethod(pursuit.decode)
+
+
+class TransportEnv(SwarmEnv):
+    """Robots push a heavy box: `eir_ros.contract.transport`, `sim.swarm.transport`."""
+
+    name = "swarm-transport"
+    _new_sim, _new_task = TransportSim, transport.TransportTask
+    _observe, _decode = staticmethod(transport.observe), staticmethod(transport.decode)

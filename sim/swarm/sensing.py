@@ -107,16 +107,23 @@ class Sight:
         if limits.dropout:
             self.visible &= ~self._dropped(rng)
 
+    def sees(self, places: Floats, target: Floats) -> Bools:
+        """Whether each robot sees something small at `target` (B, 2), but for drop-outs; (B, N)."""
+        offset = target[:, None] - places
+        seen = np.ones(places.shape[:2], bool)
+        if self.settings.range_m is not None:
+            seen &= np.square(offset).sum(-1) <= self.settings.range_m**2
+        if self.settings.occlusion:
+            to_third = places[:, None] - places[:, :, None]
+            cuts = _disc_cuts(offset[:, :, None], to_third, self._radius)
+            seen &= ~(cuts & ~np.eye(places.shape[1], dtype=bool)).any(-1)
+        return seen
+
     def _behind_robots(self, places: Floats, offset: Floats) -> Bools:
         """Whether a third robot's disc cuts the line between two centres, (B, N, N-1)."""
-        num_robots = places.shape[1]
-        line = offset[:, :, :, None]
         to_third = (places[:, None] - places[:, :, None])[:, :, None]
-        length = np.maximum(np.square(line).sum(-1), 1e-12)
-        along = np.clip((to_third * line).sum(-1) / length, 0.0, 1.0)
-        gap = to_third - along[..., None] * line
-        cuts = np.square(gap).sum(-1) < self._radius**2
-        everyone = np.arange(num_robots)
+        cuts = _disc_cuts(offset[:, :, :, None], to_third, self._radius)
+        everyone = np.arange(places.shape[1])
         ends = everyone == everyone[:, None, None]
         ends = ends | (everyone == self._mates[:, :, None])
         return (cuts & ~ends).any(-1)
@@ -128,6 +135,14 @@ class Sight:
         else:
             self._lost = np.where(self._lost, luck >= self._back, luck < self._away)
         return self._lost
+
+
+def _disc_cuts(line: Floats, centre: Floats, radius: float) -> Bools:
+    """Whether discs around `centre` (..., 2) cut segments from the origin to `line` (..., 2)."""
+    length = np.maximum(np.square(line).sum(-1), 1e-12)
+    along = np.clip((centre * line).sum(-1) / length, 0.0, 1.0)
+    cuts: Bools = np.square(centre - along[..., None] * line).sum(-1) < radius**2
+    return cuts
 
 
 def behind_box(start: Floats, end: Floats, pose: Floats, half: Floats) -> Bools:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field as Setting
 
 from eir_ros.contract.config import Schema
-from sim.swarm.bullet import add_walls, connect, pybullet, substeps
+from sim.swarm.bullet import Boxes, add_box, add_walls, connect, put_box, pybullet, substeps
 
 #: The robot; the numbers below are its own.
 URDF: Final = Path(__file__).parent / "assets" / "robot.urdf"
@@ -62,12 +62,23 @@ class WheelBodies:
         #: Poses as they were given out, (B, N, 3): whoever stands elsewhere was put there.
         self._told = np.full((batch, num_robots, 3), np.nan)
 
-    def tick(self, poses: NDArray[np.float64], commands: NDArray[np.float64]) -> None:
+    def add_box(self, half: float) -> None:
+        """Put a square box into every arena, whose motion `tick` is told; `half` its side [m]."""
+        for arena in self._arenas:
+            arena.add_box(half)
+
+    def tick(
+        self,
+        poses: NDArray[np.float64],
+        commands: NDArray[np.float64],
+        boxes: Boxes | None = None,
+    ) -> None:
         """Advance `poses` (B, N, 3) [m, m, rad; map] in place by one tick.
 
         `commands` (B, N, 2) are forward speed and yaw rate [m/s, rad/s; base_link]; the wheels'
         motors are told the speeds that a rolling robot would need. A robot whose pose is not the
-        one that it had after the last tick is put there first, at rest.
+        one that it had after the last tick is put there first, at rest. `boxes` say where the boxes
+        are and how they move.
         """
         moved = poses != self._told
         for b, i in np.argwhere(moved.any(-1)).tolist() if moved.any() else ():
@@ -75,6 +86,9 @@ class WheelBodies:
         forward, turn = commands[..., 0], 0.5 * TRACK * commands[..., 1]
         speeds = np.stack([forward - turn, forward + turn], axis=-1) / WHEEL_RADIUS
         for b, arena in enumerate(self._arenas):
+            if boxes is not None:
+                box, motion = (part[b].tolist() for part in boxes)
+                arena.put_box(box, motion)
             poses[b] = arena.tick(speeds[b].tolist())
         self._told[...] = poses
 
@@ -113,6 +127,14 @@ class _Arena:
                 linearDamping=0, angularDamping=0, physicsClientId=self._client,
             )  # fmt: skip
         return int(robot)
+
+    def add_box(self, half: float) -> None:
+        """See `WheelBodies`."""
+        self._box = add_box(self._client, half, flat=False)
+
+    def put_box(self, pose: list[float], velocity: list[float]) -> None:
+        """Where the box is and how it moves during the coming tick."""
+        put_box(self._client, self._box, pose, velocity, flat=False)
 
     def put(self, index: int, x: float, y: float, yaw: float) -> None:
         """Let robot `index` stand there."""

@@ -6,10 +6,12 @@ import pytest
 from eir_ros.contract.faults import FaultKind
 from eir_ros.faults.schedule import FaultMixture, Schedule
 from sim.scene import Disc
-from sim.swarm.env import CoverageEnv, SwarmEnv
+from sim.swarm.env import CoverageEnv, PursuitEnv, RendezvousEnv, SwarmEnv, TransportEnv
 
 
-@pytest.fixture(params=[CoverageEnv], ids=lambda kind: kind.name)
+@pytest.fixture(
+    params=[CoverageEnv, RendezvousEnv, PursuitEnv, TransportEnv], ids=lambda kind: kind.name
+)
 def env(request):
     env: SwarmEnv = request.param(2, 0, episode_decisions=4)
     yield env
