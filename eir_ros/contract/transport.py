@@ -24,16 +24,16 @@ from eir_ros.contract.layout import Field
 #: Distance that a robot keeps from the box while it goes round [m].
 _STANDOFF: Final = 0.3
 #: How far inside the box the goal of a pushing robot lies [m].
-_PRESS: Final = 0.2
+_PRESS: Final = 0.3
 
 
 class TransportTask(SwarmTask):
     """Numbers of the task that both sides of the contract use. SI units, REP-103."""
 
     #: Half the side of the box [m].
-    box_half: float = Setting(0.25, gt=0)
+    box_half: float = Setting(0.35, gt=0)
     #: The box is delivered this near to the goal [m].
-    deliver_radius: float = Setting(0.25, gt=0)
+    deliver_radius: float = Setting(0.20, gt=0)
 
     @property
     def homing_actions(self) -> tuple[str, ...]:

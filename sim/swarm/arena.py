@@ -145,9 +145,9 @@ class SwarmSim(ABC, Generic[Task, World]):
         """
         noise = self._rng.standard_normal(commands.shape)
         before = self.poses[..., :2].copy()
+        self._working = working
         self._move(commands * (1.0 + self.world.actuation_noise * noise))
         self.velocities[...] = (self.poses[..., :2] - before) / self.task.tick_s
-        self._working = working
         self.ticks += 1
         self._happen()
         self._look()

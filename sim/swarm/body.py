@@ -10,7 +10,6 @@ touch anybody, the engine would only add up displacements, so that is done here,
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from sim.swarm.bullet import Boxes, add_box, add_walls, connect, put_box, pybullet, substeps
@@ -40,6 +39,7 @@ class PlanarBodies:
         self._tick_s, self._radius, self._half_side = tick_s, radius, arena
         self._robots = [self._sphere(radius, index) for index in range(num_robots)]
         add_walls(self._client, arena)
+        self._pairs = np.triu_indices(num_robots, 1)
         self._box: int | None = None
 
     def add_box(self, half: float) -> None:
@@ -76,12 +76,12 @@ class PlanarBodies:
         velocity = np.stack(
             [commands[..., 0] * np.cos(course), commands[..., 0] * np.sin(course)], axis=-1
         )
-        place = np.ascontiguousarray(poses[..., :2])
-        moved = np.empty_like(place)
-        steps = substeps(self._tick_s)
-        crowded = _coast(
-            place, velocity, self._tick_s / steps, steps, self._radius, self._half_side, moved
-        )
+        place = poses[..., :2].copy()
+        moved, steps = place.copy(), substeps(self._tick_s)
+        for _ in range(steps):
+            # one by one: the sum rounds as the engine's does
+            moved += velocity * (self._tick_s / steps)
+        crowded = self._crowded(place, velocity)
         if boxes is not None:
             crowded |= self._near_box(place, velocity, *boxes)
         for b in np.flatnonzero(crowded):
@@ -91,6 +91,18 @@ class PlanarBodies:
             moved[b] = self._arena(place[b].tolist(), velocity[b].tolist())
         poses[..., :2] = moved
         poses[..., 2] = np.mod(poses[..., 2] + turn + np.pi, 2 * np.pi) - np.pi
+
+    def _crowded(
+        self, place: NDArray[np.float64], velocity: NDArray[np.float64]
+    ) -> NDArray[np.bool_]:
+        """Arenas in which robots may touch walls or each other during this tick, (B,)."""
+        speed = np.sqrt(np.square(velocity).sum(-1))
+        reach = self._radius + _MARGIN + self._tick_s * speed
+        by_wall = np.abs(place).max(-1) + reach >= self._half_side
+        one, other = self._pairs
+        gap = np.square(place[:, one] - place[:, other]).sum(-1)
+        near = gap <= np.square(reach[:, one] + reach[:, other])
+        return np.asarray(np.concatenate([by_wall, near], axis=-1).any(-1))
 
     def _near_box(
         self,
@@ -102,8 +114,8 @@ class PlanarBodies:
         """Arenas in which a robot may touch the box during this tick, (B,)."""
         offset, closing = place - box[:, None, :2], velocity - motion[:, None, :2]
         gap = np.sqrt(np.square(offset).sum(-1)) - self._box_reach - self._radius - 2 * _MARGIN
-        near: NDArray[np.bool_] = gap <= self._tick_s * np.sqrt(np.square(closing).sum(-1))
-        return near.any(-1)
+        near = gap <= self._tick_s * np.sqrt(np.square(closing).sum(-1))
+        return np.asarray(near.any(-1))
 
     def _arena(self, places: list[list[float]], speeds: list[list[float]]) -> list[tuple]:
         client, robots = self._client, self._robots
@@ -121,41 +133,3 @@ class PlanarBodies:
 
     def __del__(self) -> None:
         self.close()
-
-
-@njit(cache=True)
-def _coast(
-    places: NDArray[np.float64],
-    velocities: NDArray[np.float64],
-    step_s: float,
-    steps: int,
-    radius: float,
-    half_side: float,
-    moved: NDArray[np.float64],
-) -> NDArray[np.bool_]:
-    """Move every robot (B, N, 2) as if nothing were in its way, with the engine's own rounding.
-
-    Returns
-    -------
-    crowded : (B,) bool
-        Arenas in which a contact is possible during these steps: they need the engine.
-    """
-    batch, num_robots, _ = places.shape
-    crowded = np.zeros(batch, np.bool_)
-    reach = np.zeros(num_robots)
-    for b in range(batch):
-        for i in range(num_robots):
-            vx, vy = velocities[b, i]
-            x, y = places[b, i]
-            reach[i] = radius + _MARGIN + steps * step_s * np.sqrt(vx * vx + vy * vy)
-            if max(abs(x), abs(y)) + reach[i] >= half_side:
-                crowded[b] = True
-            for j in range(i):
-                dx, dy = x - places[b, j, 0], y - places[b, j, 1]
-                if dx * dx + dy * dy <= (reach[i] + reach[j]) ** 2:
-                    crowded[b] = True
-            for _ in range(steps):
-                x += vx * step_s
-                y += vy * step_s
-            moved[b, i, 0], moved[b, i, 1] = x, y
-    return crowded

@@ -19,13 +19,15 @@ class TransportWorld(SwarmWorld):
     """Numbers of the world that robots need not know. SI units; a push is what one robot can do."""
 
     #: Friction under the box [pushes]: above 1, one robot cannot move it.
-    box_weight: float = Setting(1.4, gt=0)
+    box_weight: float = Setting(1.2, gt=0)
     #: Speed for each push above that [m/s per push].
-    box_mobility: float = Setting(0.25, gt=0)
+    box_mobility: float = Setting(0.4, gt=0)
+    #: It is no faster than this [m/s]: robots would fall behind.
+    box_speed: float = Setting(0.35, gt=0)
     #: Turning rate for each push at one metre, above what friction holds [rad/s per push m].
     box_turning: float = Setting(1.5, ge=0)
     #: Box and goals are drawn from a square of this half side [m] ...
-    goal_range: float = Setting(1.2, gt=0)
+    goal_range: float = Setting(1.1, gt=0)
     #: ... and this far apart at least [m].
     goal_distance: float = Setting(1.0, ge=0)
 
@@ -135,8 +137,9 @@ class TransportSim(SwarmSim[TransportTask, TransportWorld]):
         force, torque = self._pushes(commands)
         world, half = self.world, self.task.box_half
         strength = np.sqrt(np.square(force).sum(-1, keepdims=True))
-        excess = np.maximum(strength - world.box_weight, 0.0) / np.maximum(strength, 1e-9)
-        self.box_velocity[:, :2] = world.box_mobility * excess * force
+        speed = world.box_mobility * np.maximum(strength - world.box_weight, 0.0)
+        speed = np.minimum(speed, world.box_speed)
+        self.box_velocity[:, :2] = speed / np.maximum(strength, 1e-9) * force
         # friction under a square holds it from turning with about 0.77 of its half side as arm
         spare = np.maximum(np.abs(torque) - 0.77 * half * world.box_weight, 0.0)
         self.box_velocity[:, 2] = world.box_turning * np.sign(torque) * spare
