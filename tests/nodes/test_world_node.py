@@ -182,6 +182,8 @@ def test_two_worlds_move_the_same_robots(robots, tmp_path):
         ({"task": '{"max_sped": 1}'}, "did you mean 'max_speed'"),
         ({"task": "{"}, "not JSON"),
         ({"team": ["r0", "r1"]}, "a team of 2: "),
+        ({"world": '{"arenna": 3}'}, "did you mean 'arena'"),
+        ({"world": '{"body": "wings"}'}, "'planar' or 'wheels'"),
         ({"seed": -1}, "seed"),
     ],
 )
