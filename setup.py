@@ -96,7 +96,7 @@ setup(
     maintainer_email="maintainers@eir-ros.invalid",
     python_requires=">=3.11",
     packages=find_packages(include=["eir_ros*", "sim*", "training*"]),
-    package_data={"eir_ros.monitor": ["static/*", "static/**/*"]},
+    package_data={"eir_ros.monitor": ["static/*", "static/**/*"], "sim.swarm": ["assets/*"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),

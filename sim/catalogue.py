@@ -35,8 +35,6 @@ class Entry:
     summary: str
     #: Names that are listed where `pattern` stands for many
     examples: tuple[str, ...] = ()
-    #: `module:Class` of a PettingZoo view of its own; empty for the one that all worlds share
-    view: str = ""
     #: The class's parameter that takes the rest of the name after the dash; empty: the class
     #: reads its names itself, with `options_of(name) -> dict`, if the entry is a pattern
     parameter: str = ""
@@ -101,7 +99,21 @@ _ENTRIES = (
         "swarm-coverage",
         "sim.swarm.env:CoverageEnv",
         "robots in PyBullet share out sites that move, while one of them may be faulty",
-        view="sim.swarm.parallel:CoverageParallelEnv",
+    ),
+    Entry(
+        "swarm-rendezvous",
+        "sim.swarm.env:RendezvousEnv",
+        "robots in PyBullet gather, wherever it may be, and do not follow a traitor",
+    ),
+    Entry(
+        "swarm-pursuit",
+        "sim.swarm.env:PursuitEnv",
+        "robots in PyBullet surround an evader that is faster than each of them",
+    ),
+    Entry(
+        "swarm-transport",
+        "sim.swarm.env:TransportEnv",
+        "robots in PyBullet push a box that is too heavy for one of them",
     ),
 )
 
@@ -149,8 +161,6 @@ def parallel_env(name: str, illegal: str = "refuse", **options: Any) -> "Paralle
     entry = _entry(name)
     if "batch" in options:
         raise EirError("a ParallelEnv is one environment; leave out 'batch', or use sim.make.")
-    if entry.view:
-        return _built(_load(entry.view), entry, name, options)
     from sim.parallel import ILLEGAL, ParallelView
 
     if illegal not in ILLEGAL:

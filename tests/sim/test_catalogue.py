@@ -120,7 +120,7 @@ def grids(monkeypatch):
     entries = (
         catalogue.Entry("grid-*", "grid_worlds:Named", "names that the class reads", ("grid-8",)),
         catalogue.Entry(
-            "deep-*", "grid_worlds:Named", "names that are one option", ("deep-2",), "", "depth"
+            "deep-*", "grid_worlds:Named", "names that are one option", ("deep-2",), "depth"
         ),
     )
     monkeypatch.setattr(catalogue, "_ENTRIES", entries)
