@@ -14,7 +14,7 @@ ARGS :=
 FAULT := r2:stop@10
 
 SETUP := setup.py eir_ros/__init__.py constraints.txt scripts/setup_venv.py
-CODE := eir_ros sim training benchmarks scripts launch tests setup.py
+CODE := eir_ros sim training benchmarks scripts launch tests docs setup.py
 
 .DEFAULT_GOAL := help
 .PHONY: help swarm test lint clean

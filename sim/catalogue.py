@@ -158,7 +158,6 @@ def parallel_env(name: str, illegal: str = "refuse", **options: Any) -> "Paralle
     options
         Those of `make`; `seed` too.
     """
-    entry = _entry(name)
     if "batch" in options:
         raise EirError("a ParallelEnv is one environment; leave out 'batch', or use sim.make.")
     from sim.parallel import ILLEGAL, ParallelView
