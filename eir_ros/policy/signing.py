@@ -6,6 +6,7 @@ Trusting a key is copying its .pub file into the folder of trusted keys.
 
 import hashlib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -37,8 +38,14 @@ def generate_key(folder: Path, name: str) -> tuple[Path, Path]:
     Raises
     ------
     EirError
-        One of the files exists already, or the folder cannot be written.
+        The name is not made of letters, digits, `-` and `_`, one of the files exists already, or
+        the folder cannot be written.
     """
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        raise EirError(
+            f"'{name}' is no name for a key; expected letters, digits, '-' and '_', for example "
+            "your lab's. Another folder is chosen with --out."
+        )
     private, public = folder / f"{name}.key", folder / f"{name}.pub"
     for path in (private, public):
         if path.exists():
