@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
-import yaml
 from pydantic import Field as Setting
 from pydantic import model_validator
 
-from eir_ros.contract.config import Schema, load_mapping, validate
+from eir_ros.contract.config import Schema, load_mapping, load_value, validate
 from eir_ros.contract.coverage import CoverageTask
 from eir_ros.contract.errors import EirError
 from eir_ros.faults.schedule import FaultMixture
@@ -62,6 +61,8 @@ class BeliefSettings(Descent):
 class Recipe(Schema):
     """A training run. `config/recipes/*.yaml` are commented examples."""
 
+    called: ClassVar[str] = "a recipe"
+
     name: str
     environment: Literal["swarm-coverage"] = "swarm-coverage"
     method: Literal["mappo", "ear-mappo", "recurrent-ear-mappo", "eir-mappo", "true-type"]
@@ -114,5 +115,5 @@ def read_recipe(path: str | Path, changes: Iterable[str] = ()) -> Recipe:
             place = place.setdefault(parent, {})
             if not isinstance(place, dict):
                 raise EirError(f"'{key}': '{parent}' is a value and has no settings inside it.")
-        place[last] = yaml.safe_load(value)
+        place[last] = load_value(value, f"--set {key}")
     return validate(data, Recipe, where=str(path))

@@ -117,8 +117,9 @@ def check_team(manifest: Manifest, num_robots: int) -> None:
     if not fewest <= num_robots <= most:
         allowed = f"{fewest}" if fewest == most else f"{fewest} to {most}"
         raise EirError(
-            f"the roster has {num_robots} robots, but bundle '{manifest.name}' is for teams of "
-            f"{allowed}; change the roster or choose another bundle."
+            f"a team of {num_robots} {'robot' if num_robots == 1 else 'robots'} was asked for, but "
+            f"bundle '{manifest.name}' is for teams of {allowed}; take as many robots, or another "
+            "bundle."
         )
 
 

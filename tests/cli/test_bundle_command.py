@@ -119,7 +119,7 @@ def test_verify_accepts_an_intact_bundle(eir: Eir, folder: Path, keys: Path) -> 
 def test_verify_refuses_with_the_sentence_and_2(eir: Eir, folder: Path, keys: Path) -> None:
     said = eir("bundle", "verify", folder, "--trusted-keys", keys, "--robots", 5)
     assert (said.code, said.out) == (2, "")
-    assert said.err.startswith("error: the roster has 5 robots")
+    assert said.err.startswith("error: a team of 5 robots was asked for")
 
     assert "unknown key" in eir("bundle", "verify", folder).err
 

@@ -182,7 +182,7 @@ def test_a_taken_port_is_a_traceback(bundle, tmp_path):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"team": ["r0", "r1"]}, "the roster has 2 robots"),
+        ({"team": ["r0", "r1"]}, "a team of 2 robots was asked for"),
         ({"bundle": "/nowhere"}, "there is no bundle here"),
         ({"arena": [0.0, 0.0, 0.0, 0.0]}, "expected x and y from, then x and y to"),
         ({"odom_in_map": [0.0]}, "odom_in_map has 1 numbers"),

@@ -150,7 +150,9 @@ def test_a_manifest_without_golden_vectors_is_refused(folder: Path, keys: Path) 
 def test_a_team_outside_the_range_is_refused(robots: int, team: tuple[int, int], said: str) -> None:
     manifest = tiny_manifest(team=Team(min_robots=team[0], max_robots=team[1]))
     check_team(manifest, 4)
-    with pytest.raises(EirError, match=f"has {robots} robots.*for teams of {said};"):
+    with pytest.raises(
+        EirError, match=f"team of {robots} robots was asked for.*for teams of {said};"
+    ):
         check_team(manifest, robots)
 
 
