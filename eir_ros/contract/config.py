@@ -72,9 +72,10 @@ def validate(data: Any, schema: type[Model], where: str) -> Model:
     try:
         return schema.model_validate(mapping)
     except ValidationError as error:
-        if schema.called and _is_something_else(mapping, schema):
+        called = getattr(schema, "called", "")
+        if called and _is_something_else(mapping, schema):
             raise EirError(
-                f"{where}: this is not {schema.called}: it has {_listed(mapping)}; "
+                f"{where}: this is not {called}: it has {_listed(mapping)}; "
                 f"expected {_listed(schema.model_fields)}."
             ) from error
         problems = _joined([_sentence(problem, schema) for problem in error.errors()])
