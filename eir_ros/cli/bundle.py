@@ -122,6 +122,7 @@ def install(
 
 def _summary(manifest: "Manifest") -> list[tuple[str, str]]:
     team, task, training = manifest.team, manifest.task, manifest.training
+    machine = training.machine or "an unknown machine"
     sizes = str(team.min_robots)
     if team.max_robots != team.min_robots:
         sizes += f" to {team.max_robots}"
@@ -140,7 +141,7 @@ def _summary(manifest: "Manifest") -> list[tuple[str, str]]:
          + ", ".join(f"{name} {p:.3g}" for name, p in prior.items())),
         ("trained faults", ", ".join(manifest.trained_faults) or "none"),
         ("training", f"seed {training.seed}, {training.iterations} iterations, "
-         f"{training.decisions:,} decisions, {training.wall_s / 60:.0f} min on {training.machine or 'an unknown machine'}"),
+         f"{training.decisions:,} decisions, {training.wall_s / 60:.0f} min on {machine}"),
         ("made by", f"{training.command} at commit {training.commit or 'unknown'}"),
         ("files", ", ".join(f"{name} {digest[:12]}" for name, digest in manifest.files.items())),
     ]  # fmt: skip

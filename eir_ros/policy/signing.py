@@ -20,6 +20,9 @@ from eir_ros.contract.paths import share
 #: Length of an Ed25519 signature [bytes].
 SIGNATURE_SIZE = 64
 
+#: Fingerprint of the demonstration key, whose private half everybody has.
+DEMONSTRATION_KEY = "e3914f3467035eec"
+
 
 def default_trusted_keys() -> Path:
     """Return the folder of trusted public keys that comes with the package."""
@@ -30,6 +33,11 @@ def fingerprint(key: Ed25519PublicKey) -> str:
     """Short name of a public key: the first 16 hexadecimal digits of its SHA-256."""
     raw = key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
     return hashlib.sha256(raw).hexdigest()[:16]
+
+
+def is_demonstration(key: Ed25519PublicKey) -> bool:
+    """Whether this is the key that ships with its private half, and so vouches for nothing."""
+    return fingerprint(key) == DEMONSTRATION_KEY
 
 
 def generate_key(folder: Path, name: str) -> tuple[Path, Path]:

@@ -88,7 +88,7 @@ def test_an_unknown_command_or_option_is_refused(eir: Eir) -> None:
             ModuleNotFoundError("No module named 'torch'", name="torch"),
             2,
             "error: this command needs the Python package 'torch', which is not installed: "
-            "pip install -c constraints.txt '.[train]' in the checkout.",
+            f"{sys.executable} -m pip install -c constraints.txt -e '.[train]' in the checkout.",
         ),
     ],
 )
