@@ -1,8 +1,8 @@
 """The recipe: every setting of a training run, typed and checked."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field as Setting
 from pydantic import model_validator
@@ -85,6 +85,10 @@ class Recipe(Schema):
     #: Write a checkpoint every so many iterations.
     checkpoint_every: int = Setting(10, ge=1)
 
+    def differences(self, other: "Recipe") -> list[str]:
+        """One phrase for each setting that `other` has differently."""
+        return list(_differences(self.model_dump(), other.model_dump()))
+
     @model_validator(mode="after")
     def _divisible(self) -> "Recipe":
         # the critic's and the adversary's minibatches are of single decisions: never too few
@@ -94,6 +98,15 @@ class Recipe(Schema):
                 f"{most} minibatches cannot be made of a batch of {self.batch} environments"
             )
         return self
+
+
+def _differences(ours: dict[str, Any], theirs: dict[str, Any], where: str = "") -> Iterator[str]:
+    for name in sorted({*ours, *theirs}):
+        a, b = ours.get(name), theirs.get(name)
+        if isinstance(a, dict) and isinstance(b, dict):
+            yield from _differences(a, b, f"{where}{name}.")
+        elif a != b:
+            yield f"{where}{name} is {a} there, {b} here"
 
 
 def read_recipe(path: str | Path, changes: Iterable[str] = ()) -> Recipe:
