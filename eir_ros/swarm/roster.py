@@ -170,7 +170,7 @@ class Roster(Schema):
             There are not that many robots, or a name is unknown or given twice.
         """
         names = [entry.name for entry in self.robots]
-        if wanted.strip().isdigit():
+        if wanted.strip().isdecimal():
             count = int(wanted)
             if not 1 <= count <= len(names):
                 raise EirError(

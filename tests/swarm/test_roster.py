@@ -95,6 +95,7 @@ def test_a_selection_changes_the_order_of_the_team() -> None:
         ("9", r"^9 robots asked for, but the roster has 4 \(r0, r1, r2, r3\); ask for 1 to 4"),
         ("0", "^0 robots asked for.*1 to 4"),
         ("r0,r9", "robot 'r9' of 'r0,r9'"),
+        ("²", "robot '²'"),
         ("r0,r0,r1,r2", "'r0,r0,r1,r2' asked for, which names 'r0' 2 times"),
     ],
 )
