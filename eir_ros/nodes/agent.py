@@ -24,7 +24,7 @@ from eir_ros.contract.config import Schema
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.frames import Pose
 from eir_ros.contract.types import teammates
-from eir_ros.nodes import clouds, messages, qos
+from eir_ros.nodes import clouds, messages, qos, realtime
 from eir_ros.nodes.agent_report import Counters, belief_points, decision_status
 from eir_ros.nodes.clouds import InvalidMessageError
 from eir_ros.nodes.inbox import Inbox
@@ -50,6 +50,7 @@ class Parameters(Schema):
     )
     tracks_source: str = Setting("detection", description="Where tracks come from; shown only")
     trusted_keys: str = Setting("", description="Folder of trusted public keys; empty: shipped")
+    realtime_priority: int = realtime.PRIORITY
     autostart: bool = Setting(True, description="Configure and activate without being told")
 
 
@@ -78,6 +79,7 @@ class Agent(LifecycleNode):
             for transition in (self.trigger_configure, self.trigger_activate):
                 if transition() != TransitionCallbackReturn.SUCCESS:
                     raise self._refusal or RuntimeError(f"{transition.__name__} failed")
+        realtime.request(self, self.settings.realtime_priority)
 
     # Lifecycle
 

@@ -22,7 +22,7 @@ from rclpy.node import Node
 
 from eir_ros.contract.config import Schema, validate
 from eir_ros.contract.frames import Pose, compose
-from eir_ros.nodes import messages, qos
+from eir_ros.nodes import messages, qos, realtime
 from eir_ros.nodes.clouds import InvalidMessageError
 from eir_ros.nodes.estop import EStopListener
 from eir_ros.nodes.parameters import declare
@@ -67,6 +67,7 @@ class Parameters(Schema):
         description="After its start only listen for so long, for an e-stop that is kept [s]",
     )
     with_fault: bool = Setting(False, description="Run the robot's fault node in this process")
+    realtime_priority: int = realtime.PRIORITY
     autostart: bool = Setting(True, description="Configure and activate without being told")
 
     def limits(self) -> GateLimits:
@@ -97,6 +98,7 @@ class GateNode(LifecycleNode):
             for transition in (self.trigger_configure, self.trigger_activate):
                 if transition() != TransitionCallbackReturn.SUCCESS:
                     raise RuntimeError(f"{transition.__name__} failed")
+        realtime.request(self, self.settings.realtime_priority)
 
     # Lifecycle
 
