@@ -115,6 +115,7 @@ def examine(
         yield _memory()
     if job in ROBOTS:
         yield _shared_memory()
+        yield _realtime()
     if job is Job.TRAINING:
         yield _torch()
 
@@ -208,6 +209,17 @@ def _discovery() -> Iterator[Finding]:
         f"ROS_DOMAIN_ID is {domain}",
         "" if 0 <= number <= 101 else "choose 0 to 101: higher ones meet ports that Linux lends",
         ROBOTS if not 0 <= number <= 232 else frozenset(),
+    )
+
+
+def _realtime() -> Finding:
+    """Whether agents and gates may go first, see `eir_ros.nodes.realtime`."""
+    ask = "os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(10))"
+    return _finding(
+        "real-time priority",
+        _probe(f"{ask} or 'permitted'", "os"),
+        "add '<user> - rtprio 10' to /etc/security/limits.conf and log in again; without it robots "
+        "answer later on a busy computer",
     )
 
 
