@@ -111,6 +111,8 @@ def swarm(
         return
     prepare.check_machine(options)
     _check_report(json_file)
+    environment = prepare.environment(folder, simulation=simulation)
+    prepare.refuse_company(plan, environment)
     prepare.make_run_dir(folder)
     (folder / "mission.json").unlink(missing_ok=True)
     status = Status()
@@ -121,7 +123,7 @@ def swarm(
     supervisor = Supervisor(
         plan,
         folder,
-        prepare.environment(folder, simulation=simulation),
+        environment,
         status.say,
         duration_s=0.0 if simulation else duration,
     )

@@ -91,6 +91,11 @@ class Process:
         """Name for files about this process."""
         return self.name.replace("/", ".")
 
+    @property
+    def node_names(self) -> tuple[str, ...]:
+        """Full names of the nodes in this process, for example `/r2/gate`."""
+        return tuple(f"{self.namespace.rstrip('/')}/{node}" for node in self.nodes)
+
     def ros_arguments(self, parameters: Path | str) -> list[str]:
         """Arguments after `--ros-args`; `parameters` is the file of `parameter_text`.
 

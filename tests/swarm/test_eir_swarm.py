@@ -190,6 +190,45 @@ def test_ctrl_c_is_not_clean(tmp_path: Path, moment: str) -> None:
     assert "Traceback" not in swarm.logs() + swarm.output + swarm.errors
 
 
+@pytest.mark.ros
+def test_a_second_swarm_disturbs_the_first(refused: Any, tmp_path: Path) -> None:
+    with running(tmp_path, "--headless") as swarm:
+        listens(swarm, "/world", "/r0/gate")
+        sentence = refused("--headless")
+        assert "a swarm of these names is here already: /" in sentence
+        assert f"in ROS_DOMAIN_ID={os.environ['ROS_DOMAIN_ID']}; end it" in sentence
+        assert swarm.interrupt() == 0, swarm.errors + swarm.logs()
+    assert swarm.report().restarts == 0
+
+
+@pytest.mark.ros
+def test_what_crashed_blocks_the_next_swarm(tmp_path: Path) -> None:
+    """Nothing that is dead is found; whoever is alive is, also beside it."""
+    from ros_graph import node_process, probe
+
+    from eir_ros.nodes.company import look
+
+    world = {"world": {"team": ["r0", "r1", "r2"], "wait_for": ["/nobody"]}}
+    with probe() as graph, node_process("world", "/", world, tmp_path) as process:
+        graph.publishers("/clock")
+        assert look(["/world", "/r0/gate"]) == {"/world"}
+        assert look(["/r0/gate"]) == set()
+        process.popen.kill()
+        process.popen.wait()
+        assert look(["/world"]) == set()
+
+
+def listens(swarm: Swarm, *names: str) -> None:
+    """Wait until nodes of the swarm are on the graph."""
+    from ros_graph import probe
+
+    from eir_ros.nodes.company import namesakes
+
+    with probe() as graph:
+        graph.until(lambda: namesakes(graph.node, names) == set(names), timeout_s=60.0)
+    assert swarm.popen.poll() is None
+
+
 def stamp_s(message: tuple[float, Any]) -> float:
     """Mission time of a message with a header [s]."""
     stamp = message[1].header.stamp
