@@ -44,8 +44,12 @@ def swarm(
         bool, typer.Option("--lockstep", help="The world waits for every robot at every tick.")
     ] = False,
     headless: Annotated[bool, typer.Option("--headless", help="No operator page.")] = False,
-    host: Annotated[str, typer.Option(help="Address that serves the page.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port that serves the page.")] = 8080,
+    host: Annotated[
+        str | None, typer.Option(help="Address that serves the page. Default: 127.0.0.1.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port that serves the page. Default: 8080.")
+    ] = None,
     record: Annotated[
         Path | None, typer.Option(help="Record all topics to this new folder (rosbag2, MCAP).")
     ] = None,
@@ -83,10 +87,17 @@ def swarm(
     """
     from eir_ros.cli import prepare
     from eir_ros.cli.swarm_status import Status
+    from eir_ros.contract.errors import EirError
     from eir_ros.swarm.plan import TOKEN_VARIABLE, Options, describe
     from eir_ros.swarm.schedule import read_faults
     from eir_ros.swarm.supervisor import Supervisor
 
+    if headless and (host is not None or port is not None):
+        raise EirError(
+            "--headless serves no operator page, so there is nothing that --host and --port could "
+            "place; leave out the one or the other."
+        )
+    host, port = host or "127.0.0.1", port or 8080
     folder = (run_dir or prepare.default_run_dir()).absolute()
     options = Options(
         bundle=(bundle or prepare.default_bundle()).absolute(),

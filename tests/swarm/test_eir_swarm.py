@@ -283,6 +283,10 @@ def refused(
         (("--json", "/none/report.json"), "its folder does not exist"),
         (("--record", "/tmp"), "/tmp exists already"),
         (("--port", "0"), "should be greater than or equal to 1"),
+        (("--duration", "inf"), "the duration is inf s, expected 0 to 1e+06"),
+        (("--headless", "--port", "8081"), "--headless serves no operator page"),
+        (("--headless", "--host", "nowhere"), "--headless serves no operator page"),
+        (("--lockstep", "--no-simulation"), "lockstep needs the simulated world"),
         (("--seed", "-1"), "should be greater than or equal to 0"),
     ],
 )
