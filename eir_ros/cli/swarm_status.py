@@ -31,6 +31,7 @@ class Status:
             ("all sites served", _percent(report.score.all_served_fraction)),
             ("detections", _detections(report)),
             ("false alarms", str(len(report.false_alarms))),
+            ("e-stop", _estops(report)),
             ("tick p50 / p99", _pair(report.tick_ms.p50, report.tick_ms.p99, "ms")),
             ("inference p50 / p99", _pair(report.inference_us.p50, report.inference_us.p99, "us")),
             ("overruns, stale inputs", f"{report.overruns}, {report.stale_inputs}"),
@@ -54,6 +55,16 @@ def _percent(value: float | None) -> str:
 
 def _pair(low: float | None, high: float | None, unit: str) -> str:
     return "-" if low is None or high is None else f"{low:.2f} / {high:.2f} {unit}"
+
+
+def _estops(report: SwarmReport) -> str:
+    spans = [
+        f"from {span.start_s:.1f} s, not released"
+        if span.end_s is None
+        else f"{span.start_s:.1f} s to {span.end_s:.1f} s"
+        for span in report.estops
+    ]
+    return "; ".join(spans) or "never"
 
 
 def _detections(report: SwarmReport) -> str:

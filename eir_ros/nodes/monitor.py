@@ -183,7 +183,7 @@ class Monitor(Node):
 
     def _on_decision(self, robot: str, message: DiagnosticArray) -> None:
         for status in message.status:
-            self.state.robots[robot].action = status.message
+            self.state.decide(robot, status.message)
 
     def _on_score(self, message: DiagnosticArray) -> None:
         for status in message.status:
@@ -208,7 +208,7 @@ class Monitor(Node):
             self._estop.gate_is_stopped()
 
     def _on_estop(self, on: bool) -> None:
-        self.state.estop_ordered = on
+        self.state.order_estop(on)
 
     # Showing
 

@@ -9,6 +9,7 @@ from eir_ros.cli.swarm import make_report, write_json
 from eir_ros.cli.swarm_status import Status
 from eir_ros.contract.report import (
     Detection,
+    EStopSpan,
     FaultSpan,
     MissionReport,
     ProcessExit,
@@ -23,9 +24,11 @@ OUTCOME = Outcome(
 MISSION = MissionReport(
     duration_s=9.0,
     ticks=90,
+    decisions=90,
     robots=("r0", "r2"),
     score=Score(mean_reward=0.5),
     faults=(FaultSpan(robot="r2", kind="stop", start_s=3.0),),
+    estops=(EStopSpan(start_s=2.0, end_s=3.5), EStopSpan(start_s=8.5)),
     detections=(
         Detection(observer="r1", suspect="r2", t_s=5.0, delay_s=2.0),
         Detection(observer="r0", suspect="r2", t_s=4.0, delay_s=1.0),
@@ -40,8 +43,8 @@ def test_the_json_has_other_keys_than_documented(tmp_path: Path) -> None:
     write_json(tmp_path / "report.json", report)
     data = json.loads((tmp_path / "report.json").read_text())
     documented = (
-        "schema task seed duration_s ticks robots score faults detections false_alarms belief "
-        "tick_ms inference_us overruns stale_inputs restarts processes"
+        "schema task seed duration_s ticks decisions robots score faults detections false_alarms "
+        "estops belief tick_ms inference_us overruns stale_inputs restarts processes"
     )
     assert list(data) == documented.split()
     assert data["schema"] == 1
@@ -69,5 +72,6 @@ def test_the_summary_hides_a_crash(tmp_path: Path, capsys: pytest.CaptureFixture
     Status().summary(report, OUTCOME, tmp_path)
     shown = capsys.readouterr()
     assert "r2 by r0, r1, first after 1.0 s" in shown.out
+    assert "2.0 s to 3.5 s; from 8.5 s, not released" in shown.out
     assert "1 of 2 clean" in shown.out
     assert "r2/agent ended with -9" in shown.err
