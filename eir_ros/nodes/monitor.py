@@ -52,6 +52,9 @@ from eir_ros.policy.bundle import check_team, load_bundle
 #: Pictures for the page, and news, history and markers, each second.
 _PICTURE_HZ, _STOCK_HZ = 10.0, 5.0
 
+#: After so long without any word from a real robot, the operator is told [s].
+_PATIENCE_S = 5.0
+
 _STATUS_WORDS = {
     clouds.TRACKED: "tracked",
     clouds.NOT_VISIBLE: "not_visible",
@@ -118,6 +121,8 @@ class Monitor(Node):
             self.create_timer(1.0, self._note_history, clock=self._steady)
             self._server.start()
             _tell(f"operator page: {self._server.url}")
+        if not simulated:
+            self._patience = self.create_timer(_PATIENCE_S, self._miss, clock=self._steady)
 
     def destroy_node(self) -> None:
         """Close the page and leave the report."""
@@ -153,6 +158,16 @@ class Monitor(Node):
         seen.pose = compose(self._origins[robot], (x, y, yaw))
         seen.speed = math.hypot(*motion.velocity)
         seen.heard_s = time.monotonic()
+
+    def _miss(self) -> None:
+        """Say once of which real robots nothing has been heard."""
+        self.destroy_timer(self._patience)
+        silent = [name for name, robot in self.state.robots.items() if robot.pose is None]
+        if silent:
+            _tell(
+                f"no odometry from {', '.join(silent)} after {_PATIENCE_S:g} s; are these robots "
+                "on, in this ROS_DOMAIN_ID, and publishing /<robot>/odom?"
+            )
 
     def _on_sites(self, message: PointCloud2) -> None:
         points = self._read(message, clouds.SITES, "sites")

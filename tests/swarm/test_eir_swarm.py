@@ -186,8 +186,44 @@ def test_ctrl_c_is_not_clean(tmp_path: Path, moment: str) -> None:
             else:
                 graph.until(lambda: len(swarm.children()) == 11, timeout_s=30.0)
         assert swarm.interrupt() == 0, swarm.errors + swarm.logs()
+    assert ("ended before the robots moved: SIGINT" in swarm.output) is (moment == "starting")
+    assert ("reward per decision" in swarm.output) is (moment == "running")
     assert {end.exit for end in swarm.report().processes} == {0}
     assert "Traceback" not in swarm.logs() + swarm.output + swarm.errors
+
+
+@pytest.mark.ros
+def test_a_mission_without_robots_is_a_success(tmp_path: Path) -> None:
+    with running(tmp_path, "--headless", "--no-simulation") as swarm:
+        assert swarm.popen.stdout is not None
+        assert any(
+            "no odometry from r0, r1, r2, r3 after 5 s" in line for line in swarm.popen.stdout
+        )
+        assert swarm.interrupt() == 1, swarm.errors
+    assert "ended before any decision: SIGINT" in swarm.output
+    assert "reward per decision" not in swarm.output
+    assert swarm.report().decisions == 0
+    assert {end.exit for end in swarm.report().processes} == {0}
+
+
+@pytest.mark.ros
+def test_a_refusal_at_run_time_is_buried_in_a_summary(tmp_path: Path) -> None:
+    """A player of recordings is no namesake, but its clock is not to be had twice."""
+    from ros_graph import probe
+    from rosgraph_msgs.msg import Clock
+
+    from eir_ros.nodes import qos
+
+    with probe() as graph:
+        graph.node.create_publisher(Clock, "/clock", qos.CLOCK)
+        with running(tmp_path, "--headless") as swarm:
+            assert swarm.end() == 2
+    assert "error: world: another world, or a player of recordings, publishes" in swarm.errors
+    assert "no measurements" not in swarm.errors
+    assert "error: error:" not in swarm.errors
+    assert "(error" not in swarm.output + swarm.errors
+    assert "reward per decision" not in swarm.output
+    assert swarm.report().ticks == 0
 
 
 @pytest.mark.ros

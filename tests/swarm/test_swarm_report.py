@@ -69,7 +69,8 @@ def test_a_lost_measurement_becomes_a_zero(
 def test_the_summary_hides_a_crash(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mission.json").write_text(MISSION.model_dump_json())
     report = make_report(tmp_path / "mission.json", OUTCOME, ("r0", "r2"), "coverage", 4)
-    Status().summary(report, OUTCOME, tmp_path)
+    Status().summary(report, OUTCOME)
+    Status().unclean(OUTCOME, tmp_path)
     shown = capsys.readouterr()
     assert "r2 by r0, r1, first after 1.0 s" in shown.out
     assert "2.0 s to 3.5 s; from 8.5 s, not released" in shown.out
