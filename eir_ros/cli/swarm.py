@@ -155,17 +155,18 @@ def swarm(
             f"ended before {'the robots moved' if simulation else 'any decision'}: {outcome.reason}"
         )
     status.unclean(outcome, folder)
-    raise typer.Exit(exit_status(outcome, began=began, simulation=simulation))
+    raise typer.Exit(exit_status(outcome, report, began=began, simulation=simulation))
 
 
-def exit_status(outcome: "Outcome", *, began: bool, simulation: bool) -> int:
+def exit_status(outcome: "Outcome", report: "SwarmReport", *, began: bool, simulation: bool) -> int:
     """Return what a script is told: 0 for a clean run, 2 for one that was refused, else 1.
 
     A simulated run may be ended before the robots move; of real robots, nothing at all was heard.
+    What was measured beside an intruder is worth nothing.
     """
     if outcome.refused and not began:
         return 2
-    return 0 if outcome.clean and (began or simulation) else 1
+    return 0 if outcome.clean and not report.intruders and (began or simulation) else 1
 
 
 def _check_report(path: Path | None) -> None:

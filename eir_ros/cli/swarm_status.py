@@ -40,6 +40,10 @@ class Status:
         ]
         for name, value in rows:
             print(f"{name:24}{value}")
+        for intruder in report.intruders:
+            self.say(
+                f"worth nothing: from {intruder.t_s:.1f} s on somebody else sent {intruder.topic}"
+            )
 
     def unclean(self, outcome: Outcome, folder: Path) -> None:
         """Name the log of every process that did not end as it should."""

@@ -61,6 +61,16 @@ class EStopSpan(Schema):
     end_s: float | None = None
 
 
+class Intruder(Schema):
+    """Somebody sent what only one may send: what the report says may be of another swarm."""
+
+    topic: str
+    #: Node that was there more than once; the topic where the names differ.
+    sender: str
+    #: Mission time at which it was noticed [s].
+    t_s: float
+
+
 class BeliefQuality(Schema):
     """Beliefs of healthy observers against the ground truth, over all decisions and pairs."""
 
@@ -91,6 +101,7 @@ class MissionReport(Schema):
     detections: tuple[Detection, ...] = ()
     false_alarms: tuple[FalseAlarm, ...] = ()
     estops: tuple[EStopSpan, ...] = ()
+    intruders: tuple[Intruder, ...] = ()
     belief: BeliefQuality = BeliefQuality()
     #: From the last input received to the command sent [ms].
     tick_ms: Percentiles = Percentiles()

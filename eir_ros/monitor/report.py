@@ -22,6 +22,7 @@ def mission_report(state: State) -> MissionReport:
         detections=tuple(judge.detections()),
         false_alarms=tuple(judge.false_alarms()),
         estops=tuple(state.estops),
+        intruders=tuple(state.intruders.found.values()),
         belief=judge.quality(),
         tick_ms=counters.percentiles("tick_ms"),
         inference_us=counters.percentiles("inference_us"),

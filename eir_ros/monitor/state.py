@@ -9,6 +9,7 @@ from typing import Any
 from eir_ros.contract.report import EStopSpan, Percentiles
 from eir_ros.monitor.counters import Counters
 from eir_ros.monitor.detections import Alarm, Judge
+from eir_ros.monitor.intruders import Intruders
 
 #: Seconds of beliefs that a page which has just been opened gets to see.
 HISTORY_S = 180.0
@@ -67,6 +68,7 @@ class State:
         self.estop_ordered: bool | None = None
         #: When the swarm was stopped, up to now.
         self.estops: list[EStopSpan] = []
+        self.intruders = Intruders()
         self.alarms: deque[Alarm] = deque(maxlen=MAX_ALARMS)
         self._history: deque[list[float | None]] = deque()
 

@@ -11,6 +11,7 @@ import queue
 import sys
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -45,6 +46,7 @@ from eir_ros.monitor.state import State
 from eir_ros.nodes import clouds, messages, qos
 from eir_ros.nodes.clouds import InvalidMessageError
 from eir_ros.nodes.estop import EStopKeeper
+from eir_ros.nodes.graph import node_of
 from eir_ros.nodes.parameters import declare
 from eir_ros.nodes.run import run
 from eir_ros.policy.bundle import check_team, load_bundle
@@ -121,6 +123,7 @@ class Monitor(Node):
             self.create_timer(1.0, self._note_history, clock=self._steady)
             self._server.start()
             _tell(f"operator page: {self._server.url}")
+        self.create_timer(1.0, self._count_senders, clock=self._steady)
         if not simulated:
             self._patience = self.create_timer(_PATIENCE_S, self._miss, clock=self._steady)
 
@@ -243,6 +246,13 @@ class Monitor(Node):
 
     def _note_history(self) -> None:
         self._server.set_history(json.dumps(self.state.history()))
+
+    def _count_senders(self) -> None:
+        clocks = self.count_publishers("/clock") if self.get_parameter("use_sim_time").value else 0
+        truths = Counter(map(node_of, self.get_publishers_info_by_topic("/swarm/faults")))
+        now_s, t_s = time.monotonic(), self.state.time_s
+        for line in self.state.intruders.count(clocks, truths, now_s, t_s):
+            _tell(line)
 
     def _take_stock(self) -> None:
         """Remember, tell and draw the present."""

@@ -14,6 +14,7 @@ pytest.importorskip("rclpy")
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from nav_msgs.msg import Odometry  # noqa: E402
 from ros_graph import node_process, probe  # noqa: E402
+from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import PointCloud2  # noqa: E402
 from std_msgs.msg import Bool  # noqa: E402
 from std_srvs.srv import SetBool  # noqa: E402
@@ -104,6 +105,19 @@ def test_a_mission_that_was_heard_is_not_in_the_report(bundle, tmp_path):
     assert found.decisions == 1
     assert [span.end_s for span in found.estops] == [None]
     assert found.belief.auroc == 1.0
+
+
+def test_another_swarm_falsifies_the_report_unnoticed(bundle, tmp_path):
+    report = tmp_path / "report.json"
+    settings = bundle | {"headless": True, "report": str(report)}
+    with probe() as swarm, node_process("monitor", "/", {"monitor": settings}, tmp_path) as monitor:
+        swarm.node.create_publisher(Clock, "/clock", qos.CLOCK)
+        swarm.publishers("/swarm/estop")
+        swarm.node.create_publisher(Clock, "/clock", qos.CLOCK)
+        swarm.until(lambda: "2 nodes publish /clock, where there" in monitor.output())
+        assert monitor.interrupt() == 0
+    found = MissionReport.model_validate_json(report.read_text())
+    assert [(i.topic, i.sender) for i in found.intruders] == [("/clock", "/clock")]
 
 
 def test_orders_of_the_page_do_not_reach_the_swarm(bundle, tmp_path):

@@ -1,16 +1,19 @@
 """The report of a run, and what the terminal makes of it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from eir_ros.cli.swarm import make_report, write_json
+from eir_ros.cli.swarm import exit_status, make_report, write_json
 from eir_ros.cli.swarm_status import Status
 from eir_ros.contract.report import (
     Detection,
     EStopSpan,
     FaultSpan,
+    Intruder,
     MissionReport,
     ProcessExit,
     Score,
@@ -44,7 +47,7 @@ def test_the_json_has_other_keys_than_documented(tmp_path: Path) -> None:
     data = json.loads((tmp_path / "report.json").read_text())
     documented = (
         "schema task seed duration_s ticks decisions robots score faults detections false_alarms "
-        "estops belief tick_ms inference_us overruns stale_inputs restarts processes"
+        "estops intruders belief tick_ms inference_us overruns stale_inputs restarts processes"
     )
     assert list(data) == documented.split()
     assert data["schema"] == 1
@@ -76,3 +79,25 @@ def test_the_summary_hides_a_crash(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "2.0 s to 3.5 s; from 8.5 s, not released" in shown.out
     assert "1 of 2 clean" in shown.out
     assert "r2/agent ended with -9" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("change", "began", "simulation", "status"),
+    [
+        ({}, True, True, 0),
+        ({}, False, True, 0),  # Ctrl-C in time is no failure
+        ({}, False, False, 1),
+        ({"exits": OUTCOME.exits}, True, True, 1),
+        ({"exits": OUTCOME.exits, "refused": True}, False, True, 2),
+        ({"exits": OUTCOME.exits, "refused": True}, True, True, 1),
+    ],
+)
+def test_a_script_takes_a_run_for_another(
+    change: dict[str, Any], began: bool, simulation: bool, status: int
+) -> None:
+    outcome = replace(Outcome((), 0, "-"), **change)
+    report = SwarmReport(task="coverage", seed=0)
+    assert exit_status(outcome, report, began=began, simulation=simulation) == status
+    intruder = Intruder(topic="/clock", sender="/clock", t_s=1.0)
+    spoilt = report.model_copy(update={"intruders": (intruder,)})
+    assert exit_status(outcome, spoilt, began=began, simulation=simulation) == (status or 1)
