@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,15 +43,21 @@ class Swarm:
 
     def children(self) -> dict[str, psutil.Process]:
         """The processes of the plan that run now, by namespace and executable."""
-        found = {}
+        found: dict[str, psutil.Process] = {}
         for child in psutil.Process(self.popen.pid).children():
-            line = child.cmdline()
-            if "-m" in line and "--ros-args" in line:
-                namespace = next(a for a in line if a.startswith("__ns:="))
-                module = line[line.index("-m") + 1].removeprefix("eir_ros.nodes.")
-                found[f"{namespace.removeprefix('__ns:=/')}/{module}".lstrip("/")] = child
+            # the look for other swarms is short-lived, and none of the plan's
+            with suppress(psutil.NoSuchProcess):
+                self._take(child, found)
         self._children.update(found.values())
         return found
+
+    @staticmethod
+    def _take(child: psutil.Process, found: dict[str, psutil.Process]) -> None:
+        line = child.cmdline()
+        if "-m" in line and "--ros-args" in line:
+            namespace = next(a for a in line if a.startswith("__ns:="))
+            module = line[line.index("-m") + 1].removeprefix("eir_ros.nodes.")
+            found[f"{namespace.removeprefix('__ns:=/')}/{module}".lstrip("/")] = child
 
     def end(self, timeout_s: float = 60.0) -> int:
         """Wait for the end; every process that was ever seen must be gone then."""
