@@ -84,7 +84,6 @@ def swarm(
     """
     from eir_ros.cli import prepare
     from eir_ros.cli.swarm_status import Status
-    from eir_ros.contract.errors import EirError
     from eir_ros.swarm.plan import TOKEN_VARIABLE, Options, describe
     from eir_ros.swarm.schedule import read_faults
     from eir_ros.swarm.supervisor import Supervisor
