@@ -9,6 +9,18 @@ BIN := $(VENV)/bin
 PYTHON := $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c '' 2>/dev/null && { echo $$p; break; }; done)
 
+# A Python that was asked for must run, and .venv be of it: otherwise .venv is made anew.
+ifeq ($(origin PYTHON),command line)
+ASKED := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+FOUND := $(shell $(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+ifeq ($(ASKED),)
+$(error PYTHON=$(PYTHON) does not run here; give the name or path of a Python 3.11, 3.12 or 3.13)
+endif
+ifneq ($(ASKED),$(FOUND))
+ANEW := anew
+endif
+endif
+
 # Arguments of `eir swarm`; a fault given here takes the place of the default one.
 ARGS :=
 FAULT := r2:stop@10
@@ -17,18 +29,18 @@ SETUP := setup.py eir_ros/__init__.py constraints.txt scripts/setup_venv.py
 CODE := eir_ros sim training benchmarks scripts launch tests docs setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help swarm test lint clean
+.PHONY: help swarm test lint clean anew
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
 
 # Neither needs torch, so neither installs it.
-$(VENV)/ready-swarm: $(SETUP)
+$(VENV)/ready-swarm: $(SETUP) $(ANEW)
 	@$(if $(PYTHON),,$(error no Python 3.11, 3.12 or 3.13 found, install python3.11))
 	@$(PYTHON) scripts/setup_venv.py --venv $(VENV) --extras ros,sim,monitor
 	@touch $@
 
-$(VENV)/ready-test: $(SETUP)
+$(VENV)/ready-test: $(SETUP) $(ANEW)
 	@$(if $(PYTHON),,$(error no Python 3.11, 3.12 or 3.13 found, install python3.11))
 	@$(PYTHON) scripts/setup_venv.py --venv $(VENV) --extras ros,sim,mpe,monitor,train,dev --chromium
 	@touch $@ $(VENV)/ready-swarm

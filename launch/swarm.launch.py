@@ -92,8 +92,9 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     )
     _, plan = prepare.prepare(given.roster, given.robots, given.task, options)
     prepare.check_machine(options)
-    prepare.make_run_dir(run_dir)
     environment = prepare.environment(run_dir, simulation=options.simulation)
+    prepare.refuse_company(plan, environment)
+    prepare.make_run_dir(run_dir)
     said = [LogInfo(msg=f"files of this run: {run_dir}")]
     if options.token and not os.environ.get(TOKEN_VARIABLE):
         # not LogInfo, which would write it to the launch log as well

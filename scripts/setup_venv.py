@@ -37,9 +37,11 @@ def main() -> None:
         provide_pybullet(python)
     wanted = f"{ROOT}[{','.join(extras)}]" if extras else str(ROOT)
     say(f"installing eir_ros with {args.extras or 'no extras'} into {args.venv}")
-    pip(python, "install", "--quiet", "--editable", wanted)
+    say(f"{download(extras)} to download where pip has none of it yet; it takes some minutes")
+    pip(python, "install", "--editable", wanted)
     if args.chromium:
         provide_chromium()
+    say(f"ready; `source {args.venv}/bin/activate` gives this shell the command `eir`")
 
 
 def say(text: str) -> None:
@@ -52,8 +54,20 @@ def stop(text: str) -> None:
     sys.exit(f"setup: {text}")
 
 
+def download(extras: list[str]) -> str:
+    """How much pip has to fetch."""
+    if "train" in extras:
+        return "about 200 MB, and torch (200 MB for CPU, several GB for CUDA),"
+    return "about 200 MB"
+
+
 def pip(python: Path, *args: str) -> None:
-    """Run pip under the pins of constraints.txt, which also hold for packages it must build."""
+    """Run pip under the pins of constraints.txt, which also hold for packages it must build.
+
+    On a terminal it shows its progress; elsewhere, in a log, only what goes wrong.
+    """
+    command, *rest = args
+    args = (command, *rest) if sys.stdout.isatty() else (command, "--quiet", *rest)
     pins = {"PIP_CONSTRAINT": str(CONSTRAINTS), "PIP_BUILD_CONSTRAINT": str(CONSTRAINTS)}
     environment = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", **os.environ, **pins}
     done = subprocess.run([str(python), "-m", "pip", *args], env=environment, check=False)
@@ -112,7 +126,7 @@ def provide_pybullet(python: Path) -> None:
         f"It takes some 3 minutes on two idle cores; there are {cores} here."
     )
     start = time.monotonic()
-    pip(python, "install", "--quiet", "pybullet")
+    pip(python, "install", "pybullet")
     say(f"PyBullet built in {time.monotonic() - start:.0f} s")
 
 

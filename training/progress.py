@@ -18,10 +18,17 @@ def run_with_progress(recipe: Recipe, out: Path) -> Run:
     """
     console = Console()
     title = METHODS[recipe.method].title
-    console.print(f"{title}, seed {recipe.seed}, {recipe.iterations} iterations, in {out}")
     columns = (BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("starting", total=recipe.iterations)
+        task = bar.add_task("starting", total=recipe.iterations, visible=False)
+
+        def announce(run: Run) -> None:
+            # only now: a folder that is refused shows its sentence alone
+            bar.update(task, completed=run.iteration, visible=True)
+            console.print(
+                f"{title}, seed {recipe.seed}, {recipe.iterations} iterations, in {out}",
+                soft_wrap=True,
+            )
 
         def watch(run: Run, metrics: dict[str, float]) -> None:
             line = _line(run, metrics)
@@ -29,7 +36,7 @@ def run_with_progress(recipe: Recipe, out: Path) -> Run:
             if bar.disable and run.iteration % 10 == 0:
                 console.print(line, soft_wrap=True)
 
-        run = train(recipe, out, watch)
+        run = train(recipe, out, watch, announce)
     done = "done" if run.iteration >= recipe.iterations else "stopped, saved"
     console.print(f"{done} at iteration {run.iteration} after {run.wall_s / 60:.1f} min")
     return run

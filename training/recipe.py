@@ -1,14 +1,13 @@
 """The recipe: every setting of a training run, typed and checked."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
-import yaml
 from pydantic import Field as Setting
 from pydantic import model_validator
 
-from eir_ros.contract.config import Schema, load_mapping, validate
+from eir_ros.contract.config import Schema, load_mapping, load_value, validate
 from eir_ros.contract.coverage import CoverageTask
 from eir_ros.contract.errors import EirError
 from eir_ros.faults.schedule import FaultMixture
@@ -62,6 +61,8 @@ class BeliefSettings(Descent):
 class Recipe(Schema):
     """A training run. `config/recipes/*.yaml` are commented examples."""
 
+    called: ClassVar[str] = "a recipe"
+
     name: str
     environment: Literal["swarm-coverage"] = "swarm-coverage"
     method: Literal["mappo", "ear-mappo", "recurrent-ear-mappo", "eir-mappo", "true-type"]
@@ -84,6 +85,10 @@ class Recipe(Schema):
     #: Write a checkpoint every so many iterations.
     checkpoint_every: int = Setting(10, ge=1)
 
+    def differences(self, other: "Recipe") -> list[str]:
+        """One phrase for each setting that `other` has differently."""
+        return list(_differences(self.model_dump(), other.model_dump()))
+
     @model_validator(mode="after")
     def _divisible(self) -> "Recipe":
         # the critic's and the adversary's minibatches are of single decisions: never too few
@@ -93,6 +98,15 @@ class Recipe(Schema):
                 f"{most} minibatches cannot be made of a batch of {self.batch} environments"
             )
         return self
+
+
+def _differences(ours: dict[str, Any], theirs: dict[str, Any], where: str = "") -> Iterator[str]:
+    for name in sorted({*ours, *theirs}):
+        a, b = ours.get(name), theirs.get(name)
+        if isinstance(a, dict) and isinstance(b, dict):
+            yield from _differences(a, b, f"{where}{name}.")
+        elif a != b:
+            yield f"{where}{name} is {a} there, {b} here"
 
 
 def read_recipe(path: str | Path, changes: Iterable[str] = ()) -> Recipe:
@@ -114,5 +128,5 @@ def read_recipe(path: str | Path, changes: Iterable[str] = ()) -> Recipe:
             place = place.setdefault(parent, {})
             if not isinstance(place, dict):
                 raise EirError(f"'{key}': '{parent}' is a value and has no settings inside it.")
-        place[last] = yaml.safe_load(value)
+        place[last] = load_value(value, f"--set {key}")
     return validate(data, Recipe, where=str(path))

@@ -23,9 +23,16 @@ from training.rollout import Collector, Rollout
 
 #: Called after every iteration with the run and its metrics.
 Watcher = Callable[[Run, dict[str, float]], None]
+#: Called with the run once it is opened, before its first iteration.
+Opened = Callable[[Run], None]
 
 
-def train(recipe: Recipe, out: Path, watch: Watcher = lambda run, metrics: None) -> Run:
+def train(
+    recipe: Recipe,
+    out: Path,
+    watch: Watcher = lambda run, metrics: None,
+    opened: Opened = lambda run: None,
+) -> Run:
     """Train `recipe` in the folder `out`, or go on with the run that is there.
 
     Writes `recipe.yaml`, `checkpoint.pt`, `metrics.csv` and TensorBoard events. SIGINT and
@@ -39,6 +46,7 @@ def train(recipe: Recipe, out: Path, watch: Watcher = lambda run, metrics: None)
     """
     torch.set_num_threads(1)
     run = _open(recipe, out)
+    opened(run)
     method = METHODS[recipe.method]
     faults = recipe.faults if method.attacked else None
     env = CoverageEnv(recipe.batch, 0, recipe.task, recipe.world, faults, recipe.episode_decisions)
@@ -117,10 +125,10 @@ def _open(recipe: Recipe, out: Path) -> Run:
     if (out / checkpoint.FILE).exists():
         run = checkpoint.load(out / checkpoint.FILE)
         if run.recipe != recipe:
+            found = "; ".join(run.recipe.differences(recipe))
             raise EirError(
-                f"{out} holds a run of another recipe ('{run.recipe.name}', "
-                f"{run.recipe.method}, seed {run.recipe.seed}, or other settings); "
-                "choose another folder with --out."
+                f"{out} holds a run of another recipe: {found}. Choose another folder with --out, "
+                "or set what the run there has."
             )
         return run
     (out / "recipe.yaml").write_text(

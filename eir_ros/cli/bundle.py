@@ -1,5 +1,8 @@
 """`eir bundle`: look at, check, sign and install team bundles."""
 
+import shutil
+import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -7,6 +10,9 @@ import typer
 
 if TYPE_CHECKING:
     from eir_ros.contract.manifest import Manifest
+
+#: Width of the names that `inspect` prints.
+_COLUMN = 16
 
 app = typer.Typer(help="Inspect, verify, sign and install team bundles.", no_args_is_help=True)
 
@@ -19,26 +25,26 @@ TrustedKeys = Annotated[
 
 @app.command()
 def inspect(directory: Folder, trusted_keys: TrustedKeys = None) -> None:
-    """Print what a bundle is, and whether it can be trusted."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+    """Print whether a bundle can be trusted, and what it is.
 
+    Exits with 0 when its signature and every hash hold, with 2 otherwise: what is then printed
+    below the first line is only what the bundle says of itself.
+    """
     from eir_ros.contract.errors import EirError
     from eir_ros.policy.bundle import load_bundle
     from eir_ros.policy.store import read_manifest
 
-    manifest = read_manifest(directory)
     try:
         bundle = load_bundle(directory, trusted_keys=trusted_keys)
-        trust = f"signed by '{bundle.signed_by}', every file as signed"
-        digest = bundle.digest
     except EirError as error:
-        trust, digest = f"NOT TRUSTED: {error}", "-"
-    table = Table.grid(padding=(0, 2))
-    for name, value in [*_summary(manifest), ("signature", trust), ("digest", digest)]:
-        table.add_row(f"[bold]{name}[/bold]", escape(value))
-    Console().print(table)
+        if not directory.is_dir():
+            raise
+        _print_row("trust", f"NOT TRUSTED: {error}")
+        _print_summary(read_manifest(directory))
+        raise typer.Exit(2) from error
+    _print_row("trust", f"signed by '{bundle.signed_by}', every file as signed")
+    _print_summary(bundle.manifest)
+    _print_row("digest", bundle.digest)
 
 
 @app.command()
@@ -116,6 +122,7 @@ def install(
 
 def _summary(manifest: "Manifest") -> list[tuple[str, str]]:
     team, task, training = manifest.team, manifest.task, manifest.training
+    machine = training.machine or "an unknown machine"
     sizes = str(team.min_robots)
     if team.max_robots != team.min_robots:
         sizes += f" to {team.max_robots}"
@@ -134,20 +141,52 @@ def _summary(manifest: "Manifest") -> list[tuple[str, str]]:
          + ", ".join(f"{name} {p:.3g}" for name, p in prior.items())),
         ("trained faults", ", ".join(manifest.trained_faults) or "none"),
         ("training", f"seed {training.seed}, {training.iterations} iterations, "
-         f"{training.decisions:,} decisions, {training.wall_s / 60:.0f} min on {training.machine}"),
+         f"{training.decisions:,} decisions, {training.wall_s / 60:.0f} min on {machine}"),
         ("made by", f"{training.command} at commit {training.commit or 'unknown'}"),
-        *(("scorecard", line) for line in _lines(manifest.scorecard) or ["empty"]),
         ("files", ", ".join(f"{name} {digest[:12]}" for name, digest in manifest.files.items())),
     ]  # fmt: skip
 
 
-def _lines(scorecard: dict[str, Any], prefix: str = "") -> list[str]:
-    """The numbers of a nested scorecard, one dotted line each."""
+def _print_summary(manifest: "Manifest") -> None:
+    for name, value in _summary(manifest):
+        _print_row(name, value)
+    _print_row("scorecard", "" if manifest.scorecard else "empty")
+    for line in _scorecard_lines(manifest.scorecard):
+        typer.echo(f"  {_printable(line)}")
+
+
+def _print_row(name: str, value: str) -> None:
+    """A name and its value; on a terminal a long value is broken below its own beginning."""
+    value = _printable(value)
+    lines = [value]
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns - _COLUMN
+        lines = textwrap.wrap(value, max(width, 20), break_on_hyphens=False) or [""]
+    text = f"\n{' ' * _COLUMN}".join(lines)
+    typer.echo(f"{typer.style(name.ljust(_COLUMN), bold=True)}{text}" if text else name)
+
+
+def _printable(text: str) -> str:
+    """Without what could move a terminal's cursor: it may come from an untrusted bundle."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def _scorecard_lines(scorecard: dict[str, Any]) -> list[str]:
+    """A nested scorecard, indented; numbers that belong together share a line."""
     found = []
+    flat = [f"{k} {_shown(v)}" for k, v in scorecard.items() if not isinstance(v, dict)]
+    if flat:
+        found.append(", ".join(flat))
     for name, value in scorecard.items():
-        if isinstance(value, dict):
-            found += _lines(value, f"{prefix}{name}.")
+        if not isinstance(value, dict):
+            continue
+        below = _scorecard_lines(value)
+        if len(below) == 1:
+            found.append(f"{name}: {below[0]}")
         else:
-            shown = f"{value:.4g}" if isinstance(value, float) else f"{value}"
-            found.append(f"{prefix}{name} = {shown}")
+            found += [name, *(f"  {line}" for line in below)]
     return found
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else f"{value}"

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from eir_ros import __version__
-from eir_ros.cli.extras import install_command
+from eir_ros.cli.extras import install_command, pip_install
 from eir_ros.monitor.address import port_trouble
 
 MIB = 1 << 20
@@ -50,15 +50,22 @@ def doctor(
     job: Annotated[
         Job, typer.Option("--for", help="What the machine shall do.", case_sensitive=False)
     ] = Job.SWARM,
+    bundle: Annotated[
+        Path | None, typer.Option(help="Signed bundle to try. Default: policies/coverage.")
+    ] = None,
+    trusted_keys: Annotated[
+        Path | None,
+        typer.Option(help="Folder of trusted public keys. Default: the package's config/keys."),
+    ] = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the operator page.")] = 8080,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Check this machine, and say how to mend what is missing.
 
     Exits with 0 when the machine can do the job, with 1 when it cannot. Findings that do not
-    stand in the way of the job are warnings.
+    stand in the way of the job are warnings; what the job does not need is not looked at.
     """
-    findings = list(examine(port))
+    findings = list(examine(job, port, bundle, trusted_keys))
     blocked = [finding for finding in findings if not finding.good and job in finding.needed_for]
     if as_json:
         rows = [
@@ -86,21 +93,31 @@ def _print(finding: Finding, job: Job) -> None:
         typer.echo(f"      -> {finding.mend}")
 
 
-def examine(port: int) -> Iterator[Finding]:
-    """Every finding, in the order in which it makes sense to mend them."""
+def examine(
+    job: Job, port: int, bundle: Path | None, trusted_keys: Path | None
+) -> Iterator[Finding]:
+    """Every finding about `job`, in the order in which it makes sense to mend them."""
     yield _python()
     yield _libraries()
-    yield from _ros()
-    yield from _discovery()
-    yield _onnxruntime()
-    yield _bundle()
-    yield _pybullet()
-    yield _page()
-    yield _port(port)
-    yield _cores()
-    yield from _memory()
-    yield _chromium()
-    yield _torch()
+    if job in ROBOTS:
+        yield from _ros()
+        yield from _discovery()
+        yield _onnxruntime()
+        yield _bundle(bundle, trusted_keys)
+    if job is Job.ROBOT:
+        yield _trusted_keys(trusted_keys)
+    if job is not Job.ROBOT:
+        yield _pybullet()
+    if job is Job.SWARM:
+        yield _page()
+        yield _port(port)
+        yield _cores()
+        yield _memory()
+    if job in ROBOTS:
+        yield _shared_memory()
+        yield _realtime()
+    if job is Job.TRAINING:
+        yield _torch()
 
 
 def _probe(expression: str, *modules: str) -> tuple[bool, str]:
@@ -195,31 +212,68 @@ def _discovery() -> Iterator[Finding]:
     )
 
 
+def _realtime() -> Finding:
+    """Whether agents and gates may go first, see `eir_ros.nodes.realtime`."""
+    ask = "os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(10))"
+    return _finding(
+        "real-time priority",
+        _probe(f"{ask} or 'permitted'", "os"),
+        "add '<user> - rtprio 10' to /etc/security/limits.conf and log in again; without it robots "
+        "answer later on a busy computer",
+    )
+
+
 def _onnxruntime() -> Finding:
     return _finding(
         "onnxruntime",
         _probe("onnxruntime.__version__", "onnxruntime"),
-        "pip install onnxruntime",
+        f"{pip_install()} onnxruntime",
         ROBOTS,
     )
 
 
-def _bundle() -> Finding:
+def _bundle(given: Path | None, trusted_keys: Path | None) -> Finding:
     from eir_ros.contract.errors import EirError
 
     mend = "restore policies/coverage from the release, or `eir export` a team of your own"
+    if given or trusted_keys:
+        mend = "give --bundle and --trusted-keys as the robot has them; docs/bundle.md tells more"
     try:
         from eir_ros.cli.prepare import default_bundle
         from eir_ros.policy.bundle import load_bundle, replay_golden
 
-        folder = default_bundle()
-        bundle = load_bundle(folder)
+        folder = given or default_bundle()
+        bundle = load_bundle(folder, trusted_keys=trusted_keys)
         replay_golden(bundle)
     except (EirError, ImportError) as error:
-        return Finding("shipped bundle", False, str(error), mend, ROBOTS)
+        return Finding("bundle", False, str(error), mend, ROBOTS)
     manifest = bundle.manifest
     found = f"{manifest.name} {manifest.version}, signed by {bundle.signed_by}, at {folder}"
-    return Finding("shipped bundle", True, found)
+    return Finding("bundle", True, found)
+
+
+def _trusted_keys(given: Path | None) -> Finding:
+    """Whether anybody could sign for this robot."""
+    from eir_ros.contract.errors import EirError
+
+    try:
+        from eir_ros.policy import signing
+
+        folder = given or signing.default_trusted_keys()
+        keys = signing.load_trusted_keys(folder)
+    except (EirError, ImportError) as error:
+        mend = "copy the .pub file of whoever signs your bundles there, see docs/bundle.md"
+        return Finding("trusted keys", False, str(error), mend, ROBOTS)
+    names = [name for name, key in keys.items() if signing.is_demonstration(key)]
+    if names:
+        return Finding(
+            "trusted keys",
+            False,
+            f"'{names[0]}' in {folder} is the demonstration key, with which anybody can sign",
+            "`eir bundle keygen NAME`, sign your bundle with NAME.key, and let this robot trust a "
+            "folder that holds NAME.pub alone",
+        )
+    return Finding("trusted keys", True, f"{', '.join(keys)} in {folder}")
 
 
 def _pybullet() -> Finding:
@@ -227,7 +281,7 @@ def _pybullet() -> Finding:
     return _finding(
         "PyBullet",
         _probe("pybullet.getAPIVersion()", "pybullet"),
-        "pip install pybullet"
+        f"{pip_install()} pybullet"
         + ("" if wheels else ": builds from source in some minutes, or use python3-pybullet"),
         SIMULATION | {Job.TRAINING},
     )
@@ -255,29 +309,25 @@ def _cores() -> Finding:
     return Finding("cores", cores >= 2, str(cores), mend)
 
 
-def _memory() -> Iterator[Finding]:
+def _memory() -> Finding:
     with open("/proc/meminfo", encoding="ascii") as lines:
         kib = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
     free = kib // 1024
     mend = "" if free >= 1500 else "close something: the default swarm takes about 1 GiB"
-    yield Finding("memory", free >= 1500, f"{free} MiB available", mend)
+    return Finding("memory", free >= 1500, f"{free} MiB available", mend)
+
+
+def _shared_memory() -> Finding:
     try:
         shared = shutil.disk_usage("/dev/shm").free // MIB
     except OSError:
         shared = 0
-    yield Finding(
+    return Finding(
         "shared memory",
         shared >= 64,
         f"{shared} MiB free in /dev/shm",
         "" if shared >= 64 else "Fast DDS uses it; give a container more with --shm-size=256m",
     )
-
-
-def _chromium() -> Finding:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = next((path for name in names if (path := shutil.which(name))), None)
-    mend = "" if path else "apt-get install chromium; only the browser tests need it"
-    return Finding("Chromium", path is not None, path or "not found", mend)
 
 
 def _torch() -> Finding:

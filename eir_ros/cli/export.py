@@ -8,7 +8,8 @@ import typer
 
 def export(
     checkpoint: Annotated[
-        Path, typer.Argument(help="checkpoint.pt, written by `eir train`.", metavar="CHECKPOINT")
+        Path,
+        typer.Argument(help="Checkpoint of `eir train`, or its run folder.", metavar="CHECKPOINT"),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the bundle to write.")],
     key: Annotated[
@@ -40,10 +41,16 @@ def export(
     """
     from eir_ros.contract.errors import EirError
     from eir_ros.policy.signing import default_trusted_keys, load_private_key
-    from eir_ros.policy.store import check_newer, next_version, write_bundle
+    from eir_ros.policy.store import (
+        check_bundle_or_nothing,
+        check_newer,
+        next_version,
+        write_bundle,
+    )
 
     if threshold is not None and not 0.0 < threshold < 1.0:
         raise EirError(f"--threshold is {threshold:g}; expected a probability between 0 and 1.")
+    check_bundle_or_nothing(out)
     signing_key = load_private_key(key or default_trusted_keys() / "demo.key")
     results = _read_scorecard(scorecard) if scorecard else {}
 
@@ -51,7 +58,7 @@ def export(
     from training.calibration import calibrate
     from training.export import describe, export_files, trained_adversary
 
-    run = checkpoints.load(checkpoint)
+    run = checkpoints.load(checkpoints.find(checkpoint))
     name = name or run.recipe.name
     version = version or next_version(out)
     # now, not after a minute of work

@@ -1,5 +1,8 @@
 """How to install what a command lacks."""
 
+import shlex
+import sys
+
 #: The extra that brings a package which a command may find missing.
 EXTRAS = {
     "torch": "train",
@@ -19,4 +22,9 @@ EXTRAS = {
 def install_command(extra: str = "") -> str:
     """Return the command for the checkout; eir_ros is on no index, and its name is anybody's."""
     target = f"'.[{extra}]'" if extra else "."
-    return f"pip install -c constraints.txt {target} in the checkout"
+    return f"{pip_install()} -c constraints.txt -e {target} in the checkout"
+
+
+def pip_install() -> str:
+    """Return the beginning of a command that installs for this interpreter, and for no other."""
+    return f"{shlex.quote(sys.executable)} -m pip install"

@@ -3,7 +3,10 @@
 import importlib.util
 import os
 import secrets
+import subprocess
+import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from eir_ros.contract.errors import EirError
@@ -12,6 +15,9 @@ from eir_ros.monitor.address import is_loopback, port_trouble
 from eir_ros.policy.bundle import check_team, load_bundle
 from eir_ros.swarm.plan import TOKEN_VARIABLE, Options, Process, make_plan
 from eir_ros.swarm.roster import load_roster
+
+#: Longest that the look for a swarm of the same names may take [s]; it usually takes 2.5.
+_LOOK_S = 30.0
 
 
 def default_roster() -> Path:
@@ -87,6 +93,45 @@ def check_machine(options: Options) -> None:
         raise EirError(
             f"the operator page cannot be served on {options.host}:{options.port} ({trouble}); "
             "choose another --port or --host, or give --headless."
+        )
+
+
+def refuse_company(plan: tuple[Process, ...], environment: Mapping[str, str]) -> None:
+    """Refuse, with an `EirError`, to start beside nodes that have the names of the plan's.
+
+    Two of a name hear and answer for each other: robots get the commands of both, and the monitor
+    of one takes the faults of the other for the truth.
+    """
+    names = [name for process in plan for name in process.node_names]
+    try:
+        looked = subprocess.run(
+            [sys.executable, "-m", "eir_ros.nodes.company", *names],
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_LOOK_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise EirError(
+            f"the ROS graph gave no answer within {_LOOK_S:g} s; see whether ROS 2 works here "
+            "with `eir doctor`."
+        ) from error
+    if looked.returncode != 0:
+        said = looked.stderr.strip().splitlines() or ["no reason was given"]
+        raise EirError(
+            f"the ROS graph cannot be read ({said[-1]}); see whether ROS 2 works here with "
+            "`eir doctor`."
+        )
+    taken = set(looked.stdout.split())
+    found = [name for name in names if name in taken]
+    if found:
+        more = f" and {len(found) - 4} more" if len(found) > 4 else ""
+        raise EirError(
+            f"a swarm of these names is here already: {', '.join(found[:4])}{more} in "
+            f"ROS_DOMAIN_ID={environment.get('ROS_DOMAIN_ID') or '0'}; end it (what crashed or is "
+            "ending disappears within 20 s), or set another ROS_DOMAIN_ID."
         )
 
 

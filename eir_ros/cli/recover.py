@@ -8,7 +8,10 @@ import typer
 
 def recover(
     folder: Annotated[Path, typer.Argument(help="Folder that the recorder left.", metavar="DIR")],
-    out: Annotated[Path, typer.Option(help="Folder for the complete recording; must not exist.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="New folder for the complete recording. Default: DIR-whole beside DIR."),
+    ] = None,
 ) -> None:
     """Make a recording whole whose recorder was killed.
 
@@ -17,5 +20,7 @@ def recover(
     """
     from eir_ros.monitor import recording
 
-    count = recording.recover(folder, out)
-    typer.echo(f"{out}: {count} messages.")
+    folder = folder.absolute()
+    target = out or folder.with_name(f"{folder.name}-whole")
+    count = recording.recover(folder, target)
+    typer.echo(f"{target}: {count} messages.")

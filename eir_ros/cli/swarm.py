@@ -79,7 +79,8 @@ def swarm(
     """Run a swarm: one agent and one gate process per robot, a world, and the operator page.
 
     Ends at Ctrl-C or after --duration. The status is 0 when every process ended cleanly, 1 when
-    one did not, and 2 when the swarm was not started; a sentence then says why.
+    one did not or no real robot decided anything, and 2 when the mission was refused before it
+    began; a sentence then says why.
     """
     from eir_ros.cli import prepare
     from eir_ros.cli.swarm_status import Status
@@ -111,6 +112,8 @@ def swarm(
         return
     prepare.check_machine(options)
     _check_report(json_file)
+    environment = prepare.environment(folder, simulation=simulation)
+    prepare.refuse_company(plan, environment)
     prepare.make_run_dir(folder)
     (folder / "mission.json").unlink(missing_ok=True)
     status = Status()
@@ -121,7 +124,7 @@ def swarm(
     supervisor = Supervisor(
         plan,
         folder,
-        prepare.environment(folder, simulation=simulation),
+        environment,
         status.say,
         duration_s=0.0 if simulation else duration,
     )
@@ -129,8 +132,30 @@ def swarm(
     report = make_report(folder / "mission.json", outcome, team, task, seed)
     if json_file is not None:
         write_json(json_file, report)
-    status.summary(report, outcome, folder)
-    raise typer.Exit(0 if outcome.clean else 1)
+    # what a monitor that is lost would have measured is not known to be nothing
+    lost = not outcome.refused and not (folder / "mission.json").exists()
+    began = lost or (report.ticks if simulation else report.decisions) > 0
+    if began:
+        status.summary(report, outcome)
+    elif outcome.refused:
+        typer.echo(f"error: {outcome.reason}", err=True)
+    else:
+        status.say(
+            f"ended before {'the robots moved' if simulation else 'any decision'}: {outcome.reason}"
+        )
+    status.unclean(outcome, folder)
+    raise typer.Exit(exit_status(outcome, report, began=began, simulation=simulation))
+
+
+def exit_status(outcome: "Outcome", report: "SwarmReport", *, began: bool, simulation: bool) -> int:
+    """Return what a script is told: 0 for a clean run, 2 for one that was refused, else 1.
+
+    A simulated run may be ended before the robots move; of real robots, nothing at all was heard.
+    What was measured beside an intruder is worth nothing.
+    """
+    if outcome.refused and not began:
+        return 2
+    return 0 if outcome.clean and not report.intruders and (began or simulation) else 1
 
 
 def _check_report(path: Path | None) -> None:
@@ -155,7 +180,8 @@ def make_report(
         mission = MissionReport.model_validate_json(mission_file.read_bytes())
     except (OSError, ValueError) as error:
         # the monitor died: what it would have measured stays null, which is not zero
-        typer.echo(f"no measurements: {mission_file.name} of the monitor: {error}", err=True)
+        if not outcome.refused:
+            typer.echo(f"no measurements: {mission_file.name} of the monitor: {error}", err=True)
         mission = MissionReport(robots=team)
     return SwarmReport(
         **dict(mission),

@@ -20,10 +20,10 @@ class Status:
         with contextlib.suppress(OSError):
             print(f"[{time.monotonic() - self._began:6.1f} s] {line}", flush=True)
 
-    def summary(self, report: SwarmReport, outcome: Outcome, folder: Path) -> None:
+    def summary(self, report: SwarmReport, outcome: Outcome) -> None:
         """Print what the run amounts to."""
         self.say(f"ended: {outcome.reason}")
-        unclean = [end for end in outcome.exits if end.exit != 0]
+        clean = sum(end.exit == 0 for end in outcome.exits)
         rows = [
             ("mission", f"{report.duration_s:.1f} s, {report.ticks} ticks"),
             ("reward per decision", _number(report.score.mean_reward, 3)),
@@ -31,15 +31,25 @@ class Status:
             ("all sites served", _percent(report.score.all_served_fraction)),
             ("detections", _detections(report)),
             ("false alarms", str(len(report.false_alarms))),
+            ("e-stop", _estops(report)),
             ("tick p50 / p99", _pair(report.tick_ms.p50, report.tick_ms.p99, "ms")),
             ("inference p50 / p99", _pair(report.inference_us.p50, report.inference_us.p99, "us")),
             ("overruns, stale inputs", f"{report.overruns}, {report.stale_inputs}"),
             ("restarts", str(report.restarts)),
-            ("processes", f"{len(outcome.exits) - len(unclean)} of {len(outcome.exits)} clean"),
+            ("processes", f"{clean} of {len(outcome.exits)} clean"),
         ]
         for name, value in rows:
             print(f"{name:24}{value}")
-        for end in unclean:
+        for intruder in report.intruders:
+            self.say(
+                f"worth nothing: from {intruder.t_s:.1f} s on somebody else sent {intruder.topic}"
+            )
+
+    def unclean(self, outcome: Outcome, folder: Path) -> None:
+        """Name the log of every process that did not end as it should."""
+        for end in outcome.exits:
+            if end.exit == 0:
+                continue
             log = folder / "log" / f"{end.name.replace('/', '.')}.log"
             print(f"{end.name} ended with {end.exit}; see {log}", file=sys.stderr)
 
@@ -54,6 +64,16 @@ def _percent(value: float | None) -> str:
 
 def _pair(low: float | None, high: float | None, unit: str) -> str:
     return "-" if low is None or high is None else f"{low:.2f} / {high:.2f} {unit}"
+
+
+def _estops(report: SwarmReport) -> str:
+    spans = [
+        f"from {span.start_s:.1f} s, not released"
+        if span.end_s is None
+        else f"{span.start_s:.1f} s to {span.end_s:.1f} s"
+        for span in report.estops
+    ]
+    return "; ".join(spans) or "never"
 
 
 def _detections(report: SwarmReport) -> str:

@@ -1,8 +1,9 @@
 """YAML configuration checked by a typed schema: unknown keys and bad values are named."""
 
 import difflib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -14,6 +15,9 @@ class Schema(BaseModel):
     """Base of every configuration: immutable, and closed to unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    #: What a file of this schema is called in a refusal, for example "a roster"; empty: nothing.
+    called: ClassVar[str] = ""
 
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -38,18 +42,67 @@ def load_mapping(path: str | Path) -> dict[str, Any]:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise EirError(f"{path}: cannot be read ({error.strerror}).") from error
+    except yaml.MarkedYAMLError as error:
+        raise EirError(_not_yaml(error, str(path))) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise EirError(f"{path}: not valid YAML: {error}") from error
+        reason = " ".join(str(error).split())
+        raise EirError(f"{path}: not valid YAML: {reason}.") from error
     return _mapping(data, str(path))
+
+
+def load_value(text: str, where: str) -> Any:
+    """One value as it would stand in a YAML file; `EirError` where it is none."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise EirError(f"{where}: '{text}' is not a YAML value; quote it if it is text.") from error
+
+
+def _not_yaml(error: yaml.MarkedYAMLError, path: str) -> str:
+    """PyYAML's report of several lines as one sentence with file:line:column."""
+    mark = error.problem_mark or error.context_mark
+    place = path if mark is None else f"{path}:{mark.line + 1}:{mark.column + 1}"
+    reason = ", ".join(part for part in (error.context, error.problem) if part)
+    return f"{place}: not valid YAML: {reason}."
 
 
 def validate(data: Any, schema: type[Model], where: str) -> Model:
     """Check `data` against `schema`; `where` says in an error which input was wrong."""
+    mapping = _mapping(data, where)
     try:
-        return schema.model_validate(_mapping(data, where))
+        return schema.model_validate(mapping)
     except ValidationError as error:
-        problems = "; ".join(_sentence(problem, schema) for problem in error.errors())
-        raise EirError(f"{where}: {problems}.") from error
+        called = getattr(schema, "called", "")
+        if called and _is_something_else(mapping, schema):
+            raise EirError(
+                f"{where}: this is not {called}: it has {_listed(mapping)}; "
+                f"expected {_listed(schema.model_fields)}."
+            ) from error
+        problems = _joined([_sentence(problem, schema) for problem in error.errors()])
+        raise EirError(f"{where}: {problems}") from error
+
+
+def _is_something_else(data: Mapping[str, Any], schema: type[BaseModel]) -> bool:
+    """Whether (nearly) no key is one of the schema's, not even a misspelt one."""
+    fields = list(schema.model_fields)
+    fitting = [key for key in data if difflib.get_close_matches(str(key), fields, n=1, cutoff=0.75)]
+    return 4 * len(fitting) < len(data)
+
+
+def _listed(names: Iterable[Any], most: int = 8) -> str:
+    shown = [str(name) for name in names]
+    return ", ".join([*shown[:most], "..."] if len(shown) > most else shown)
+
+
+def _joined(problems: list[str]) -> str:
+    """One text of several problems; one that ends with a question needs no other mark."""
+    text = problems[0]
+    for problem in problems[1:]:
+        if text.endswith("?"):
+            text += f" {problem[0].upper()}{problem[1:]}"
+        else:
+            text += f"; {problem}"
+    return text if text.endswith("?") else f"{text}."
 
 
 def _mapping(data: Any, where: str) -> dict[str, Any]:

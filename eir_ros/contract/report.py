@@ -53,6 +53,24 @@ class FalseAlarm(Schema):
     t_s: float
 
 
+class EStopSpan(Schema):
+    """One time that the e-stop held the swarm [s of mission time]."""
+
+    start_s: float
+    #: Null: not released before the end of the run.
+    end_s: float | None = None
+
+
+class Intruder(Schema):
+    """Somebody sent what only one may send: what the report says may be of another swarm."""
+
+    topic: str
+    #: Node that was there more than once; the topic where the names differ.
+    sender: str
+    #: Mission time at which it was noticed [s].
+    t_s: float
+
+
 class BeliefQuality(Schema):
     """Beliefs of healthy observers against the ground truth, over all decisions and pairs."""
 
@@ -75,11 +93,15 @@ class MissionReport(Schema):
     #: Simulated or real time that the report covers [s].
     duration_s: float = 0.0
     ticks: int = 0
+    #: Of all agents together, as far as the monitor heard of them.
+    decisions: int = 0
     robots: tuple[str, ...] = ()
     score: Score = Score()
     faults: tuple[FaultSpan, ...] = ()
     detections: tuple[Detection, ...] = ()
     false_alarms: tuple[FalseAlarm, ...] = ()
+    estops: tuple[EStopSpan, ...] = ()
+    intruders: tuple[Intruder, ...] = ()
     belief: BeliefQuality = BeliefQuality()
     #: From the last input received to the command sent [ms].
     tick_ms: Percentiles = Percentiles()

@@ -14,12 +14,15 @@ def mission_report(state: State) -> MissionReport:
     return MissionReport(
         duration_s=round(state.time_s, 3),
         ticks=state.ticks,
+        decisions=state.decisions,
         robots=judge.team,
         score=Score(**state.score),
         # a schedule is announced in advance: what never came about was no fault of this mission
         faults=tuple(span for span in judge.faults if span.start_s <= state.time_s),
         detections=tuple(judge.detections()),
         false_alarms=tuple(judge.false_alarms()),
+        estops=tuple(state.estops),
+        intruders=tuple(state.intruders.found.values()),
         belief=judge.quality(),
         tick_ms=counters.percentiles("tick_ms"),
         inference_us=counters.percentiles("inference_us"),

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from eir_ros.contract.report import Percentiles
+from eir_ros.contract.report import EStopSpan, Percentiles
 from eir_ros.monitor.counters import Counters
 from eir_ros.monitor.detections import Alarm, Judge
+from eir_ros.monitor.intruders import Intruders
 
 #: Seconds of beliefs that a page which has just been opened gets to see.
 HISTORY_S = 180.0
@@ -60,9 +61,14 @@ class State:
         #: Mission time [s] and control steps.
         self.time_s = 0.0
         self.ticks = 0
+        #: Of all robots together.
+        self.decisions = 0
         self.paused = False
         #: The last order on /swarm/estop; None before the first.
         self.estop_ordered: bool | None = None
+        #: When the swarm was stopped, up to now.
+        self.estops: list[EStopSpan] = []
+        self.intruders = Intruders()
         self.alarms: deque[Alarm] = deque(maxlen=MAX_ALARMS)
         self._history: deque[list[float | None]] = deque()
 
@@ -99,6 +105,25 @@ class State:
             self.counters.update(robot, values)
         else:
             self.robots[robot].gate = values
+            self._note_estop()
+
+    def decide(self, robot: str, action: str) -> None:
+        """Take one decision of `robot`."""
+        self.robots[robot].action = action
+        self.decisions += 1
+
+    def order_estop(self, on: bool) -> None:
+        """Take one order of the e-stop: True for stop, False for release."""
+        self.estop_ordered = on
+        self._note_estop()
+
+    def _note_estop(self) -> None:
+        now, last = round(self.time_s, 3), self.estops[-1] if self.estops else None
+        held = last is not None and last.end_s is None
+        if self.estop and not held:
+            self.estops.append(EStopSpan(start_s=now))
+        elif last is not None and held and not self.estop:
+            self.estops[-1] = last.model_copy(update={"end_s": now})
 
     @property
     def estop(self) -> bool:

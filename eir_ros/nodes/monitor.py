@@ -11,6 +11,7 @@ import queue
 import sys
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -45,12 +46,16 @@ from eir_ros.monitor.state import State
 from eir_ros.nodes import clouds, messages, qos
 from eir_ros.nodes.clouds import InvalidMessageError
 from eir_ros.nodes.estop import EStopKeeper
+from eir_ros.nodes.graph import node_of
 from eir_ros.nodes.parameters import declare
 from eir_ros.nodes.run import run
 from eir_ros.policy.bundle import check_team, load_bundle
 
 #: Pictures for the page, and news, history and markers, each second.
 _PICTURE_HZ, _STOCK_HZ = 10.0, 5.0
+
+#: After so long without any word from a real robot, the operator is told [s].
+_PATIENCE_S = 5.0
 
 _STATUS_WORDS = {
     clouds.TRACKED: "tracked",
@@ -118,6 +123,9 @@ class Monitor(Node):
             self.create_timer(1.0, self._note_history, clock=self._steady)
             self._server.start()
             _tell(f"operator page: {self._server.url}")
+        self.create_timer(1.0, self._count_senders, clock=self._steady)
+        if not simulated:
+            self._patience = self.create_timer(_PATIENCE_S, self._miss, clock=self._steady)
 
     def destroy_node(self) -> None:
         """Close the page and leave the report."""
@@ -154,6 +162,16 @@ class Monitor(Node):
         seen.speed = math.hypot(*motion.velocity)
         seen.heard_s = time.monotonic()
 
+    def _miss(self) -> None:
+        """Say once of which real robots nothing has been heard."""
+        self.destroy_timer(self._patience)
+        silent = [name for name, robot in self.state.robots.items() if robot.pose is None]
+        if silent:
+            _tell(
+                f"no odometry from {', '.join(silent)} after {_PATIENCE_S:g} s; are these robots "
+                "on, in this ROS_DOMAIN_ID, and publishing /<robot>/odom?"
+            )
+
     def _on_sites(self, message: PointCloud2) -> None:
         points = self._read(message, clouds.SITES, "sites")
         if points is not None:
@@ -183,7 +201,7 @@ class Monitor(Node):
 
     def _on_decision(self, robot: str, message: DiagnosticArray) -> None:
         for status in message.status:
-            self.state.robots[robot].action = status.message
+            self.state.decide(robot, status.message)
 
     def _on_score(self, message: DiagnosticArray) -> None:
         for status in message.status:
@@ -208,7 +226,7 @@ class Monitor(Node):
             self._estop.gate_is_stopped()
 
     def _on_estop(self, on: bool) -> None:
-        self.state.estop_ordered = on
+        self.state.order_estop(on)
 
     # Showing
 
@@ -228,6 +246,13 @@ class Monitor(Node):
 
     def _note_history(self) -> None:
         self._server.set_history(json.dumps(self.state.history()))
+
+    def _count_senders(self) -> None:
+        clocks = self.count_publishers("/clock") if self.get_parameter("use_sim_time").value else 0
+        truths = Counter(map(node_of, self.get_publishers_info_by_topic("/swarm/faults")))
+        now_s, t_s = time.monotonic(), self.state.time_s
+        for line in self.state.intruders.count(clocks, truths, now_s, t_s):
+            _tell(line)
 
     def _take_stock(self) -> None:
         """Remember, tell and draw the present."""

@@ -98,8 +98,8 @@ def parse_manifest(text: bytes, where: Path) -> Manifest:
     """Read the bytes of a bundle.json; `EirError` on bad JSON, other schemas, bad fields."""
     try:
         data = json.loads(text)
-    # UnicodeDecodeError is a ValueError too
-    except ValueError as error:
+    # UnicodeDecodeError is a ValueError too; RecursionError is what deep nesting makes
+    except (ValueError, RecursionError) as error:
         raise EirError(f"{where}: not valid JSON ({error}); copy the bundle again.") from error
     schema = data.get("schema_version") if isinstance(data, dict) else None
     known = Manifest.model_fields["schema_version"].default
@@ -117,8 +117,9 @@ def check_team(manifest: Manifest, num_robots: int) -> None:
     if not fewest <= num_robots <= most:
         allowed = f"{fewest}" if fewest == most else f"{fewest} to {most}"
         raise EirError(
-            f"the roster has {num_robots} robots, but bundle '{manifest.name}' is for teams of "
-            f"{allowed}; change the roster or choose another bundle."
+            f"a team of {num_robots} {'robot' if num_robots == 1 else 'robots'} was asked for, but "
+            f"bundle '{manifest.name}' is for teams of {allowed}; take as many robots, or another "
+            "bundle."
         )
 
 
@@ -251,7 +252,7 @@ def _parse_golden(content: bytes, where: Path) -> dict[str, NDArray[np.float32]]
 
 
 def _why_unverified(folder: Path, text: bytes, signature: bytes, keys: dict[str, Any]) -> str:
-    """Explain a signature that no trusted key made; nothing read here is trusted."""
+    """Explain a signature that no trusted key made; nothing read here is trusted or checked."""
     if len(signature) != signing.SIGNATURE_SIZE:
         return (
             f"{folder / SIGNATURE}: {len(signature)} bytes, an Ed25519 signature has "
@@ -259,13 +260,25 @@ def _why_unverified(folder: Path, text: bytes, signature: bytes, keys: dict[str,
         )
     trusted = {signing.fingerprint(key): name for name, key in keys.items()}
     listed = ", ".join(f"{name} ({digits})" for digits, name in trusted.items())
-    claimed = parse_manifest(text, folder / MANIFEST).key
-    if claimed in trusted:
+    claimed = _claimed_key(text)
+    if claimed is None or claimed in trusted:
+        signer = f"key '{trusted[claimed]}' signed" if claimed else "it was signed"
         return (
             f"{folder}: the signature is not valid: {MANIFEST} or {SIGNATURE} was changed after "
-            f"key '{trusted[claimed]}' signed; copy the bundle again."
+            f"{signer}; copy the bundle again."
         )
     return (
         f"{folder}: signed with the unknown key {claimed or '(none)'}; trusted here: {listed}. "
         "If you trust who signed it, copy their .pub file into the folder of trusted keys."
     )
+
+
+def _claimed_key(text: bytes) -> str | None:
+    """The key that an unverified manifest names; None where it is not even JSON."""
+    try:
+        data = json.loads(text)
+    # UnicodeDecodeError is a ValueError too; RecursionError is what deep nesting makes
+    except (ValueError, RecursionError):
+        return None
+    claimed = data.get("key") if isinstance(data, dict) else None
+    return claimed if isinstance(claimed, str) else None

@@ -6,6 +6,7 @@ Trusting a key is copying its .pub file into the folder of trusted keys.
 
 import hashlib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from eir_ros.contract.paths import share
 #: Length of an Ed25519 signature [bytes].
 SIGNATURE_SIZE = 64
 
+#: Fingerprint of the demonstration key, whose private half everybody has.
+DEMONSTRATION_KEY = "e3914f3467035eec"
+
 
 def default_trusted_keys() -> Path:
     """Return the folder of trusted public keys that comes with the package."""
@@ -31,14 +35,25 @@ def fingerprint(key: Ed25519PublicKey) -> str:
     return hashlib.sha256(raw).hexdigest()[:16]
 
 
+def is_demonstration(key: Ed25519PublicKey) -> bool:
+    """Whether this is the key that ships with its private half, and so vouches for nothing."""
+    return fingerprint(key) == DEMONSTRATION_KEY
+
+
 def generate_key(folder: Path, name: str) -> tuple[Path, Path]:
     """Write a new key pair, `name`.key (readable by its owner only) and `name`.pub.
 
     Raises
     ------
     EirError
-        One of the files exists already, or the folder cannot be written.
+        The name is not made of letters, digits, `-` and `_`, one of the files exists already, or
+        the folder cannot be written.
     """
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        raise EirError(
+            f"'{name}' is no name for a key; expected letters, digits, '-' and '_', for example "
+            "your lab's. Another folder is chosen with --out."
+        )
     private, public = folder / f"{name}.key", folder / f"{name}.pub"
     for path in (private, public):
         if path.exists():

@@ -83,9 +83,17 @@ def next_version(out: Path) -> int:
     return read_manifest(out).version + 1 if (out / MANIFEST).exists() else 1
 
 
+def check_bundle_or_nothing(out: Path) -> None:
+    """Refuse, with an `EirError`, to put a bundle where something else is."""
+    empty = not out.exists() or (out.is_dir() and not any(out.iterdir()))
+    if not empty and not (out / MANIFEST).is_file():
+        raise EirError(f"{out} exists and is not a bundle; choose another folder for the bundle.")
+
+
 def check_newer(out: Path, name: str, version: int) -> None:
     """Refuse, with an `EirError`, to put a bundle where it would not be a step forward."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+    check_bundle_or_nothing(out)
+    if not (out / MANIFEST).exists():
         return
     present = read_manifest(out)
     if present.name != name:

@@ -4,6 +4,7 @@ Pure: nothing is started, written or looked up here. Both starters, `eir swarm` 
 `launch/swarm.launch.py`, run the same plan and know nothing that it does not say.
 """
 
+import math
 import shlex
 import sys
 from collections.abc import Mapping
@@ -25,6 +26,9 @@ TOKEN_VARIABLE: Final = "EIR_TOKEN"
 
 #: In lockstep nobody hurries, so silence means a dead process and nothing else [s].
 _LOCKSTEP_PATIENCE_S: Final = 10.0
+
+#: Longest mission that can be asked for [s].
+_MAX_DURATION_S: Final = 1e6
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,11 @@ class Process:
         """Name for files about this process."""
         return self.name.replace("/", ".")
 
+    @property
+    def node_names(self) -> tuple[str, ...]:
+        """Full names of the nodes in this process, for example `/r2/gate`."""
+        return tuple(f"{self.namespace.rstrip('/')}/{node}" for node in self.nodes)
+
     def ros_arguments(self, parameters: Path | str) -> list[str]:
         """Arguments after `--ros-args`; `parameters` is the file of `parameter_text`.
 
@@ -130,11 +139,13 @@ def make_plan(roster: Roster, manifest: Manifest, options: Options) -> tuple[Pro
     Raises
     ------
     EirError
-        A robot may not move as fast as the bundle's policy commands. A fault names a robot that
+        The duration is not a number of seconds, or lockstep is asked for without a world. A robot
+        may not move as fast as the bundle's policy commands. A fault names a robot that
         is not in the team, needs an adversary that the bundle has not, or there is nobody to
         inject it.
     """
     team = roster.team()
+    _check_time(options)
     _check_limits(manifest, team)
     _check_faults(manifest, options, [robot.name for robot in team])
     processes = [_world(team, manifest, options)] if options.simulation else []
@@ -146,6 +157,21 @@ def make_plan(roster: Roster, manifest: Manifest, options: Options) -> tuple[Pro
     for robot in team:
         processes.append(_agent(robot, roster, manifest, options))
     return tuple(processes)
+
+
+def _check_time(options: Options) -> None:
+    duration_s = options.duration_s
+    if not (math.isfinite(duration_s) and 0 <= duration_s <= _MAX_DURATION_S):
+        raise EirError(
+            f"the duration is {duration_s:g} s, expected 0 to {_MAX_DURATION_S:g}; 0 is a mission "
+            "that ends when it is told to."
+        )
+    if options.lockstep and not options.simulation:
+        raise EirError(
+            "lockstep needs the simulated world, which waits for every robot, and that is left "
+            "out; leave out one of --lockstep (lockstep:=true) and --no-simulation "
+            "(simulation:=false)."
+        )
 
 
 def _check_limits(manifest: Manifest, team: tuple[Robot, ...]) -> None:

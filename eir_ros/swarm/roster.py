@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field as Setting
 from pydantic import field_validator, model_validator
@@ -110,6 +110,8 @@ class Fence(Schema):
 class Roster(Schema):
     """The fleet, as in the file."""
 
+    called: ClassVar[str] = "a roster"
+
     fence: Fence
     types: dict[str, RobotType]
     robots: tuple[RobotEntry, ...] = Setting(min_length=1)
@@ -165,24 +167,38 @@ class Roster(Schema):
         Raises
         ------
         EirError
-            There are not that many robots, or one of the names is unknown.
+            There are not that many robots, or a name is unknown or given twice.
         """
         names = [entry.name for entry in self.robots]
-        if wanted.strip().isdigit():
+        if wanted.strip().isdecimal():
             count = int(wanted)
             if not 1 <= count <= len(names):
-                raise EirError(f"{count} robots wanted, but the roster has 1 to {len(names)}.")
+                raise EirError(
+                    f"{_robots(count)} asked for, but the roster has {len(names)} "
+                    f"({', '.join(names)}); ask for 1 to {len(names)}."
+                )
             chosen = set(names[:count])
         else:
-            chosen = {name.strip() for name in wanted.split(",")}
-            unknown = sorted(chosen - set(names))
-            if unknown:
-                raise EirError(
-                    f"robot '{unknown[0]}' is not in the roster; it has {', '.join(names)}."
-                )
+            asked = [name.strip() for name in wanted.split(",")]
+            for name in asked:
+                if name not in names:
+                    raise EirError(
+                        f"robot '{name}' of '{wanted}' is not in the roster; it has "
+                        f"{', '.join(names)}."
+                    )
+                if asked.count(name) > 1:
+                    raise EirError(
+                        f"robots '{wanted}' asked for, which names '{name}' "
+                        f"{asked.count(name)} times; name each robot once."
+                    )
+            chosen = set(asked)
         return self.model_copy(
             update={"robots": tuple(entry for entry in self.robots if entry.name in chosen)}
         )
+
+
+def _robots(count: int) -> str:
+    return f"{count} robot" if count == 1 else f"{count} robots"
 
 
 def load_roster(path: str | Path) -> Roster:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import ClassVar
 
 from eir_ros.contract.config import Schema, load_yaml
 from eir_ros.contract.errors import EirError
@@ -10,6 +11,8 @@ from eir_ros.contract.faults import Fault, parse_fault
 
 class FaultSchedule(Schema):
     """A schedule file, for example `config/faults/demo.yaml`."""
+
+    called: ClassVar[str] = "a fault schedule"
 
     #: Each in the form ROBOT:KIND[@START[-END]] [s].
     faults: tuple[str, ...] = ()

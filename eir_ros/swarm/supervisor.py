@@ -44,6 +44,8 @@ class Outcome:
     restarts: int
     #: Why the run ended, for the user.
     reason: str
+    #: A process refused what it was given, or what it found, and so ended the run.
+    refused: bool = False
 
     @property
     def clean(self) -> bool:
@@ -112,6 +114,7 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._restarts = 0
         self._reason = ""
+        self._refused = False
         self._end_at: float | None = None
         self._kill_at: float | None = None
 
@@ -136,7 +139,7 @@ class Supervisor:
             for process in self._plan
             for status in self._history[process.name].exits
         ]
-        return Outcome(tuple(exits), self._restarts, self._reason)
+        return Outcome(tuple(exits), self._restarts, self._reason, self._refused)
 
     def _wait(self) -> None:
         """Sleep until something happens, and deal with it."""
@@ -218,12 +221,13 @@ class Supervisor:
         self._history[process.name].exits.append(status)
         if self._reason:
             return
-        if process.ends_run:
+        if status == _REFUSED and (process.ends_run or process.restart):
+            self._refused = True
+            self._stop(self._failure(process, status))
+        elif process.ends_run:
             self._stop("the mission is over" if status == 0 else self._failure(process, status))
         elif not process.restart:
             self._say(f"{self._failure(process, status)}; the run goes on without it")
-        elif status == _REFUSED:
-            self._stop(self._failure(process, status))
         else:
             self._schedule_restart(life, status)
 
@@ -232,6 +236,10 @@ class Supervisor:
         if status < 0:
             return f"{process.name} was ended by signal {-status} ({signal.strsignal(-status)})"
         lines = self._log(process).read_text(encoding="utf-8", errors="replace").split("\n")
+        if status == _REFUSED:
+            said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+            if said:
+                return f"{process.name}: {said[-1].strip()}"
         last = next((line for line in reversed(lines) if line.strip()), "no line in its log")
         return f"{process.name} ended with status {status} ({last.strip()})"
 

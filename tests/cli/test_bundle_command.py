@@ -11,6 +11,7 @@ from tiny_bundle import make_keys, write_tiny_bundle
 
 from eir_ros import __version__
 from eir_ros.cli import main as cli
+from eir_ros.cli.bundle import inspect
 from eir_ros.contract.errors import EirError
 from eir_ros.policy.bundle import load_bundle
 
@@ -87,7 +88,7 @@ def test_an_unknown_command_or_option_is_refused(eir: Eir) -> None:
             ModuleNotFoundError("No module named 'torch'", name="torch"),
             2,
             "error: this command needs the Python package 'torch', which is not installed: "
-            "pip install -c constraints.txt '.[train]' in the checkout.",
+            f"{sys.executable} -m pip install -c constraints.txt -e '.[train]' in the checkout.",
         ),
     ],
 )
@@ -119,7 +120,7 @@ def test_verify_accepts_an_intact_bundle(eir: Eir, folder: Path, keys: Path) -> 
 def test_verify_refuses_with_the_sentence_and_2(eir: Eir, folder: Path, keys: Path) -> None:
     said = eir("bundle", "verify", folder, "--trusted-keys", keys, "--robots", 5)
     assert (said.code, said.out) == (2, "")
-    assert said.err.startswith("error: the roster has 5 robots")
+    assert said.err.startswith("error: a team of 5 robots was asked for")
 
     assert "unknown key" in eir("bundle", "verify", folder).err
 
@@ -143,15 +144,49 @@ def test_inspect_shows_what_matters_and_whom_to_trust(eir: Eir, folder: Path, ke
         "position [m; map]",
         "go_to_nearest_site_3",
         "above 0.9 counts",
-        "return.none = 98.25",
+        "return: none 98.25",
         "signed by 'lab'",
     ):
         assert part in said.out
     (folder / "bundle.sig").unlink()
     said = eir("bundle", "inspect", folder, "--trusted-keys", keys)
-    assert said.code == 0
-    assert "NOT TRUSTED" in said.out
+    assert said.code == 2
+    assert said.out.startswith("trust NOT TRUSTED: ")
     assert "bundle.sig is missing" in said.out
+    assert "tiny, version 1" in said.out
+
+
+def test_inspect_calls_an_edited_manifest_changed_not_misspelt(
+    eir: Eir, folder: Path, keys: Path
+) -> None:
+    manifest = folder / "bundle.json"
+    manifest.write_text(manifest.read_text().replace('"version"', '"versoin"'))
+    for command in ("inspect", "verify"):
+        said = eir("bundle", command, folder, "--trusted-keys", keys)
+        assert said.code == 2
+        first = said.out if command == "inspect" else said.err
+        assert re.match(r"(trust NOT TRUSTED|error): \S+: the signature is not valid: ", first)
+
+
+def test_an_untrusted_bundle_cannot_write_over_the_first_line(
+    tmp_path: Path, keys: Path, capsys: pytest.CaptureFixture
+) -> None:
+    card = {"\x1b[2J": {"a\nb": 1}}
+    write_tiny_bundle(tmp_path / "b", keys / "lab.key", name="\x1b[H", scorecard=card)
+    inspect(tmp_path / "b", trusted_keys=keys)
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "?[2J: a?b 1" in out
+
+
+def test_inspect_leaves_no_trailing_blanks(
+    folder: Path, keys: Path, capsys: pytest.CaptureFixture
+) -> None:
+    inspect(folder, trusted_keys=keys)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("trust ")
+    assert [line for line in lines if line != line.rstrip()] == []
+    assert "  return: none 98.25" in lines
 
 
 def test_a_new_key_signs_and_is_then_trusted(eir: Eir, folder: Path, tmp_path: Path) -> None:

@@ -2,21 +2,25 @@
 
 import json
 import socket
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_bundle import make_keys, write_tiny_bundle
 from typer.testing import CliRunner, Result
 
 from eir_ros.cli import doctor
 from eir_ros.cli.main import app
+from eir_ros.policy.signing import default_trusted_keys, generate_key
 
 
 @pytest.fixture(autouse=True)
 def sound_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every library and the bundle are in order; the tests below break one thing each."""
     monkeypatch.setattr(doctor, "_probe", lambda *_: (True, "2.0"))
-    monkeypatch.setattr(doctor, "_bundle", lambda: doctor.Finding("shipped bundle", True, "fine"))
+    monkeypatch.setattr(doctor, "_bundle", lambda *_: doctor.Finding("bundle", True, "fine"))
     for name in ("ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_DOMAIN_ID", "ROS_STATIC_PEERS"):
         monkeypatch.delenv(name, raising=False)
 
@@ -57,11 +61,8 @@ def test_a_sound_machine_can_run_the_swarm():
     ("module", "job", "able"),
     [
         ("rclpy", "swarm", False),
-        ("rclpy", "training", True),
         ("onnxruntime", "robot", False),
         ("pybullet", "swarm", False),
-        ("pybullet", "robot", True),
-        ("torch", "swarm", True),
         ("torch", "training", False),
         ("fastapi", "swarm", True),
     ],
@@ -72,9 +73,56 @@ def test_a_missing_library_matters_for_the_jobs_that_need_it(
     lacks(module, monkeypatch)
     done = run("--for", job)
     assert done.exit_code == (0 if able else 1)
-    assert f"No module named '{module}'\n      -> pip install" in done.stdout.replace(
-        "source /opt/ros/<distribution>/setup.bash, or ", ""
-    )
+    mend = f"No module named '{module}'\n      -> {sys.executable} -m pip install"
+    assert mend in done.stdout.replace("source /opt/ros/<distribution>/setup.bash, or ", "")
+
+
+@pytest.mark.parametrize(
+    ("module", "job"), [("rclpy", "training"), ("pybullet", "robot"), ("torch", "swarm")]
+)
+def test_what_the_job_does_not_need_is_not_asked_for(
+    module: str, job: str, monkeypatch: pytest.MonkeyPatch
+):
+    lacks(module, monkeypatch)
+    done = run("--for", job)
+    assert done.exit_code == 0
+    assert module not in done.stdout
+
+
+def test_a_robot_is_warned_of_the_key_that_everybody_has(tmp_path: Path):
+    shipped = default_trusted_keys()
+    done = run("--for", "robot")
+    assert done.exit_code == 0
+    assert f"warn  trusted keys: 'demo' in {shipped} is the demonstration key" in done.stdout
+    assert "-> `eir bundle keygen" in done.stdout
+    assert "trusted keys" not in run("--for", "swarm").stdout
+
+    generate_key(tmp_path, "lab")
+    done = run("--for", "robot", "--trusted-keys", str(tmp_path))
+    assert f"ok  trusted keys: lab in {tmp_path}" in done.stdout
+    # under whatever name
+    (tmp_path / "mine.pub").write_bytes((shipped / "demo.pub").read_bytes())
+    assert "'mine' in" in run("--for", "robot", "--trusted-keys", str(tmp_path)).stdout
+
+
+def test_a_robot_that_trusts_nobody_is_found(tmp_path: Path):
+    done = run("--for", "robot", "--trusted-keys", str(tmp_path))
+    assert done.exit_code == 1
+    assert "FAIL  trusted keys" in done.stdout
+
+
+def test_the_bundle_and_the_keys_that_are_given_are_the_ones_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.undo()
+    monkeypatch.setattr(doctor, "_probe", lambda *_: (True, "2.0"))
+    make_keys(tmp_path / "keys")
+    write_tiny_bundle(tmp_path / "bundle", tmp_path / "keys" / "lab.key")
+    given = ("--for", "robot", "--trusted-keys", str(tmp_path / "keys"))
+    done = run(*given, "--bundle", str(tmp_path / "bundle"))
+    assert done.exit_code == 0
+    assert "bundle: tiny 1, signed by lab" in done.stdout
+    assert run(*given).exit_code == 1
 
 
 def test_an_old_pydantic_is_not_taken_for_a_new_one(monkeypatch: pytest.MonkeyPatch):
@@ -113,7 +161,7 @@ def test_a_graph_that_cannot_form_is_found(
 def test_every_bad_finding_says_how_to_mend_it(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(doctor, "_probe", lambda *_: (False, "broken"))
     rows = findings().values()
-    assert sum(not row["good"] for row in rows) >= 6
+    assert sum(not row["good"] for row in rows) >= 5
     assert all(row["good"] == (not row["mend"]) for row in rows)
 
 

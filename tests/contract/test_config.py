@@ -61,8 +61,43 @@ def test_two_mistakes_are_both_named():
 def test_what_is_not_yaml_is_refused(tmp_path: Path, text: str):
     path = tmp_path / "base.yaml"
     path.write_text(text)
-    with pytest.raises(EirError, match=r"base\.yaml: not valid YAML"):
+    with pytest.raises(EirError, match=r"base\.yaml:\d+:\d+: not valid YAML: .*\.$"):
         load_yaml(path, Base)
+
+
+def test_a_yaml_error_of_several_lines(tmp_path: Path):
+    path = tmp_path / "base.yaml"
+    path.write_text("name: r0\nwheel: {radius: 0.04\n")
+    with pytest.raises(EirError) as refused:
+        load_yaml(path, Base)
+    assert "\n" not in str(refused.value)
+    assert str(refused.value).startswith(f"{path}:3:1: not valid YAML: while parsing a flow")
+
+
+def test_a_question_with_a_full_stop_behind_it():
+    with pytest.raises(EirError, match=r"\?$"):
+        validate({"name": "r0", "max_sped": 1}, Base, where="base.yaml")
+    with pytest.raises(EirError, match=r"did you mean 'name'\? Key 'name' is missing|missing; unk"):
+        validate({"nam": "r0"}, Base, where="base.yaml")
+
+
+class Fleet(Schema):
+    """A schema with a name."""
+
+    called = "a fleet"
+
+    robots: tuple[str, ...] = ()
+    fence: float = 1.0
+
+
+def test_another_kind_of_file_gets_silly_suggestions():
+    with pytest.raises(EirError, match=r"this is not a fleet: it has seed, .*expected robots, fen"):
+        validate({"seed": 1, "method": "x", "reboot": 3}, Fleet, where="recipe.yaml")
+    # one misspelt key is a mistake in a fleet, not another kind of file
+    with pytest.raises(EirError, match="did you mean 'robots'"):
+        validate({"robts": ["r0"]}, Fleet, where="fleet.yaml")
+    with pytest.raises(EirError, match="unknown key 'seed'"):
+        validate({"robots": ["r0"], "seed": 1}, Fleet, where="fleet.yaml")
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path):

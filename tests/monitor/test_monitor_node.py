@@ -14,6 +14,7 @@ pytest.importorskip("rclpy")
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from nav_msgs.msg import Odometry  # noqa: E402
 from ros_graph import node_process, probe  # noqa: E402
+from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import PointCloud2  # noqa: E402
 from std_msgs.msg import Bool  # noqa: E402
 from std_srvs.srv import SetBool  # noqa: E402
@@ -73,14 +74,18 @@ def test_a_mission_that_was_heard_is_not_in_the_report(bundle, tmp_path):
         fault = publish(DiagnosticArray, "/swarm/faults", qos.FAULTS)
         score = publish(DiagnosticArray, "/swarm/score", qos.EVENT)
         odometry = publish(Odometry, "/r0/odom", qos.sensor(0.5))
+        decision = publish(DiagnosticArray, "/r1/decision", qos.EVENT)
+        estop = publish(Bool, "/swarm/estop", qos.ESTOP)
         seen = swarm.listen(MarkerArray, "/swarm/markers", qos.DIAGNOSTICS)
-        swarm.connected(belief, fault, score, odometry)
+        swarm.connected(belief, fault, score, odometry, decision, estop)
         fault.publish(told("r3", kind="mute", start_s="soon"))  # nonsense is skipped
         fault.publish(told("r2", kind="mute", start_s="1.000", end_s="", source="schedule"))
         for i in range(10):
             belief.publish(beliefs(0.2 * i, {1: 0.1, 2: 0.05 if i < 5 else 0.95}))
         belief.publish(PointCloud2())
         score.publish(told("world", mean_reward="0.5", ticks="20", time_s="2", paused="False"))
+        decision.publish(told("r1/agent", action="0"))
+        estop.publish(Bool(data=True))
         # best effort: said until it is heard
         said = messages.encode_odometry(HERE, messages.time_of(0), "r0/odom", "r0/base_link")
         swarm.until(lambda: odometry.publish(said) or any(array.markers for _, array in seen))
@@ -97,7 +102,22 @@ def test_a_mission_that_was_heard_is_not_in_the_report(bundle, tmp_path):
     assert found.detections[0].t_s == pytest.approx(1.4)
     assert found.detections[0].delay_s == pytest.approx(0.4)
     assert found.false_alarms == ()
+    assert found.decisions == 1
+    assert [span.end_s for span in found.estops] == [None]
     assert found.belief.auroc == 1.0
+
+
+def test_another_swarm_falsifies_the_report_unnoticed(bundle, tmp_path):
+    report = tmp_path / "report.json"
+    settings = bundle | {"headless": True, "report": str(report)}
+    with probe() as swarm, node_process("monitor", "/", {"monitor": settings}, tmp_path) as monitor:
+        swarm.node.create_publisher(Clock, "/clock", qos.CLOCK)
+        swarm.publishers("/swarm/estop")
+        swarm.node.create_publisher(Clock, "/clock", qos.CLOCK)
+        swarm.until(lambda: "2 nodes publish /clock, where there" in monitor.output())
+        assert monitor.interrupt() == 0
+    found = MissionReport.model_validate_json(report.read_text())
+    assert [(i.topic, i.sender) for i in found.intruders] == [("/clock", "/clock")]
 
 
 def test_orders_of_the_page_do_not_reach_the_swarm(bundle, tmp_path):
@@ -182,7 +202,7 @@ def test_a_taken_port_is_a_traceback(bundle, tmp_path):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"team": ["r0", "r1"]}, "the roster has 2 robots"),
+        ({"team": ["r0", "r1"]}, "a team of 2 robots was asked for"),
         ({"bundle": "/nowhere"}, "there is no bundle here"),
         ({"arena": [0.0, 0.0, 0.0, 0.0]}, "expected x and y from, then x and y to"),
         ({"odom_in_map": [0.0]}, "odom_in_map has 1 numbers"),

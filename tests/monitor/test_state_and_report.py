@@ -76,9 +76,29 @@ def test_a_fault_that_never_came_about_is_not_reported(state: State):
 def test_the_last_order_outweighs_what_the_gates_said(
     state: State, ordered: bool | None, gate: str, stopped: bool
 ):
-    state.estop_ordered = ordered
+    if ordered is not None:
+        state.order_estop(ordered)
     state.set_diagnostics("r1", "gate", {"estop": gate})
     assert state.estop is stopped
+
+
+def test_the_report_forgets_that_the_swarm_was_stopped(state: State):
+    assert mission_report(state).estops == ()
+    state.set_score({"time_s": "2.2"})
+    for on in (True, True, False, False):
+        state.order_estop(on)
+        state.set_score({"time_s": str(state.time_s + 1.0)})
+    state.order_estop(True)
+    state.set_diagnostics("r1", "gate", {"estop": "True"})
+    spans = [(span.start_s, span.end_s) for span in mission_report(state).estops]
+    assert spans == [(2.2, 4.2), (6.2, None)]
+
+
+def test_a_stop_that_only_the_gates_know_of_is_not_reported(state: State):
+    for t_s, estop in ((1.0, "False"), (2.0, "True"), (3.0, "True"), (4.0, "False")):
+        state.set_score({"time_s": str(t_s)})
+        state.set_diagnostics("r1", "gate", {"estop": estop})
+    assert [(s.start_s, s.end_s) for s in mission_report(state).estops] == [(2.0, 4.0)]
 
 
 def test_history_forgets_and_does_not_grow_while_time_stands_still(state: State):

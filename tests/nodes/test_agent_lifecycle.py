@@ -79,7 +79,7 @@ def test_a_restarted_agent_remembers_what_it_believed(agent_settings, senses, tm
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"team": ["r0", "r1", "r2"]}, "the roster has 3 robots"),
+        ({"team": ["r0", "r1", "r2"]}, "a team of 3 robots was asked for"),
         ({"robot": "r9"}, "robot 'r9' is not in the team"),
         ({"bundle": "/nowhere"}, "there is no bundle here"),
         ({"bundel": "x"}, "unknown key 'bundel', did you mean 'bundle'"),

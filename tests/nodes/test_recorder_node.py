@@ -135,6 +135,8 @@ def test_a_torn_end_costs_only_the_torn_chunk(tmp_path):
             recording.flush()
     file = tmp_path / "bag" / "bag.mcap"
     whole = file.read_bytes()
+    assert CliRunner().invoke(app, ["recover", str(tmp_path / "bag")]).exit_code == 0
+    assert (tmp_path / "bag-whole" / "metadata.yaml").is_file()
     for cut in (1, 500, 1000):
         file.write_bytes(whole[: len(whole) - cut])
         assert recover(tmp_path / "bag", tmp_path / f"whole{cut}") == (30 if cut == 1 else 20)

@@ -42,8 +42,9 @@ def test_another_bundle_and_other_files_are_not_overwritten(tmp_path: Path, keys
     write_tiny_bundle(tmp_path / "bundle", keys / "lab.key")
     with pytest.raises(EirError, match="holds the bundle 'tiny', not 'other'"):
         write_tiny_bundle(tmp_path / "bundle", keys / "lab.key", name="other", version=2)
-    with pytest.raises(EirError, match="no bundle here"):
-        write_tiny_bundle(keys, keys / "lab.key")
+    for place in (keys, keys / "lab.pub"):
+        with pytest.raises(EirError, match=f"{place} exists and is not a bundle; choose another"):
+            write_tiny_bundle(place, keys / "lab.key")
     assert (keys / "lab.key").exists()
 
 

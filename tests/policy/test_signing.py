@@ -40,6 +40,14 @@ def test_a_key_is_never_overwritten(tmp_path: Path) -> None:
     assert private.read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["", "a/b", "../lab", "my lab", "läb", "lab.key", "lab\n"])
+def test_a_name_that_hides_or_strays_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(EirError, match="is no name for a key; expected letters"):
+        generate_key(tmp_path, name)
+    assert list(tmp_path.iterdir()) == []
+    generate_key(tmp_path, "lab_2-b")
+
+
 def test_keys_of_another_kind_are_refused(tmp_path: Path) -> None:
     key = generate_private_key(SECP256R1())
     pem = serialization.Encoding.PEM

@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,15 +43,21 @@ class Swarm:
 
     def children(self) -> dict[str, psutil.Process]:
         """The processes of the plan that run now, by namespace and executable."""
-        found = {}
+        found: dict[str, psutil.Process] = {}
         for child in psutil.Process(self.popen.pid).children():
-            line = child.cmdline()
-            if "-m" in line and "--ros-args" in line:
-                namespace = next(a for a in line if a.startswith("__ns:="))
-                module = line[line.index("-m") + 1].removeprefix("eir_ros.nodes.")
-                found[f"{namespace.removeprefix('__ns:=/')}/{module}".lstrip("/")] = child
+            # the look for other swarms is short-lived, and none of the plan's
+            with suppress(psutil.NoSuchProcess):
+                self._take(child, found)
         self._children.update(found.values())
         return found
+
+    @staticmethod
+    def _take(child: psutil.Process, found: dict[str, psutil.Process]) -> None:
+        line = child.cmdline()
+        if "-m" in line and "--ros-args" in line:
+            namespace = next(a for a in line if a.startswith("__ns:="))
+            module = line[line.index("-m") + 1].removeprefix("eir_ros.nodes.")
+            found[f"{namespace.removeprefix('__ns:=/')}/{module}".lstrip("/")] = child
 
     def end(self, timeout_s: float = 60.0) -> int:
         """Wait for the end; every process that was ever seen must be gone then."""
@@ -186,8 +192,83 @@ def test_ctrl_c_is_not_clean(tmp_path: Path, moment: str) -> None:
             else:
                 graph.until(lambda: len(swarm.children()) == 11, timeout_s=30.0)
         assert swarm.interrupt() == 0, swarm.errors + swarm.logs()
+    assert ("ended before the robots moved: SIGINT" in swarm.output) is (moment == "starting")
+    assert ("reward per decision" in swarm.output) is (moment == "running")
     assert {end.exit for end in swarm.report().processes} == {0}
     assert "Traceback" not in swarm.logs() + swarm.output + swarm.errors
+
+
+@pytest.mark.ros
+def test_a_mission_without_robots_is_a_success(tmp_path: Path) -> None:
+    with running(tmp_path, "--headless", "--no-simulation") as swarm:
+        assert swarm.popen.stdout is not None
+        assert any(
+            "no odometry from r0, r1, r2, r3 after 5 s" in line for line in swarm.popen.stdout
+        )
+        assert swarm.interrupt() == 1, swarm.errors
+    assert "ended before any decision: SIGINT" in swarm.output
+    assert "reward per decision" not in swarm.output
+    assert swarm.report().decisions == 0
+    assert {end.exit for end in swarm.report().processes} == {0}
+
+
+@pytest.mark.ros
+def test_a_refusal_at_run_time_is_buried_in_a_summary(tmp_path: Path) -> None:
+    """A player of recordings is no namesake, but its clock is not to be had twice."""
+    from ros_graph import probe
+    from rosgraph_msgs.msg import Clock
+
+    from eir_ros.nodes import qos
+
+    with probe() as graph:
+        graph.node.create_publisher(Clock, "/clock", qos.CLOCK)
+        with running(tmp_path, "--headless") as swarm:
+            assert swarm.end() == 2
+    assert "error: world: another world, or a player of recordings, publishes" in swarm.errors
+    assert "no measurements" not in swarm.errors
+    assert "error: error:" not in swarm.errors
+    assert "(error" not in swarm.output + swarm.errors
+    assert "reward per decision" not in swarm.output
+    assert swarm.report().ticks == 0
+
+
+@pytest.mark.ros
+def test_a_second_swarm_disturbs_the_first(refused: Any, tmp_path: Path) -> None:
+    with running(tmp_path, "--headless") as swarm:
+        listens(swarm, "/world", "/r0/gate")
+        sentence = refused("--headless")
+        assert "a swarm of these names is here already: /" in sentence
+        assert f"in ROS_DOMAIN_ID={os.environ['ROS_DOMAIN_ID']}; end it" in sentence
+        assert swarm.interrupt() == 0, swarm.errors + swarm.logs()
+    assert swarm.report().restarts == 0
+
+
+@pytest.mark.ros
+def test_what_crashed_blocks_the_next_swarm(tmp_path: Path) -> None:
+    """Nothing that is dead is found; whoever is alive is, also beside it."""
+    from ros_graph import node_process, probe
+
+    from eir_ros.nodes.company import look
+
+    world = {"world": {"team": ["r0", "r1", "r2"], "wait_for": ["/nobody"]}}
+    with probe() as graph, node_process("world", "/", world, tmp_path) as process:
+        graph.publishers("/clock")
+        assert look(["/world", "/r0/gate"]) == {"/world"}
+        assert look(["/r0/gate"]) == set()
+        process.popen.kill()
+        process.popen.wait()
+        assert look(["/world"]) == set()
+
+
+def listens(swarm: Swarm, *names: str) -> None:
+    """Wait until nodes of the swarm are on the graph."""
+    from ros_graph import probe
+
+    from eir_ros.nodes.company import namesakes
+
+    with probe() as graph:
+        graph.until(lambda: namesakes(graph.node, names) == set(names), timeout_s=60.0)
+    assert swarm.popen.poll() is None
 
 
 def stamp_s(message: tuple[float, Any]) -> float:
@@ -236,14 +317,16 @@ def refused(
         (("--fault", "r2:gremlin"), "unknown fault kind 'gremlin'"),
         (("--fault", "r2:stop@9-3"), "not after its start"),
         (("--fault", "none.yaml"), "none.yaml: cannot be read"),
-        (("--robots", "3"), "3 robots, but bundle"),
-        (("--robots", "r0,rx"), "'rx' is not in the roster"),
+        (("--robots", "3"), "a team of 3 robots was asked for, but bundle"),
+        (("--robots", "r0,rx"), "'rx' of 'r0,rx' is not in the roster"),
         (("--task", "pursuit"), "trained for the task 'coverage'"),
         (("--bundle", "/none"), "/none: there is no bundle here"),
         (("--roster", "/none.yaml"), "/none.yaml: cannot be read"),
         (("--json", "/none/report.json"), "its folder does not exist"),
         (("--record", "/tmp"), "/tmp exists already"),
         (("--port", "0"), "should be greater than or equal to 1"),
+        (("--duration", "inf"), "the duration is inf s, expected 0 to 1e+06"),
+        (("--lockstep", "--no-simulation"), "lockstep needs the simulated world"),
         (("--seed", "-1"), "should be greater than or equal to 0"),
     ],
 )

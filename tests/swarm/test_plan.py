@@ -1,5 +1,6 @@
 """The plan: which processes a roster and a bundle make, and what is refused before any starts."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -146,6 +147,19 @@ def test_real_robots_wait_for_a_simulated_clock(roster: Roster, manifest: Manife
     assert plan["r1/agent"].nodes["agent"]["odom_in_map"] == [0.9, -0.9, 2.4]
     assert plan["monitor"].nodes["monitor"]["odom_in_map"][3:6] == [0.9, -0.9, 2.4]
     assert plan["monitor"].nodes["monitor"]["arena"] == [-2.5, -2.5, 2.5, 2.5]
+
+
+@pytest.mark.parametrize("duration_s", [math.inf, -math.inf, math.nan, -1.0, 1e7])
+def test_a_mission_without_a_length_is_planned(
+    roster: Roster, manifest: Manifest, duration_s: float
+) -> None:
+    with pytest.raises(EirError, match=r"the duration is .* s, expected 0 to 1e\+06"):
+        make_plan(roster, manifest, replace(OPTIONS, duration_s=duration_s))
+
+
+def test_real_robots_are_asked_to_wait_for_each_other(roster: Roster, manifest: Manifest) -> None:
+    with pytest.raises(EirError, match="lockstep needs the simulated world"):
+        make_plan(roster, manifest, replace(OPTIONS, lockstep=True, simulation=False))
 
 
 def test_the_world_plays_another_task(roster: Roster, manifest: Manifest) -> None:

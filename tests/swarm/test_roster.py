@@ -89,10 +89,24 @@ def test_a_selection_changes_the_order_of_the_team() -> None:
     assert [robot.name for robot in roster.select("r3, r1").team()] == ["r1", "r3"]
 
 
-@pytest.mark.parametrize(("wanted", "word"), [("5", "1 to 4"), ("0", "1 to 4"), ("r9", "'r9'")])
+@pytest.mark.parametrize(
+    ("wanted", "word"),
+    [
+        ("9", r"^9 robots asked for, but the roster has 4 \(r0, r1, r2, r3\); ask for 1 to 4"),
+        ("0", "^0 robots asked for.*1 to 4"),
+        ("r0,r9", "robot 'r9' of 'r0,r9'"),
+        ("²", "robot '²'"),
+        ("r0,r0,r1,r2", "'r0,r0,r1,r2' asked for, which names 'r0' 2 times"),
+    ],
+)
 def test_a_selection_of_strangers_passes(wanted: str, word: str) -> None:
     with pytest.raises(EirError, match=word):
         load_roster(DEFAULT).select(wanted)
+
+
+def test_another_kind_of_file_passes_as_a_roster() -> None:
+    with pytest.raises(EirError, match="this is not a roster: it has faults; expected fence"):
+        load_roster(share() / "config" / "faults" / "demo.yaml")
 
 
 def test_a_missing_roster_is_a_traceback(tmp_path: Path) -> None:

@@ -170,7 +170,22 @@ def test_a_refusal_is_tried_again(tmp_path: Path) -> None:
     source = "import sys; print('error: no bundle', file=sys.stderr); sys.exit(2)"
     outcome = run([script("agent", source, restart=True), script("b")], tmp_path, Heard())
     assert outcome.restarts == 0
-    assert "error: no bundle" in outcome.reason
+    assert outcome.refused
+    assert outcome.reason == "agent: no bundle"
+
+
+def test_a_sentence_is_buried_in_the_noise_around_it(tmp_path: Path) -> None:
+    """The world as well: it ends the run in any case, but this is no crash."""
+    source = """
+import sys
+for line in ("[WARN] slow", "error: another world is here.", "[INFO] closed"):
+    print(line, file=sys.stderr)
+sys.exit(2)
+"""
+    outcome = run([script("world", source, ends_run=True), script("b")], tmp_path, Heard())
+    assert outcome.refused
+    assert not outcome.clean
+    assert outcome.reason == "world: another world is here."
 
 
 def test_the_swarm_outlives_its_world(tmp_path: Path) -> None:
@@ -184,6 +199,7 @@ def test_the_swarm_outlives_its_world(tmp_path: Path) -> None:
 def test_a_crashed_world_counts_as_a_finished_one(tmp_path: Path) -> None:
     outcome = run([script("world", "1/0", ends_run=True), script("agent")], tmp_path, Heard())
     assert not outcome.clean
+    assert not outcome.refused
     assert "ZeroDivisionError" in outcome.reason
 
 

@@ -55,7 +55,8 @@ def folder(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     room = tmp_path_factory.mktemp("export")
     checkpoint.save(run, room / "checkpoint.pt")
     (room / "card.json").write_text(json.dumps({"return": {"no_fault": 1.5}}))
-    export(room / "checkpoint.pt", room / "bundle", threshold=0.9, scorecard=room / "card.json")
+    # the folder of the run stands for its checkpoint
+    export(room, room / "bundle", threshold=0.9, scorecard=room / "card.json")
     return room / "bundle"
 
 

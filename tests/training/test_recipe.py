@@ -23,11 +23,17 @@ def test_the_shipped_recipe_is_valid_for_every_method(tiny_recipe):
         ("seed", "KEY=VALUE"),
         ("seed.deep=1", "no settings inside"),
         ("batch=2", "minibatches"),
+        ("seed=[1", r"--set seed: '\[1' is not a YAML value"),
     ],
 )
 def test_a_wrong_setting_is_refused_and_the_valid_one_named(change, message):
     with pytest.raises(EirError, match=message):
         read_recipe("config/recipes/coverage.yaml", [change])
+
+
+def test_a_roster_is_refused_as_no_recipe():
+    with pytest.raises(EirError, match="this is not a recipe: it has fence, types, robots;"):
+        read_recipe("config/rosters/default.yaml")
 
 
 def test_annealing_stays_between_its_ends():

@@ -11,6 +11,7 @@ import torch
 from eir_ros.contract.errors import EirError
 from training import checkpoint
 from training.checkpoint import Run
+from training.progress import run_with_progress
 from training.train import train
 
 
@@ -43,8 +44,19 @@ def test_a_resumed_run_has_the_weights_of_one_that_never_stopped(tiny_recipe, tm
 
 def test_a_run_of_another_recipe_is_not_overwritten(tiny_recipe, tmp_path: Path):
     train(tiny_recipe("mappo", iterations=1), tmp_path)
-    with pytest.raises(EirError, match="another recipe"):
-        train(tiny_recipe("mappo", iterations=1, seed=1), tmp_path)
+    other = tiny_recipe("mappo", iterations=1, seed=1, **{"policy.clip": 0.3})
+    with pytest.raises(EirError, match=r"another recipe: policy\.clip .*; seed is 0 there, 1 here"):
+        train(other, tmp_path)
+
+
+def test_a_run_that_is_refused_announces_nothing(
+    tiny_recipe, tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    run_with_progress(tiny_recipe("mappo", iterations=1), tmp_path)
+    assert "MAPPO, seed 0, 1 iterations" in capsys.readouterr().out
+    with pytest.raises(EirError):
+        run_with_progress(tiny_recipe("mappo", iterations=1, seed=1), tmp_path)
+    assert capsys.readouterr().out == ""
 
 
 def test_a_loss_that_is_not_a_number_keeps_the_last_good_checkpoint(tiny_recipe, tmp_path: Path):

@@ -1,0 +1,49 @@
+"""Whether somebody else sends what only one may: the clock, the truth about a robot's faults."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from eir_ros.contract.report import Intruder
+
+#: How long two of a name may be there, since a process that was killed stays on the graph for its
+#: lease of 20 s, beside the one that was started in its place [s].
+PATIENCE_S: Final = 30.0
+
+
+class Intruders:
+    """Counts the senders of each thing, and remembers where there was one too many."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Intruder] = {}
+        self._since_s: dict[str, float] = {}
+
+    def count(self, clocks: int, truths: Mapping[str, int], now_s: float, t_s: float) -> list[str]:
+        """Take what is on the graph now; return a line about each new intruder.
+
+        Parameters
+        ----------
+        clocks
+            Publishers of /clock. Worlds are not started again, so a second one is no remains.
+        truths
+            Publishers of /swarm/faults, by the full name of their node.
+        now_s, t_s
+            Now, on the steady clock and in time of the mission [s].
+        """
+        doubled = {"/clock": (clocks, "/clock", 0.0)} | {
+            node: (number, "/swarm/faults", PATIENCE_S) for node, number in truths.items()
+        }
+        lines = []
+        for sender, (number, topic, patience_s) in doubled.items():
+            if number < 2:
+                self._since_s.pop(sender, None)
+                continue
+            since_s = self._since_s.setdefault(sender, now_s)
+            if sender in self.found or now_s - since_s < patience_s:
+                continue
+            self.found[sender] = Intruder(topic=topic, sender=sender, t_s=round(t_s, 3))
+            whose = topic if sender == topic else f"{topic} as {sender}"
+            lines.append(
+                f"{number} nodes publish {whose}, where there may be one: another swarm or a "
+                "player of recordings is in this ROS_DOMAIN_ID, and this report is worth nothing"
+            )
+        return lines
