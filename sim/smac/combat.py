@@ -22,8 +22,8 @@ _ARRIVED2 = 1.0
 @part
 def recover(game: Game, tables: Tables, u: int) -> None:
     """One loop passes for the weapon and the shield of unit u."""
-    if game.units[u].cooldown > 0.0:
-        game.units[u].cooldown -= 1.0
+    # No branch: nobody can predict whether a weapon is ready, and a wrong guess takes long.
+    game.units[u].cooldown -= game.units[u].cooldown > 0.0
     if tables.kinds[u].full_shield > 0.0:
         if game.units[u].calm >= _CALM_LOOPS:
             full = tables.kinds[u].full_shield
@@ -72,11 +72,11 @@ def _noticed(game: Game, tables: Tables, rules: Rules, u: int) -> int:
     """The nearest living ally that is near enough or attacks unit u; -1 for none."""
     found, nearest = -1, 1e30
     for v in range(rules.allies):
-        if game.units[v].health > 0.0:
-            d2 = _distance2(game, u, v)
-            near = d2 < tables.pairs[u, v].scan2 or game.units[v].target == u
-            if near and d2 < nearest:
-                found, nearest = v, d2
+        d2 = _distance2(game, u, v)
+        near = (d2 < tables.pairs[u, v].scan2) | (game.units[v].target == u)
+        better = near & (d2 < nearest) & (game.units[v].health > 0.0)
+        found = v if better else found
+        nearest = d2 if better else nearest
     return found
 
 
