@@ -3,7 +3,7 @@
 import math
 
 from sim.smac.maps import BAND, MAP_SIZE
-from sim.smac.tables import Game, Tables, compiled
+from sim.smac.tables import Game, Tables, compiled, part
 
 #: Squared length by which touching discs may overlap through rounding.
 _ROUNDING = 1e-9
@@ -32,7 +32,7 @@ def walk(game: Game, tables: Tables, u: int, goal_x: float, goal_y: float) -> No
     _try_step(game, tables, u, x - away_y * scale, y + away_x * scale)
 
 
-@compiled
+@part
 def _try_step(game: Game, tables: Tables, u: int, x: float, y: float) -> int:
     """Put unit u at (x, y), kept within the band; or return the unit that is in the way."""
     radius = tables.kinds[u].radius
