@@ -3,7 +3,7 @@
 from sim.randomness import uniform
 from sim.smac.maps import ALLIES_AT
 from sim.smac.movement import walk
-from sim.smac.tables import ATTACKING, IDLE, MOVING, Game, Rules, Tables, compiled, part
+from sim.smac.tables import ATTACKING, IDLE, MOVING, Game, Rules, Tables, part
 from sim.smac.units import (
     DELAY_LOOPS,
     LEAST_DAMAGE,
@@ -80,7 +80,7 @@ def _noticed(game: Game, tables: Tables, rules: Rules, u: int) -> int:
     return found
 
 
-@compiled
+@part
 def engage(game: Game, tables: Tables, u: int, target: int) -> None:
     """Walk up to the target, or hit it as soon as the weapon is ready."""
     if _distance2(game, u, target) > tables.pairs[u, target].reach2:
