@@ -163,7 +163,7 @@ class SmacEnv(BatchedEnv):
             f"{allies} allies, {len(alive) - allies} enemies",
         )
         # The rest of the map is wall: one row of it is enough.
-        bounds = (0.0, BAND[0] - 1.0, float(MAP_SIZE), float(BAND[1]))
+        bounds = (0.0, BAND[0] - 1.0, float(MAP_SIZE), BAND[1] + 1.0)
         return Scene(bounds, [*walls, *lines, *discs], captions)
 
     def close(self) -> None:

@@ -182,6 +182,8 @@ def test_closing_ends_the_workers_and_so_does_forgetting():
 
 def test_ctrl_c_in_the_middle_of_a_step_closes_instead_of_mixing_up_answers():
     env = sim.wrap(odd_worlds.Slow, batch=2, workers=2)
+    # the first step compiles what checks actions; the second is in the workers for a second
+    env.step(np.zeros((2, 2), int))
     # a shell that starts the tests in the background has SIGINT ignored in them
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
