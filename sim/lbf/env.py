@@ -182,14 +182,15 @@ class LbfEnv(BatchedEnv):
                 "cooperation and -SIGHTs to limit sight if wanted, as in lbf-12x12-4p-3f-c"
             )
         rows, cols, players, foods, coop, sight = found.groups()
-        return {
+        said = {
             "rows": int(rows),
             "cols": int(cols),
             "players": int(players),
             "foods": int(foods),
             "force_coop": coop is not None,
-            "sight": None if sight is None else int(sight),
         }
+        # what a name does not say stays an option
+        return said if sight is None else {**said, "sight": int(sight)}
 
     def set_state(
         self,

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+import sim
+from eir_ros.contract.errors import EirError
 from sim.lbf.env import LbfEnv
 from sim.scene import Box, Disc
 
@@ -263,7 +265,7 @@ def test_a_state_that_cannot_be_is_refused_and_changes_nothing(change, message):
 
 
 def test_a_name_says_the_options():
-    expected = {"rows": 12, "cols": 12, "players": 4, "foods": 3, "force_coop": True, "sight": None}
+    expected = {"rows": 12, "cols": 12, "players": 4, "foods": 3, "force_coop": True}
     assert LbfEnv.options_of(LbfEnv.name) == expected
     small = LbfEnv.options_of("lbf-8x9-2p-1f-2s")
     assert small == {
@@ -275,6 +277,14 @@ def test_a_name_says_the_options():
         "sight": 2,
     }
     assert LbfEnv(**small).observation.shape == (1, 2, 9)
+
+
+def test_sight_is_an_option_unless_the_name_says_it():
+    assert sim.options_of(LbfEnv.name)["sight"] is None
+    near, far = (sim.make(LbfEnv.name, seed=3, **option) for option in ({"sight": 1}, {}))
+    assert (near.observation != far.observation).any()
+    with pytest.raises(EirError, match="said by the name already: 2"):
+        sim.make("lbf-12x12-4p-3f-c-2s", sight=3)
 
 
 @pytest.mark.parametrize("name", ["lbf", "lbf-12x12-4p", "lbf-12x12-4p-3f-coop", "lbf-axb-4p-3f"])
