@@ -145,7 +145,12 @@ def make(name: str, batch: int = 1, seed: Any = 0, **options: Any) -> "BatchedEn
         value.
     """
     entry = _entry(name)
-    return _built(entry.load(), entry, name, {"batch": batch, "seed": seed, **options})
+    build = entry.load()
+    # numba takes its time, and the world has imported it by now
+    from sim.compiling import announce
+
+    announce(name, entry.target)
+    return _built(build, entry, name, {"batch": batch, "seed": seed, **options})
 
 
 def parallel_env(name: str, illegal: str = "refuse", **options: Any) -> "ParallelEnv":
