@@ -20,13 +20,16 @@ COVERAGE = ["swarm-coverage", "--bundle", "policies/coverage", "--fault", "r2:ad
 #: File -> arguments of `eir play`
 PICTURES = {
     "toy.png": ["toy", "--random", "--steps", "12"],
-    "lbf.png": ["lbf-12x12-4p-3f-c", "--random", "--seed", "1"],
+    "lbf.png": ["lbf-6x6-3p-2f", "--random", "--seed", "7"],
     "smac.gif": ["smac-4m_vs_3m", "--random", "--seed", "1"],
     "mpe-simple_spread.png": ["mpe-simple_spread", "--random", "--seed", "14"],
     "mpe-simple_tag.gif": ["mpe-simple_tag", "--random", "--seed", "37"],
     "mpe-simple_reference.png": ["mpe-simple_reference", "--random", "--seed", "1"],
     "swarm-coverage.gif": [*COVERAGE, "--steps", "50"],
     "swarm-coverage.png": COVERAGE,
+    "swarm-rendezvous.png": ["swarm-rendezvous", "--random", "--seed", "1", "--steps", "40"],
+    "swarm-pursuit.png": ["swarm-pursuit", "--random", "--seed", "1", "--steps", "40"],
+    "swarm-transport.png": ["swarm-transport", "--random", "--seed", "1", "--steps", "40"],
     "meeting.png": ["meeting:MeetingEnv", "--random", "--seed", "25", "--option", "cells=6"],
 }
 

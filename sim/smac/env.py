@@ -160,7 +160,7 @@ class SmacEnv(BatchedEnv):
         captions = (
             self.scenario.name,
             f"step {self._face.steps[index]} of {self.rules.limit}",
-            f"{allies} allies, {len(alive) - allies} enemies",
+            f"alive: {allies} agents, {len(alive) - allies} opponents",
         )
         # The rest of the map is wall: one row of it is enough.
         bounds = (0.0, BAND[0] - 1.0, float(MAP_SIZE), BAND[1] + 1.0)

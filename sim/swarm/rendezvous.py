@@ -59,7 +59,7 @@ class RendezvousSim(SwarmSim[RendezvousTask, SwarmWorld]):
         """The links."""
         places = [(x, y) for x, y, _ in self.poses[index].tolist()]
         pairs = np.argwhere(np.triu(self.links[index])).tolist()
-        return [Line((places[i], places[j]), "done") for i, j in pairs]
+        return [Line((places[i], places[j]), "agent") for i, j in pairs]
 
     def _begin(self) -> None:
         """Nothing but the robots' own places is drawn."""

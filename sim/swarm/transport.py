@@ -104,7 +104,7 @@ class TransportSim(SwarmSim[TransportTask, TransportWorld]):
         side = 2 * self.task.box_half
         return [
             Disc((gx, gy), self.task.deliver_radius, "goal"),
-            Box((x, y), (side, side), "wall", yaw),
+            Box((x, y), (side, side), "wall", yaw, label="box"),
         ]
 
     def _make_bodies(self) -> PlanarBodies | WheelBodies:

@@ -112,21 +112,25 @@ class ToyEnv(BatchedEnv):
         _step_all(self._games, actions, self.episode_steps, self._start)
 
     def scene(self, index: int = 0) -> Scene:
-        """Both pay-off matrices; the present state's is framed, the last actions stand beside."""
+        """Both pay-off matrices; the present state's is framed.
+
+        The last actions stand beside the matrix that they were played in.
+        """
         state, last_state, *actions = (int(value) for value in self._games.memory[index])
         items: list[Disc | Box | Line] = []
         for matrix in range(NUM_STATES):
             items += _matrix(4.0 * matrix, matrix)
         left = 4.0 * state
         frame = [(0.0, 0.0), (2.0, 0.0), (2.0, 2.0), (0.0, 2.0), (0.0, 0.0)]
-        items.append(Line(tuple((left + x, y) for x, y in frame), "wall"))
+        items.append(Line(tuple((left + x, y) for x, y in frame)))
         if last_state != NOTHING_YET:
             left = 4.0 * last_state
             items.append(Disc((left - 0.5, 1.5 - actions[0]), 0.3, "agent", "0"))
             items.append(Disc((left + 0.5 + actions[1], 2.5), 0.3, "agent", "1"))
         captions = (
             f"step {self._games.steps[index]} of {self.episode_steps}",
-            f"state {state}",
+            f"state {state} (framed)",
+            *([f"last played {actions[0]}, {actions[1]}"] if last_state != NOTHING_YET else []),
             f"return {self._games.score[index]}",
         )
         return Scene((-1.0, -0.5, 6.5, 3.0), items, captions)
