@@ -132,7 +132,7 @@ PEERS: dict[str, tuple[Peer, ...]] = {
             "lbforaging",
             "lbforaging",
             _lbforaging,
-            "batches, a critic's state, masks as arrays, resets, observations as float32",
+            "batches, a critic's state, masks as arrays, resets of its own",
         ),
     ),
     "smac-4m_vs_3m": (
@@ -155,8 +155,7 @@ PEERS: dict[str, tuple[Peer, ...]] = {
             "VMAS",
             "vmas",
             _vmas,
-            "the same physics and reward (its own), a state, masks, resets of single environments, "
-            "terminated apart from truncated",
+            "a state, masks, resets of its own; its physics and rewards are not those of mpe2",
         ),
     ),
 }
