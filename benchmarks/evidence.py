@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,8 @@ from training.evaluate import (
     auroc_after_onset,
 )
 from training.methods import METHODS
-from training.networks import Adversary
 from training.provenance import commit, digest, machine
+from training.team import Adversary
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = ROOT / "config" / "recipes" / "coverage.yaml"
@@ -85,7 +86,7 @@ def _eir(*arguments: object) -> None:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
-def attackers(victim: Run, runs: Path, seed: int) -> dict[str, Adversary]:
+def attackers(runs: Path, seed: int) -> dict[str, Adversary]:
     """Every adversary that was trained with or against a team of this seed."""
     found = {}
     for name in victims(seed):
@@ -94,7 +95,7 @@ def attackers(victim: Run, runs: Path, seed: int) -> dict[str, Adversary]:
             found[f"{method}:training"] = checkpoint.load(runs / name / checkpoint.FILE).adversary
         for start in ("fresh", "warm"):
             path = runs / name / f"attack-{start}.pt"
-            found[f"{method}:{start}"] = load_attack(path, victim)
+            found[f"{method}:{start}"] = load_attack(path)
     return found
 
 
@@ -137,12 +138,12 @@ def worst_case(run: Run, evaluator: Evaluator, runs: Path, seed: int) -> dict[st
     these is reported on a third set: choosing on the episodes that are reported would flatter
     the attack.
     """
-    adversaries: dict[str, Adversary | None] = dict(attackers(run, runs, seed))
+    adversaries: dict[str, Adversary | None] = dict(attackers(runs, seed))
     adversaries |= {kind.word: None for kind in SCRIPTED}
     screened: dict[tuple[str, int], float] = {}
     for attack, adversary in adversaries.items():
         played = _play(evaluator, attack, adversary, 256, SCREEN, None)
-        for robot in range(run.recipe.task.num_robots):
+        for robot in range(evaluator.num_agents):
             attacked = (played.kinds[0] != FaultKind.NONE)[:, robot]
             screened[attack, robot] = float(played.returns[attacked].mean())
     lowest = sorted(screened, key=lambda pair: screened[pair])[:8]
@@ -181,7 +182,7 @@ def _play(
 def _clamped(run: Run, evaluator: Evaluator, folder: Path, runs: Path, seed: int) -> dict[str, Any]:
     """The same team with every belief replaced by trust."""
     worst = json.loads((folder / "worst.json").read_text())
-    adversary = attackers(run, runs, seed).get(worst["attack"])
+    adversary = attackers(runs, seed).get(worst["attack"])
     hit = _play(evaluator, worst["attack"], adversary, EPISODES, REPORT, worst["robot"])
     found = {"worst": _returns(hit)}
     for cell, kind in _SCRIPTED_CELLS.items():
@@ -191,7 +192,7 @@ def _clamped(run: Run, evaluator: Evaluator, folder: Path, runs: Path, seed: int
 
 def belief_quality(run: Run, evaluator: Evaluator) -> dict[str, Any]:
     """Belief after faults that start mid-episode, and false alarms at the calibrated threshold."""
-    second = round(1 / run.recipe.task.decision_s)
+    second = round(1 / evaluator.step_s)
     auroc = {}
     for kind in (FaultKind.STOP, FaultKind.ADVERSARY, FaultKind.MUTE, FaultKind.RANDOM_ACTION):
         played = evaluator.play(kind, EPISODES, [REPORT, 1], onset_s=(3.0, 9.0))
@@ -248,7 +249,7 @@ def run_all(runs: Path, out: Path, seeds: list[int], jobs: int) -> None:
     with ThreadPoolExecutor(jobs) as pool:
         for seed in seeds:
             for step in (train, attack, play):
-                list(pool.map(step, victims(seed), [runs] * len(METHODS)))
+                list(pool.map(step, victims(seed), repeat(runs)))
 
 
 def _evidence(*arguments: object) -> None:

@@ -69,6 +69,10 @@ class BatchedEnv(ABC):
 
     #: Name in the catalogue.
     name: ClassVar[str]
+    #: Whether the state of one agent says all that there is; otherwise it takes everybody's.
+    complete_state: ClassVar[bool] = False
+    #: Steps after which an episode is truncated; 0 where nothing is known of it.
+    horizon: int = 0
 
     def __init__(
         self,
@@ -102,6 +106,14 @@ class BatchedEnv(ABC):
     def agents(self) -> tuple[str, ...]:
         """Names of the agents, as PettingZoo's view calls them."""
         return tuple(f"agent_{i}" for i in range(self.num_agents))
+
+    @property
+    def teammate_columns(self) -> NDArray[np.intp]:
+        """Where in an observation each teammate is described, (N - 1, K); K may be 0.
+
+        In the order of `contract.types.teammates`, and the same for every observer.
+        """
+        return np.zeros((self.num_agents - 1, 0), np.intp)
 
     def reset(self, seed: Any = None) -> NDArray[np.float32]:
         """Start new episodes everywhere; returns `observation`.

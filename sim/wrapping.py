@@ -49,6 +49,7 @@ class WrappedEnv(BatchedEnv):
     """
 
     name = "wrapped"
+    complete_state = True
 
     def __init__(
         self,

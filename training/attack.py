@@ -1,23 +1,26 @@
 """Worst-case attacks: adversaries trained against a frozen victim."""
 
-import copy
 import json
 import os
+import pickle
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from eir_ros.contract.config import validate
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.faults import FaultKind
 from eir_ros.faults.schedule import Schedule
-from sim.swarm.env import CoverageEnv
 from training.checkpoint import Run
-from training.eir_mappo import Learner
-from training.networks import Adversary
+from training.game import make_game
+from training.methods import METHODS
 from training.provenance import digest
-from training.rollout import Collector
+from training.recipe import Recipe
+from training.rollout import Collector, first_returns
+from training.team import Adversary
+from training.views import view_of
 
 #: First entry of every seed of an attack: never shared with training or evaluation.
 ATTACK_STREAM = 1_000_003
@@ -44,8 +47,9 @@ def train_attack(
     iterations: int,
     seed: int,
     warm: Adversary | None = None,
+    greedy: bool = True,
 ) -> Attack:
-    """Train an adversary against `victim`, which acts greedily as robots do and never learns.
+    """Train an adversary against `victim`, which never learns.
 
     The adversary is corrupted from the start of every episode. One network plays every robot in
     `agents`, told apart by the identity in its observation and by θ; each gets an equal share of
@@ -56,6 +60,8 @@ def train_attack(
     start
         "fresh" weights, or "warm": those of `warm`, by default the adversary that the victim was
         trained with.
+    greedy
+        The victim takes its most likely actions, as robots do, instead of sampling.
 
     Raises
     ------
@@ -63,27 +69,29 @@ def train_attack(
         A robot outside the team, or a start of another name.
     """
     recipe = victim.recipe
-    _check(start, agents, recipe.task.num_robots)
     torch.set_num_threads(1)
+    game = make_game(recipe, recipe.batch)
+    _check(start, agents, game.num_agents)
     torch.manual_seed(seed)
-    adversary = Adversary(recipe.task, recipe.width)
+    learner = METHODS[recipe.method](recipe, game)
+    learner.team = victim.team
     if start == "warm":
-        adversary = copy.deepcopy(warm or victim.adversary)
+        learner.adversary.load_state_dict((warm or victim.adversary).state_dict())
     # The victim's critic has met other adversaries, but it is a far better start than none.
-    critic = copy.deepcopy(victim.critic)
-    env = CoverageEnv(recipe.batch, 0, recipe.task, recipe.world, None, recipe.episode_decisions)
-    collector = Collector(env, victim.team, adversary, critic, greedy=True)
-    learner = Learner(recipe, victim.team, adversary, critic)
+    learner.critic.load_state_dict(victim.critic.state_dict())
+    collector = Collector(
+        game, victim.team, learner.adversary, learner.critic, recipe.type_of_kind, greedy=greedy
+    )
     played = np.resize(agents, recipe.batch)
-    schedule = Schedule.single(recipe.batch, env.num_agents, FaultKind.ADVERSARY, played)
-    attack = Attack(adversary, start, agents, seed)
+    schedule = Schedule.single(recipe.batch, game.num_agents, FaultKind.ADVERSARY, played)
+    attack = Attack(learner.adversary, start, agents, seed)
     for iteration in range(iterations):
         stream = [ATTACK_STREAM, seed, iteration]
-        rollout = collector.collect(stream, schedule=schedule)
+        rollout = collector.collect(stream, recipe.steps, schedule=schedule)
         learner.update_attack(rollout, iteration / iterations, [*stream, 2])
-        total = rollout.reward.sum(0).numpy()
+        total = first_returns(rollout).numpy()
         attack.curve.append({a: float(total[played == a].mean()) for a in agents})
-    env.close()
+    game.close()
     return attack
 
 
@@ -105,8 +113,7 @@ def save_attack(attack: Attack, victim: Run, victim_path: Path, path: Path) -> N
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {
         "adversary": attack.adversary.state_dict(),
-        "task": victim.recipe.task.model_dump(mode="json"),
-        "width": victim.recipe.width,
+        "recipe": victim.recipe.model_dump(mode="json"),
     }
     partial = path.with_name(path.name + ".partial")
     torch.save(state, partial)
@@ -125,12 +132,15 @@ def save_attack(attack: Attack, victim: Run, victim_path: Path, path: Path) -> N
     path.with_suffix(".json").write_text(json.dumps(story, indent=1) + "\n", encoding="utf-8")
 
 
-def load_attack(path: Path, victim: Run) -> Adversary:
+def load_attack(path: Path) -> Adversary:
     """The adversary that `save_attack` wrote; `EirError` where there is none."""
     try:
         state = torch.load(path, weights_only=True)
-        adversary = Adversary(victim.recipe.task, state["width"])
+        recipe = validate(state["recipe"], Recipe, where=f"recipe in {path}")
+        game = make_game(recipe, 1)
+        adversary = Adversary(view_of(game), recipe)
+        game.close()
         adversary.load_state_dict(state["adversary"])
-    except (OSError, KeyError, RuntimeError) as error:
+    except (OSError, KeyError, RuntimeError, pickle.UnpicklingError) as error:
         raise EirError(f"{path} is not an attack written by `eir attack`: {error}") from error
     return adversary

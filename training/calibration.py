@@ -64,9 +64,7 @@ def calibrate(run: Run, episodes: int = EPISODES) -> tuple[float, dict[str, Any]
     finally:
         evaluator.close()
     threshold = calibrate_threshold(fit, BLAMED_SHARE)
-    after = {
-        f"{s}_s": auroc_after_onset(test, round(s / recipe.task.decision_s)) for s in (1, 3, 5)
-    }
+    after = {f"{s}_s": auroc_after_onset(test, round(s / evaluator.step_s)) for s in (1, 3, 5)}
     return threshold, {
         "what": "held-out episodes of the recipe's mixture of faults, greedy actions",
         "episodes": episodes,

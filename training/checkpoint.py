@@ -9,15 +9,15 @@ import torch
 
 from eir_ros.contract.config import validate
 from eir_ros.contract.errors import EirError
-from sim.swarm.env import CoverageEnv
-from training.eir_mappo import Learner
+from training.game import make_game
+from training.learner import Learner
 from training.methods import METHODS
-from training.networks import Adversary, Critic, Team, num_kinds
 from training.recipe import Recipe
+from training.team import Adversary, Critic, Team
 
 #: Name of the checkpoint in the folder of a run.
 FILE = "checkpoint.pt"
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass
@@ -25,9 +25,6 @@ class Run:
     """A training run in memory; `iteration` updates have been made."""
 
     recipe: Recipe
-    team: Team
-    adversary: Adversary
-    critic: Critic
     learner: Learner
     iteration: int = 0
     #: Time spent training, over all sessions of the run [s].
@@ -36,19 +33,36 @@ class Run:
     commit: str = "unknown"
     machine: str = "unknown"
 
+    @property
+    def team(self) -> Team:
+        """The cooperative agents."""
+        return self.learner.team
+
+    @property
+    def adversary(self) -> Adversary:
+        """The corrupted agents of training."""
+        return self.learner.adversary
+
+    @property
+    def critic(self) -> Critic:
+        """The team's value."""
+        return self.learner.critic
+
 
 def fresh(recipe: Recipe) -> Run:
-    """Networks and optimisers at their start, fixed by the recipe's seed."""
-    torch.manual_seed(recipe.seed)
+    """Networks and optimisers at their start, fixed by the recipe's seed.
+
+    Raises
+    ------
+    EirError
+        The recipe's world, an option of it, or a kind of fault is unknown.
+    """
     method = METHODS[recipe.method]
-    team = Team(recipe.task, method.source, recipe.width, recipe.belief.hidden)
-    adversary = Adversary(recipe.task, recipe.width)
-    env = CoverageEnv(1, 0, recipe.task, recipe.world)
-    critic = Critic(
-        env.team_state.shape[-1], env.num_agents, recipe.width, num_kinds(recipe.faults.kinds)
-    )
-    env.close()
-    return Run(recipe, team, adversary, critic, Learner(recipe, team, adversary, critic))
+    game = make_game(recipe, 1, recipe.faults if method.attacked else None)
+    torch.manual_seed(recipe.seed)
+    run = Run(recipe, method(recipe, game))
+    game.close()
+    return run
 
 
 def save(run: Run, path: Path) -> None:
@@ -57,6 +71,7 @@ def save(run: Run, path: Path) -> None:
     Random generators are not in it: every iteration derives its own from the recipe's seed and
     its number, and starts with fresh episodes.
     """
+    learner = run.learner
     state: dict[str, Any] = {
         "format": _FORMAT,
         "recipe": run.recipe.model_dump(mode="json"),
@@ -64,15 +79,13 @@ def save(run: Run, path: Path) -> None:
         "wall_s": run.wall_s,
         "commit": run.commit,
         "machine": run.machine,
-        "networks": {name: getattr(run, name).state_dict() for name in _NETWORKS},
-        "optimisers": {k: v.state_dict() for k, v in run.learner.optimisers.items()},
+        "networks": {name: net.state_dict() for name, net in learner.networks.items()},
+        "optimisers": {name: opt.state_dict() for name, opt in learner.optimisers.items()},
+        "memory": learner.memory(),
     }
     partial = path.with_name(path.name + ".partial")
     torch.save(state, partial)
     os.replace(partial, path)
-
-
-_NETWORKS = ("team", "adversary", "critic")
 
 
 def find(place: str | Path) -> Path:
@@ -100,10 +113,12 @@ def load(path: str | Path) -> Run:
     if found != _FORMAT:
         raise EirError(f"checkpoint {path} has format {found}; this version reads {_FORMAT}.")
     run = fresh(validate(state["recipe"], Recipe, where=f"recipe in {path}"))
-    for name in _NETWORKS:
-        getattr(run, name).load_state_dict(state["networks"][name])
-    for name, optimiser in run.learner.optimisers.items():
+    learner = run.learner
+    for name, network in learner.networks.items():
+        network.load_state_dict(state["networks"][name])
+    for name, optimiser in learner.optimisers.items():
         optimiser.load_state_dict(state["optimisers"][name])
+    learner.remember(state["memory"])
     for name in ("iteration", "wall_s", "commit", "machine"):
-        setattr(run, name, state.get(name, getattr(run, name)))
+        setattr(run, name, state[name])
     return run

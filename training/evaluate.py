@@ -11,10 +11,10 @@ from eir_ros.contract.detection import auroc
 from eir_ros.contract.faults import FaultKind
 from eir_ros.contract.types import COOPERATIVE, teammates
 from eir_ros.faults.schedule import FaultMixture, Schedule
-from sim.swarm.env import CoverageEnv
 from training.checkpoint import Run
-from training.networks import Adversary, BeliefSource
-from training.rollout import Collector
+from training.game import make_game
+from training.rollout import Collector, first_returns
+from training.team import Adversary, BeliefSource
 
 #: First entry of every seed of an evaluation: never shared with training or attacks.
 EVALUATION_STREAM = 2_000_003
@@ -35,7 +35,7 @@ class Episodes:
 
 
 class Evaluator:
-    """Plays episodes with a run's team acting greedily, as robots do.
+    """Plays episodes with a run's team, the first of each environment.
 
     True types reach nobody but the True Type oracle (and the adversary).
 
@@ -47,14 +47,22 @@ class Evaluator:
         Replace every belief by full trust, to show what the belief is worth.
     batch
         Episodes played at once.
+    greedy
+        The team takes its most likely actions, as robots do, instead of sampling.
     """
 
-    def __init__(self, run: Run, clamp: bool = False, batch: int = 256) -> None:
+    def __init__(
+        self, run: Run, clamp: bool = False, batch: int = 256, greedy: bool = True
+    ) -> None:
         torch.set_num_threads(1)
-        recipe = run.recipe
-        self._run = run
+        self._run, self._greedy = run, greedy
         self._source = BeliefSource.NONE if clamp else run.team.source
-        self._env = CoverageEnv(batch, 0, recipe.task, recipe.world, None, recipe.episode_decisions)
+        self._game = make_game(run.recipe, batch)
+        #: Steps that an episode may take.
+        self.steps = self._game.env.horizon or run.recipe.steps
+        #: What a step counts for in onsets: seconds for robots.
+        self.step_s = self._game.step_s
+        self.num_agents = self._game.num_agents
 
     def play(
         self,
@@ -72,7 +80,7 @@ class Evaluator:
         robot
             The faulty one; None takes each in turn.
         onset_s
-            Range from which the moment of the fault is drawn [s].
+            Range from which the moment of the fault is drawn [s; steps where there are no robots].
         adversary
             Plays the corrupted robot where `kind` is ADVERSARY; default: the one of training.
         stream
@@ -81,24 +89,19 @@ class Evaluator:
 
         def draw(seed: list[int]) -> Schedule:
             rng = np.random.default_rng([*seed, 3])
-            n = self._env.num_agents
-            robots = (
-                np.arange(self._env.batch) % n if robot is None else np.full(self._env.batch, robot)
-            )
-            return Schedule.single(
-                self._env.batch, n, kind, robots, rng.uniform(*onset_s, self._env.batch)
-            )
+            b, n = self._game.batch, self._game.num_agents
+            robots = np.arange(b) % n if robot is None else np.full(b, robot)
+            return Schedule.single(b, n, kind, robots, rng.uniform(*onset_s, b))
 
         return self._play(draw, episodes, stream, adversary)
 
     def play_mixture(self, mixture: FaultMixture, episodes: int, stream: list[int]) -> Episodes:
         """Play episodes whose types are drawn from a mixture, as in training."""
-        task, env = self._run.recipe.task, self._env
+        game = self._game
 
         def draw(seed: list[int]) -> Schedule:
             rng = np.random.default_rng([*seed, 3])
-            length = env.episode_decisions * task.decision_s
-            return mixture.draw(rng, self._env.batch, env.num_agents, length)
+            return mixture.draw(rng, game.batch, game.num_agents, self.steps * self.step_s)
 
         return self._play(draw, episodes, stream, None)
 
@@ -107,25 +110,30 @@ class Evaluator:
     ) -> Episodes:
         run, trained = self._run, self._run.team.source
         collector = Collector(
-            self._env, run.team, adversary or run.adversary, run.critic, greedy=True
+            self._game,
+            run.team,
+            adversary or run.adversary,
+            None,
+            run.recipe.type_of_kind,
+            self._greedy,
         )
         found = []
         run.team.source = self._source
         try:
-            for part in range(-(-episodes // self._env.batch)):
+            for part in range(-(-episodes // self._game.batch)):
                 seed = [EVALUATION_STREAM, *stream, part]
-                found.append(collector.collect(seed, schedule=draw(seed)))
+                found.append(collector.collect(seed, self.steps, schedule=draw(seed)))
         finally:
             run.team.source = trained
         return Episodes(
-            np.concatenate([r.reward.sum(0).numpy() for r in found]),
+            np.concatenate([first_returns(r).numpy() for r in found]),
             np.concatenate([1 - r.belief[..., COOPERATIVE].numpy() for r in found], axis=1),
             np.concatenate([r.kinds.numpy() for r in found], axis=1),
         )
 
     def close(self) -> None:
-        """Free the physics client."""
-        self._env.close()
+        """Free what the world holds."""
+        self._game.close()
 
 
 def auroc_after_onset(episodes: Episodes, decisions: int) -> float:

@@ -36,8 +36,9 @@ from eir_ros.contract.manifest import Team as TeamSize
 from eir_ros.contract.manifest import Tensor as TensorInfo
 from sim.swarm.env import CoverageEnv
 from training.checkpoint import Run
+from training.game import make_game
 from training.methods import METHODS
-from training.networks import Adversary, BeliefSource, Team
+from training.team import Adversary, BeliefSource, Team
 
 #: LayerNormalization is an operator of its own from 17 on; 17 comes out invalid with dynamo.
 OPSET = 18
@@ -45,6 +46,25 @@ OPSET = 18
 TOLERANCE = 1e-5
 #: Decisions of the episode that the golden vectors are taken from.
 GOLDEN_STEPS = 200
+
+
+def task_of(run: Run) -> CoverageTask:
+    """The task of the robots that a run was trained for.
+
+    Raises
+    ------
+    EirError
+        It was trained in a world that no robot lives in.
+    """
+    game = make_game(run.recipe, 1)
+    task = getattr(game.env, "task", None)
+    game.close()
+    if not isinstance(task, CoverageTask):
+        raise EirError(
+            f"a team trained in '{run.recipe.environment}' cannot be exported: robots know the "
+            "task of 'swarm-coverage' only."
+        )
+    return task
 
 
 def trained_adversary(run: Run) -> Adversary | None:
@@ -78,7 +98,7 @@ def policy_tensors(
     team: Team, task: CoverageTask
 ) -> tuple[tuple[TensorInfo, ...], tuple[TensorInfo, ...]]:
     """Inputs and outputs of policy.onnx as the manifest lists them, -1 for the batch."""
-    hidden = (-1, task.num_robots - 1, team.belief.hidden)
+    hidden = (-1, team.belief.memories, team.belief.hidden)
     inputs = (
         TensorInfo(name="observation", shape=(-1, task.layout.size)),
         TensorInfo(name="hidden", shape=hidden),
@@ -95,7 +115,7 @@ def describe(
     run: Run, name: str, version: int, threshold: float, scorecard: dict[str, Any]
 ) -> Manifest:
     """Everything of the manifest but the hashes of the files and the key."""
-    recipe, task = run.recipe, run.recipe.task
+    recipe, task = run.recipe, task_of(run)
     inputs, outputs = policy_tensors(run.team, task)
     attacked = METHODS[recipe.method].attacked
     return Manifest(
@@ -119,7 +139,7 @@ def describe(
             command="eir train RECIPE, with the recipe recorded here",
             machine=run.machine,
             iterations=run.iteration,
-            decisions=run.iteration * recipe.batch * recipe.episode_decisions,
+            decisions=run.iteration * recipe.batch * recipe.steps,
             wall_s=round(run.wall_s, 1),
         ),
         scorecard=scorecard,

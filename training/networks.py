@@ -1,40 +1,23 @@
-"""Actor, belief, critic and adversary; all agents share parameters, identity is an input."""
+"""Parts of networks: layers, running normalisation, and memories that belief is read from."""
 
 import itertools
-from collections.abc import Iterable
-from enum import StrEnum
 
 import torch
 from torch import Tensor, nn
 
-from eir_ros.contract.coverage import CoverageTask
-from eir_ros.contract.faults import FaultKind
-from eir_ros.contract.types import COOPERATIVE
-from training.features import CLOSENESS_SCALES, PAIR_SIZE, CoverageFeatures
-
-
-class BeliefSource(StrEnum):
-    """Where the actor's idea of its teammates' types comes from."""
-
-    #: Everybody is trusted: MAPPO, memoryless EAR-MAPPO.
-    NONE = "none"
-    #: The belief network, trained by the policy loss alone: recurrent EAR-MAPPO.
-    LATENT = "latent"
-    #: The belief network, trained on the true types: EIR-MAPPO.
-    LEARNED = "learned"
-    #: The true types: the oracle, True Type.
-    TRUE = "true"
+from training import ranks
 
 
 def mlp(sizes: list[int], gain: float) -> nn.Sequential:
     """Layers with LayerNorm and orthogonal weights; `gain` scales the last one."""
     layers: list[nn.Module] = []
     for fan_in, fan_out in itertools.pairwise(sizes[:-1]):
-        layers += [_orthogonal(fan_in, fan_out, 2**0.5), nn.ReLU(), nn.LayerNorm(fan_out)]
-    return nn.Sequential(*layers, _orthogonal(sizes[-2], sizes[-1], gain))
+        layers += [orthogonal(fan_in, fan_out, 2**0.5), nn.ReLU(), nn.LayerNorm(fan_out)]
+    return nn.Sequential(*layers, orthogonal(sizes[-2], sizes[-1], gain))
 
 
-def _orthogonal(fan_in: int, fan_out: int, gain: float) -> nn.Linear:
+def orthogonal(fan_in: int, fan_out: int, gain: float) -> nn.Linear:
+    """A linear layer with orthogonal weights and no bias at the start (Saxe et al. 2014)."""
     layer = nn.Linear(fan_in, fan_out)
     nn.init.orthogonal_(layer.weight, gain)
     nn.init.zeros_(layer.bias)
@@ -56,24 +39,24 @@ class Normaliser(nn.Module):
 
     @torch.no_grad()
     def update(self, samples: Tensor) -> None:
-        """Take in `samples` (..., size)."""
+        """Take in `samples` (..., size), those of all ranks."""
         samples = samples.reshape(-1, samples.shape[-1])
-        variance, mean = torch.var_mean(samples, dim=0, correction=0)
-        total = self.count + len(samples)
-        share, shift = len(samples) / total, mean - self.mean
+        count, mean, variance = ranks.moments(samples)
+        total = self.count + count
+        share, shift = count / total, mean - self.mean
         self.variance += share * (variance - self.variance) + share * (1 - share) * shift**2
         self.mean += share * shift
-        self.count += len(samples)
+        self.count += count
 
     def forward(self, samples: Tensor) -> Tensor:
         """`samples` shifted and scaled, clipped to +-10."""
-        return torch.clamp((samples - self.mean) / self._scale(), -10.0, 10.0)
+        return torch.clamp((samples - self.mean) / self.scale(), -10.0, 10.0)
 
     def undo(self, samples: Tensor) -> Tensor:
         """The inverse of `forward` inside the clip."""
-        return samples * self._scale() + self.mean
+        return samples * self.scale() + self.mean
 
-    def _scale(self) -> Tensor:
+    def scale(self) -> Tensor:
         """Standard deviation; 1 for what has hardly varied so far.
 
         A number that was constant in training (a teammate that was always visible) must not
@@ -83,210 +66,115 @@ class Normaliser(nn.Module):
         return torch.sqrt(torch.where(varied, self.variance, torch.ones(())))
 
 
-class PairwiseBelief(nn.Module):
-    """p(type of teammate | what the observer has seen of it): one GRU over ordered pairs.
+class Belief(nn.Module):
+    """p(type of each teammate | everything the observer has seen): a GRU and a head.
 
-    Shared by all (observer, teammate) pairs, so it runs in a team of any size. The hidden state
-    of a fresh episode is zero; the belief it gives is the prior.
+    The hidden state of a fresh episode is zero; the belief it gives is the prior.
+
+    Parameters
+    ----------
+    inputs
+        Numbers that a memory reads per step.
+    memories
+        Hidden states per observer: one for each teammate (`pairwise`: weights are shared over all
+        ordered pairs, so they run in a team of any size), or one for all (`plain`, the network of
+        Li et al. 2024).
+    num_teammates, num_types
+        N - 1 and K + 1.
+    hidden
+        Units of the GRU.
     """
 
-    def __init__(self, hidden: int, num_types: int) -> None:
+    def __init__(
+        self, inputs: int, memories: int, num_teammates: int, num_types: int, hidden: int
+    ) -> None:
         super().__init__()
-        self.hidden = hidden
-        self.normaliser = Normaliser(PAIR_SIZE)
-        self.encoder = nn.Sequential(_orthogonal(PAIR_SIZE, 64, 2**0.5), nn.ReLU())
-        self.gru = nn.GRU(64, hidden)
-        self.head = _orthogonal(hidden, num_types, 0.01)
+        self.memories, self.hidden, self.num_types = memories, hidden, num_types
+        width = max(64, hidden)
+        self.normaliser = Normaliser(inputs)
+        self.encoder = nn.Sequential(orthogonal(inputs, width, 2**0.5), nn.ReLU())
+        self.gru = nn.GRU(width, hidden)
+        self.head = orthogonal(hidden, num_types * num_teammates // memories, 0.01)
 
-    def forward(self, pairs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self,
+        evidence: Tensor,
+        state: Tensor,
+        fresh: Tensor | None = None,
+        seen: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Log-probabilities of types over a sequence, and the last hidden state.
 
         Parameters
         ----------
-        pairs : (T, P, PAIR_SIZE)
-            Evidence about P pairs.
-        state : (P, hidden)
+        evidence : (T, ..., memories, inputs)
+        state : (..., memories, hidden)
             Hidden state before the first step.
-        """
-        outputs, last = self.gru(self.encoder(self.normaliser(pairs)), state.unsqueeze(0))
-        return torch.log_softmax(self.head(outputs), dim=-1), last[0]
-
-
-class Team(nn.Module):
-    """The policy of every cooperative agent: belief and actor.
-
-    Parameters
-    ----------
-    task
-        Numbers shared with robots; they fix the layout of the observation.
-    source
-        Where the belief comes from.
-    width, hidden
-        Units per actor layer, and of the belief's GRU.
-    num_types
-        K + 1, the size of the type space.
-    """
-
-    def __init__(
-        self,
-        task: CoverageTask,
-        source: BeliefSource,
-        width: int = 128,
-        hidden: int = 32,
-        num_types: int = 2,
-    ) -> None:
-        super().__init__()
-        n, m = task.num_robots - 1, task.num_sites * len(CLOSENESS_SCALES)
-        self.source, self.num_types = source, num_types
-        self.features = CoverageFeatures(task)
-        self.belief = PairwiseBelief(hidden, num_types)
-        size = task.layout.size + n * num_types + n * m + 2 * m
-        self.normaliser = Normaliser(size)
-        self.actor = mlp([size, width, width, len(task.actions)], 0.01)
-
-    def actor_input(self, observation: Tensor, belief: Tensor) -> Tensor:
-        """Observation, belief, and how close *trusted* teammates are to each site.
-
-        Parameters
-        ----------
-        observation : (..., D)
-        belief : (..., N-1, K+1)
-            Probabilities of the types of each teammate.
-        """
-        own, others = self.features.closeness(observation)
-        trusted = others * belief[..., COOPERATIVE : COOPERATIVE + 1]
-        covered = trusted.amax(-2)
-        blocks = [observation, belief.flatten(-2), trusted.flatten(-2), covered, own]
-        return torch.cat(blocks, dim=-1)
-
-    def logits(self, actor_input: Tensor) -> Tensor:
-        """Unnormalised log-probabilities of the actions, (..., A)."""
-        return self.actor(self.normaliser(actor_input))
-
-    def initial_state(self, *lead: int) -> Tensor:
-        """Hidden states of fresh observers, (*lead, N-1, hidden)."""
-        return torch.zeros(*lead, self.features.num_teammates, self.belief.hidden)
-
-    def beliefs(self, observation: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Beliefs over a sequence as log-probabilities, and the last hidden state.
-
-        Parameters
-        ----------
-        observation : (T, ..., D)
-        state : (..., N-1, hidden)
+        fresh : (T, ...) bool
+            Steps that begin an episode: the state is zero before them. None: no such step.
+        seen : (T, ..., memories) bool
+            Where False, there was nothing to see and the state stays. None: always True.
 
         Returns
         -------
-        log_belief : (T, ..., N-1, K+1)
-        state : (..., N-1, hidden)
+        log_belief : (T, ..., N - 1, K + 1)
+        state : (..., memories, hidden)
         """
-        pairs = self.features.pairs(observation)
-        steps, lead = pairs.shape[0], pairs.shape[1:-1]
-        log_belief, last = self.belief(
-            pairs.reshape(steps, -1, PAIR_SIZE), state.reshape(-1, self.belief.hidden)
+        steps, lead = evidence.shape[0], evidence.shape[1:-2]
+        rows = state.numel() // self.hidden
+        inputs = self.encoder(self.normaliser(evidence)).reshape(steps, rows, -1)
+        outputs, last = scan(
+            self.gru,
+            inputs,
+            state.reshape(rows, self.hidden),
+            None if fresh is None else _per_row(fresh, self.memories),
+            None if seen is None else seen.reshape(steps, rows),
         )
-        return log_belief.reshape(steps, *lead, self.num_types), last.reshape(*lead, -1)
+        log_belief = self.read(outputs.reshape(steps, *lead, self.memories, self.hidden))
+        return log_belief, last.reshape(*lead, self.memories, self.hidden)
 
-    def uses_network(self) -> bool:
-        """Whether the actor reads the belief network."""
-        return self.source in (BeliefSource.LATENT, BeliefSource.LEARNED)
-
-    def forward(self, observation: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """One step of one agent per row, as exported to `policy.onnx`.
-
-        Parameters
-        ----------
-        observation : (B, D)
-        hidden : (B, N-1, hidden)
-
-        Returns
-        -------
-        logits : (B, A)
-        belief : (B, N-1, K+1)
-            Probabilities; a team without a belief network trusts everybody.
-        next_hidden : (B, N-1, hidden)
-        """
-        _, updated = self.beliefs(observation.unsqueeze(0), hidden)
-        # Whoever is out of sight is believed to be what it was: looking away is no alibi.
-        visible = self.features.split(observation, "teammate_visible").unsqueeze(-1) > 0.5
-        next_hidden = torch.where(visible, updated, hidden)
-        belief = torch.softmax(self.belief.head(next_hidden), dim=-1)
-        if not self.uses_network():
-            belief = trusting(belief)
-        return self.logits(self.actor_input(observation, belief)), belief, next_hidden
+    def read(self, state: Tensor) -> Tensor:
+        """Log-probabilities (..., N - 1, K + 1) that hidden states (..., memories, hidden) mean."""
+        scores = self.head(state)
+        scores = scores.reshape(*state.shape[:-2], -1, self.num_types)
+        return torch.log_softmax(scores, dim=-1)
 
 
-def trusting(like: Tensor) -> Tensor:
-    """The belief that every teammate is cooperative, shaped as `like` (..., K+1)."""
-    certain = torch.zeros(like.shape[-1])
-    certain[COOPERATIVE] = 1.0
-    return certain.expand_as(like)
+def _per_row(flags: Tensor, memories: int) -> Tensor:
+    """(T, ...) for every memory: (T, rows)."""
+    return flags.unsqueeze(-1).expand(*flags.shape, memories).reshape(len(flags), -1)
 
 
-class Adversary(nn.Module):
-    """Policy of a corrupted agent, which knows the types of all.
+def scan(
+    gru: nn.GRU, inputs: Tensor, state: Tensor, fresh: Tensor | None, seen: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Run `gru` over (T, P, F) from `state` (P, H) with resets and gaps.
 
-    Equation for its gradient: E[-θ^i ∇ log π̂(â^i | H^i, θ) Q^i] (Li et al. 2024, section 4).
+    As many steps as possible go in one call; a step at which a row is reset begins a new call, and
+    one at which a row sees nothing is a call of its own.
+
+    Returns
+    -------
+    outputs : (T, P, H)
+        The state after each step.
+    state : (P, H)
     """
-
-    def __init__(self, task: CoverageTask, width: int = 128) -> None:
-        super().__init__()
-        n, m = task.num_robots, task.num_sites * len(CLOSENESS_SCALES)
-        self.features = CoverageFeatures(task)
-        size = task.layout.size + n + n * m
-        self.normaliser = Normaliser(size)
-        self.actor = mlp([size, width, width, len(task.actions)], 0.01)
-
-    def actor_input(self, observation: Tensor, types: Tensor) -> Tensor:
-        """Observation (..., D), types (..., N) and every robot's closeness to the sites."""
-        own, others = self.features.closeness(observation)
-        return torch.cat([observation, types, own, others.flatten(-2)], dim=-1)
-
-    def logits(self, actor_input: Tensor) -> Tensor:
-        """Unnormalised log-probabilities of the actions, (..., A)."""
-        return self.actor(self.normaliser(actor_input))
-
-    def forward(self, observation: Tensor, types: Tensor) -> Tensor:
-        """One step, as exported to `adversary.onnx`: (B, D), (B, N) -> logits (B, A)."""
-        return self.logits(self.actor_input(observation, types))
+    outputs = []
+    for first, last in _stretches(len(inputs), fresh, seen):
+        if fresh is not None:
+            state = state * ~fresh[first].unsqueeze(-1)
+        out, updated = gru(inputs[first:last], state.unsqueeze(0))
+        if seen is not None and last == first + 1:
+            updated = torch.where(seen[first].unsqueeze(-1), updated, state)
+            out = updated
+        outputs.append(out)
+        state = updated[0]
+    return (outputs[0] if len(outputs) == 1 else torch.cat(outputs)), state
 
 
-#: Kinds that every critic tells apart: those there were when the first one was trained. A larger
-#: input would draw other first weights, and old recipes would train other teams.
-FIRST_KINDS = 8
-
-
-def num_kinds(trained: Iterable[str]) -> int:
-    """How many codes of `FaultKind` a critic tells apart that meets these kinds in training."""
-    return max([FIRST_KINDS, *(FaultKind.parse(word) + 1 for word in trained)])
-
-
-class Critic(nn.Module):
-    """V(state, what is wrong with whom) of the team; its negative is the adversary's value.
-
-    Central and privileged: it is used in training only. A kind with a code of `kinds` or above,
-    which training never met, is all zeros in its input.
-    """
-
-    def __init__(
-        self, state_size: int, num_robots: int, width: int = 128, kinds: int = FIRST_KINDS
-    ) -> None:
-        super().__init__()
-        self.kinds = kinds
-        size = state_size + num_robots * kinds
-        self.normaliser = Normaliser(size)
-        self.returns = Normaliser(1)
-        self.net = mlp([size, width, width, 1], 1.0)
-
-    def inputs(self, state: Tensor, kinds: Tensor) -> Tensor:
-        """Concatenate the state (..., S) with one-hot fault kinds of the robots (..., N)."""
-        wrong = nn.functional.one_hot(kinds.long(), len(FaultKind))[..., : self.kinds].flatten(-2)
-        return torch.cat([state, wrong.to(state.dtype)], dim=-1)
-
-    def normalised(self, inputs: Tensor) -> Tensor:
-        """Value in units of the running spread of returns, (...)."""
-        return self.net(self.normaliser(inputs)).squeeze(-1)
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Value in units of reward, (...)."""
-        return self.returns.undo(self.normalised(inputs).unsqueeze(-1)).squeeze(-1)
+def _stretches(steps: int, fresh: Tensor | None, seen: Tensor | None) -> list[tuple[int, int]]:
+    """[first, last) of the calls that `scan` makes."""
+    begins = [False] * steps if fresh is None else fresh.any(-1).tolist()
+    gaps = [False] * steps if seen is None else (~seen).any(-1).tolist()
+    cuts = [t for t in range(1, steps) if begins[t] or gaps[t] or gaps[t - 1]]
+    return list(itertools.pairwise([0, *cuts, steps]))

@@ -49,4 +49,4 @@ def _line(run: Run, metrics: dict[str, float]) -> str:
             parts.append(f"{title} {metrics[key]:.1f}")
     if "belief/accuracy" in metrics:
         parts.append(f"belief {metrics['belief/accuracy']:.1%}")
-    return "  ".join([*parts, f"{metrics['decisions_per_s']:.0f} decisions/s"])
+    return "  ".join([*parts, f"{metrics['steps_per_s']:.0f} steps/s"])

@@ -5,13 +5,23 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field as Setting
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from eir_ros.contract.config import Schema, load_mapping, load_value, validate
-from eir_ros.contract.coverage import CoverageTask
 from eir_ros.contract.errors import EirError
+from eir_ros.contract.faults import FaultKind
 from eir_ros.faults.schedule import FaultMixture
-from sim.swarm.coverage import CoverageWorld
+
+MethodName = Literal[
+    "maddpg",
+    "m3ddpg",
+    "mappo",
+    "rmaac",
+    "ear-mappo",
+    "recurrent-ear-mappo",
+    "eir-mappo",
+    "true-type",
+]
 
 
 class Anneal(Schema):
@@ -53,9 +63,52 @@ class CriticSettings(Descent):
 class BeliefSettings(Descent):
     """Settings of the belief network."""
 
+    #: `plain`: one memory of all that is observed, as in the paper. `pairwise`: one per teammate,
+    #: with shared weights, so that it runs in a team of any size.
+    network: Literal["plain", "pairwise"] = "pairwise"
     hidden: int = Setting(32, ge=1)
     #: Share of the run over which true types in place of beliefs fade out.
     teacher_forcing: float = Setting(0.5, ge=0, le=1)
+
+
+class Perturbation(Schema):
+    """RMAAC's adversary: it bends what agents observe, each number by at most `radius`."""
+
+    #: In units of the running spread of each observed number.
+    radius: float = Setting(0.1, ge=0)
+    policy: PPO
+
+
+class Replay(Schema):
+    """Settings of the methods that learn from a replay buffer: MADDPG and M3DDPG."""
+
+    #: Transitions (joint ones, of one environment) that are kept.
+    capacity: int = Setting(100_000, ge=1)
+    #: Transitions before the first update.
+    warmup: int = Setting(5_000, ge=0)
+    #: Gradient steps per iteration, and transitions in each.
+    updates: int = Setting(50, ge=1)
+    batch: int = Setting(1024, ge=1)
+    actor_learning_rate: Anneal = Anneal(first=5e-4, last=5e-4)
+    critic_learning_rate: Anneal = Anneal(first=1e-3, last=1e-3)
+    max_gradient_norm: float = Setting(10.0, gt=0)
+    #: Share of the way that target networks move after each gradient step.
+    target_rate: float = Setting(0.01, gt=0, le=1)
+    #: Temperature of the Gumbel-softmax relaxation of discrete actions.
+    temperature: float = Setting(1.0, gt=0)
+    #: Standard deviation of the noise on continuous actions while collecting.
+    noise: Anneal = Anneal(first=0.2, last=0.05)
+    #: M3DDPG: length of the one-step worst-case change of the others' actions.
+    perturbation: float = Setting(0.1, ge=0)
+
+
+class Observe(Schema):
+    """What is added to the observation of a world; robots get nothing but their contract."""
+
+    #: The agent's index, one-hot.
+    identity: bool = False
+    #: The last executed action of the agent itself and of each teammate, one-hot.
+    last_actions: bool = False
 
 
 class Recipe(Schema):
@@ -64,39 +117,77 @@ class Recipe(Schema):
     called: ClassVar[str] = "a recipe"
 
     name: str
-    environment: Literal["swarm-coverage"] = "swarm-coverage"
-    method: Literal["mappo", "ear-mappo", "recurrent-ear-mappo", "eir-mappo", "true-type"]
+    #: A name of `eir envs`, and options of that world.
+    environment: str
+    options: dict[str, Any] = Setting(default_factory=dict)
+    observe: Observe = Observe()
+    method: MethodName
     seed: int = Setting(0, ge=0)
-    #: Environments stepped together.
+    #: Environments stepped together, in so many groups of equal size. A group is what one worker
+    #: or rank takes; results depend on the number of groups, not on who takes them.
     batch: int = Setting(128, ge=1)
-    #: Collect one episode per environment, then update: this many times.
+    shards: int = Setting(1, ge=1)
+    #: Steps of every environment per iteration, from fresh episodes.
+    steps: int = Setting(ge=1)
+    #: Collect, then update: this many times.
     iterations: int = Setting(ge=1)
-    episode_decisions: int = Setting(90, ge=1)
-    task: CoverageTask = CoverageTask()
-    world: CoverageWorld = CoverageWorld()
     faults: FaultMixture
-    #: Units of each of the two hidden layers of actor, critic and adversary.
+    #: Types beyond the cooperative one, each as a list of fault kinds; empty: one type for all.
+    type_space: tuple[tuple[str, ...], ...] = ()
+    #: Units of each hidden layer of actor, critic and adversary, and the number of these layers.
     width: int = Setting(128, ge=1)
+    layers: int = Setting(2, ge=1)
     policy: PPO
     #: The adversary's own time scale.
     adversary: PPO
     critic: CriticSettings
     belief: BeliefSettings
+    rmaac: Perturbation | None = None
+    replay: Replay = Replay()
     #: Write a checkpoint every so many iterations.
     checkpoint_every: int = Setting(10, ge=1)
+
+    @property
+    def type_of_kind(self) -> list[int]:
+        """The type θ that a robot with each code of `FaultKind` is of."""
+        found = [0] + [1] * (len(FaultKind) - 1)
+        for theta, words in enumerate(self.type_space, start=1):
+            for word in words:
+                found[FaultKind.parse(word)] = theta
+        return found
+
+    @property
+    def num_types(self) -> int:
+        """K + 1."""
+        return 1 + max(1, len(self.type_space))
 
     def differences(self, other: "Recipe") -> list[str]:
         """One phrase for each setting that `other` has differently."""
         return list(_differences(self.model_dump(), other.model_dump()))
 
+    @field_validator("type_space")
+    @classmethod
+    def _known(cls, types: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+        for words in types:
+            for word in words:
+                FaultKind.parse(word)
+        return types
+
     @model_validator(mode="after")
     def _divisible(self) -> "Recipe":
+        if self.batch % self.shards:
+            raise ValueError(
+                f"a batch of {self.batch} environments cannot be made of {self.shards} equal shards"
+            )
         # the critic's and the adversary's minibatches are of single decisions: never too few
         most = max(self.policy.minibatches, self.belief.minibatches)
-        if most > self.batch:
+        if most > self.batch // self.shards:
             raise ValueError(
-                f"{most} minibatches cannot be made of a batch of {self.batch} environments"
+                f"{most} minibatches cannot be made of {self.batch // self.shards} environments "
+                "(batch / shards)"
             )
+        if self.method == "rmaac" and self.rmaac is None:
+            raise ValueError("the method rmaac needs the section 'rmaac'")
         return self
 
 

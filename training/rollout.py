@@ -1,7 +1,7 @@
-"""Collect one episode per environment under the attack process."""
+"""Play a stretch of episodes in every environment under the attack process."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import torch
@@ -10,42 +10,78 @@ from torch import Tensor
 from eir_ros.contract.faults import FaultKind
 from eir_ros.contract.types import teammates
 from eir_ros.faults.attack_process import executed_actions
-from sim.swarm.env import CoverageEnv
-from training.networks import Adversary, BeliefSource, Critic, Team, trusting
+from eir_ros.faults.schedule import Schedule
+from training.game import Game
+from training.team import Adversary, BeliefSource, Critic, Team, trusting
+
+#: Bends what the agents observe before they act: (observation (B, N, D), step, noise) -> what they
+#: see instead, and what to record of it.
+Bend = Callable[[Tensor, torch.Generator], tuple[Tensor, dict[str, Tensor]]]
 
 
 @dataclass
 class Rollout:
-    """One episode of each of B environments; the leading axes are (T, B, N) or (T, B)."""
+    """T steps of each of B environments, from fresh episodes; leading axes (T, B, N) or (T, B)."""
 
-    #: (T, B, N, D)
+    #: What the agents saw, (T, B, N, D)
     observation: Tensor
     #: What the actor was told of its teammates' types, (T, B, N, N-1, K+1)
     belief: Tensor
+    #: Actions that could be taken, (T, B, N, A)
+    available: Tensor
     #: Actions of the team's policy and their log-probabilities, (T, B, N)
     action: Tensor
     log_prob: Tensor
-    #: The same for the adversary
+    #: The same for the adversary; zero where it did not play
     adversary_action: Tensor
     adversary_log_prob: Tensor
+    #: What was carried out, (T, B, N)
+    executed: Tensor
     #: Codes of `FaultKind` at each decision, (T, B, N)
     kinds: Tensor
-    #: The critic's input, (T, B, C)
-    critic_input: Tensor
-    #: V of each decision and of what follows the last one, (T + 1, B)
-    value: Tensor
+    #: Types θ, (T, B, N)
+    types: Tensor
     #: (T, B)
     reward: Tensor
-
-    @property
-    def types(self) -> Tensor:
-        """θ, (T, B, N): 1 where a robot is corrupted."""
-        return (self.kinds != FaultKind.NONE).long()
+    #: Steps that began an episode, and that ended one; among these, those cut off by time, (T, B)
+    fresh: Tensor
+    ended: Tensor
+    truncated: Tensor
+    #: The critic's input, (T, B, C), and its value, (T, B); empty without a critic
+    critic_input: Tensor
+    value: Tensor
+    #: V of what followed each step: 0 where an episode terminated, (T, B)
+    next_value: Tensor
+    #: What else was recorded, (T, B, ...)
+    extra: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def teammate_types(self) -> Tensor:
         """θ of each teammate, (T, B, N, N-1)."""
-        return self.types[..., torch.from_numpy(teammates(self.kinds.shape[-1]))]
+        return self.types[..., torch.from_numpy(teammates(self.types.shape[-1]))]
+
+    @property
+    def chosen(self) -> Tensor:
+        """1 where an agent had a choice: a dead one, say, has one action only, (T, B, N)."""
+        if not self.available.shape[-1]:
+            return torch.ones(self.available.shape[:-1])
+        return (self.available.sum(-1) > 1).float()
+
+    @classmethod
+    def join(cls, shards: list["Rollout"]) -> "Rollout":
+        """One rollout of the environments of all `shards`, in order."""
+        if len(shards) == 1:
+            return shards[0]
+        names = [f.name for f in fields(cls) if f.name != "extra"]
+        whole = {name: torch.cat([getattr(s, name) for s in shards], dim=1) for name in names}
+        extra = {key: torch.cat([s.extra[key] for s in shards], dim=1) for key in shards[0].extra}
+        return cls(**whole, extra=extra)
+
+
+def first_returns(rollout: Rollout) -> Tensor:
+    """Sum of rewards of the first episode of each environment, as far as it was played, (B,)."""
+    first = (rollout.ended.cumsum(0) - rollout.ended.long()) == 0
+    return (rollout.reward * first).sum(0)
 
 
 def one_hot_types(types: Tensor, num_types: int) -> Tensor:
@@ -55,80 +91,134 @@ def one_hot_types(types: Tensor, num_types: int) -> Tensor:
 
 
 class Collector:
-    """Steps environments with a team, an adversary and a critic.
+    """Steps a game with a team, an adversary and a critic.
 
     Parameters
     ----------
+    type_of_kind
+        Type θ for each code of `FaultKind`.
     greedy
         The team takes its most likely action, as robots do, instead of sampling.
+    critic
+        None: values are not needed.
+    bend
+        Changes what the agents observe, if given.
     """
 
     def __init__(
-        self, env: CoverageEnv, team: Team, adversary: Adversary, critic: Critic, greedy: bool
+        self,
+        game: Game,
+        team: Team,
+        adversary: Adversary,
+        critic: Critic | None,
+        type_of_kind: list[int],
+        greedy: bool = False,
+        bend: Bend | None = None,
     ) -> None:
-        self.env, self.team, self.adversary, self.critic = env, team, adversary, critic
-        self.greedy = greedy
+        self.game, self.team, self.adversary, self.critic = game, team, adversary, critic
+        self.greedy, self.bend = greedy, bend
+        self._type_of_kind = torch.tensor(type_of_kind)
 
     @torch.no_grad()
-    def collect(self, seed: list[int], teacher: float = 0.0, **reset: Any) -> Rollout:
-        """Reset all environments and play their episodes to the end.
+    def collect(
+        self, seed: list[int], steps: int, teacher: float = 0.0, schedule: Schedule | None = None
+    ) -> Rollout:
+        """Start fresh episodes everywhere and play `steps` steps.
 
         Parameters
         ----------
         seed
             Everything random in these episodes follows from it.
         teacher
-            Probability, per episode, that true types stand in for beliefs (never in evaluation).
-        reset
-            Passed on to `CoverageEnv.reset`.
+            Probability, per environment, that true types stand in for beliefs (never in
+            evaluation).
+        schedule
+            Faults, where they are not drawn from the game's mixture.
         """
-        env, rng = self.env, np.random.default_rng([*seed, 1])
+        game, rng = self.game, np.random.default_rng([*seed, 1])
         noise = torch.Generator().manual_seed(int(rng.integers(2**63)))
-        observation = env.reset([*seed, 0], **reset)
-        taught = torch.from_numpy(rng.random((env.batch, 1, 1, 1)) < teacher)
-        hidden = self.team.initial_state(env.batch, env.num_agents)
-        steps: list[dict[str, Tensor]] = []
-        for _ in range(env.episode_decisions):
-            step, hidden = self._decide(observation, hidden, taught, noise)
-            uniform = rng.integers(0, env.available_actions.shape[-1], step["action"].shape)
-            executed = executed_actions(
-                step["action"].numpy(), step["adversary_action"].numpy(), uniform, env.kinds
-            )
-            observation, reward, _, _, info = env.step(executed)
-            step["reward"] = torch.from_numpy(reward.copy())
-            steps.append(step)
-        after = self.critic.inputs(
-            torch.from_numpy(info["final_team_state"]), torch.from_numpy(info["final_kinds"])
-        )
-        columns = {name: torch.stack([step[name] for step in steps]) for name in steps[0]}
-        # The time limit is a truncation: the value of what would have followed still counts.
-        value = self.critic(torch.cat([columns["critic_input"], after.unsqueeze(0)]))
-        return Rollout(**columns, value=value)
+        game.reset([*seed, 0], schedule)
+        taught = torch.from_numpy(rng.random((game.batch, 1, 1, 1)) < teacher)
+        hidden = self.team.initial_state(game.batch, game.num_agents)
+        rows: list[dict[str, Tensor]] = []
+        ends: list[tuple[int, np.ndarray, Tensor]] = []
+        for t in range(steps):
+            row, hidden = self._decide(hidden, taught, noise)
+            row["fresh"] = torch.from_numpy(game.ended.copy()) if t else torch.ones(game.batch) > 0
+            row["executed"] = torch.from_numpy(self._executed(row, rng))
+            step = game.step(row["executed"].numpy())
+            row["reward"] = torch.from_numpy(step.reward.copy())
+            row["ended"] = torch.from_numpy(game.ended.copy())
+            row["truncated"] = torch.from_numpy(game.truncated)
+            rows.append(row)
+            if game.ended.any():
+                hidden = hidden * ~row["ended"].reshape(-1, 1, 1, 1)
+                if self.critic is not None and game.truncated.any():
+                    cut = np.flatnonzero(game.truncated)
+                    ends.append((t, cut, self._critic_input(final=True)[cut]))
+        columns = {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
+        known = {f.name for f in fields(Rollout)}
+        extra = {name: columns.pop(name) for name in set(columns) - known}
+        value, next_value = self._values(columns, ends)
+        return Rollout(**columns, value=value, next_value=next_value, extra=extra)
 
     def _decide(
-        self, seen: np.ndarray, hidden: Tensor, taught: Tensor, noise: torch.Generator
+        self, hidden: Tensor, taught: Tensor, noise: torch.Generator
     ) -> tuple[dict[str, Tensor], Tensor]:
         # the environment writes its arrays again at the next step
-        observation = torch.from_numpy(seen.copy())
-        kinds = torch.from_numpy(self.env.kinds)
-        types = (kinds != FaultKind.NONE).long()
+        observation = torch.from_numpy(self.game.observation.copy())
+        available = torch.from_numpy(self.game.available.copy())
+        kinds = torch.from_numpy(self.game.kinds).long()
+        types = self._type_of_kind[kinds]
+        record: dict[str, Tensor] = {}
+        if self.bend is not None:
+            observation, record = self.bend(observation, noise)
         belief, hidden = self._believe(observation, hidden, types, taught)
-        logits = self.team.logits(self.team.actor_input(observation, belief))
-        action, log_prob = sample(logits, None if self.greedy else noise)
-        everyone = types.float().unsqueeze(-2).expand(*types.shape, types.shape[-1])
-        adversary_action, adversary_log_prob = sample(self.adversary(observation, everyone), noise)
-        state = torch.from_numpy(self.env.team_state)
-        step = {
+        team = self.team
+        scores = team.scores(team.actor_input(observation, belief))
+        scores = team.actions.restrict(scores, available)
+        action = team.actions.best(scores) if self.greedy else team.actions.sample(scores, noise)
+        row = {
+            **record,
             "observation": observation,
             "belief": belief,
+            "available": available,
             "action": action,
-            "log_prob": log_prob,
-            "adversary_action": adversary_action,
-            "adversary_log_prob": adversary_log_prob,
+            "log_prob": team.actions.log_prob(scores, action),
+            "adversary_action": torch.zeros_like(action),
+            "adversary_log_prob": torch.zeros(kinds.shape),
             "kinds": kinds,
-            "critic_input": self.critic.inputs(state, kinds),
+            "types": types,
+            "critic_input": torch.zeros(len(kinds), 0),
         }
-        return step, hidden
+        if self.critic is not None:
+            row["critic_input"] = self._critic_input()
+        self._corrupt(row, noise)
+        return row, hidden
+
+    def _corrupt(self, row: dict[str, Tensor], noise: torch.Generator) -> None:
+        """The adversary's actions, for the agents that it plays now."""
+        played = row["kinds"] == FaultKind.ADVERSARY
+        if not played.any():
+            return
+        everyone = (row["types"] != 0).float().unsqueeze(-2).expand(*played.shape, -1)
+        adversary = self.adversary
+        scores = adversary(row["observation"][played], everyone[played])
+        scores = adversary.actions.restrict(scores, row["available"][played])
+        action = adversary.actions.sample(scores, noise)
+        row["adversary_action"][played] = action
+        row["adversary_log_prob"][played] = adversary.actions.log_prob(scores, action)
+
+    def _executed(self, row: dict[str, Tensor], rng: np.random.Generator) -> np.ndarray:
+        """The joint action that the attack process lets through."""
+        action, adversary = row["action"].numpy(), row["adversary_action"].numpy()
+        kinds = row["kinds"].numpy()
+        if not self.game.env.num_actions:
+            uniform = rng.uniform(-1.0, 1.0, action.shape).astype(np.float32)
+            return np.clip(executed_actions(action, adversary, uniform, kinds), -1.0, 1.0)
+        legal = row["available"].numpy().cumsum(-1)
+        rank = rng.integers(0, legal[..., -1:])
+        return executed_actions(action, adversary, (legal <= rank).sum(-1), kinds)
 
     def _believe(
         self, observation: Tensor, hidden: Tensor, types: Tensor, taught: Tensor
@@ -141,18 +231,24 @@ class Collector:
         log_belief, hidden = self.team.beliefs(observation.unsqueeze(0), hidden)
         return torch.where(taught, truth, log_belief[0].exp()), hidden
 
+    def _critic_input(self, final: bool = False) -> Tensor:
+        assert self.critic is not None
+        game = self.game
+        state = game.final_team_state if final else game.team_state
+        kinds = game.final_kinds if final else game.kinds
+        return self.critic.inputs(torch.from_numpy(state), torch.from_numpy(kinds))
 
-def sample(logits: Tensor, noise: torch.Generator | None) -> tuple[Tensor, Tensor]:
-    """Draw actions by the Gumbel trick, or the most likely ones without `noise`.
-
-    Returns
-    -------
-    action, log_prob : (...)
-    """
-    log_probs = torch.log_softmax(logits, dim=-1)
-    scores = log_probs
-    if noise is not None:
-        uniform = torch.rand(logits.shape, generator=noise).clamp_(1e-9, 1 - 1e-7)
-        scores = log_probs - torch.log(-torch.log(uniform))
-    action = scores.argmax(-1)
-    return action, log_probs.gather(-1, action.unsqueeze(-1)).squeeze(-1)
+    def _values(
+        self, columns: dict[str, Tensor], ends: list[tuple[int, np.ndarray, Tensor]]
+    ) -> tuple[Tensor, Tensor]:
+        """V of each step, and of what followed it, (T, B) each."""
+        reward = columns["reward"]
+        if self.critic is None:
+            return torch.zeros_like(reward), torch.zeros_like(reward)
+        after = self._critic_input()
+        value = self.critic(torch.cat([columns["critic_input"], after.unsqueeze(0)]))
+        next_value = value[1:] * ~columns["ended"]
+        # A time limit is a truncation: the value of what would have followed still counts.
+        for t, cut, inputs in ends:
+            next_value[t, cut] = self.critic(inputs)
+        return value[:-1], next_value

@@ -13,13 +13,12 @@ import yaml
 from torch.utils.tensorboard import SummaryWriter
 
 from eir_ros.contract.errors import EirError
-from sim.swarm.env import CoverageEnv
-from training import checkpoint, provenance
+from training import checkpoint, provenance, ranks
 from training.checkpoint import Run
-from training.methods import METHODS
-from training.networks import BeliefSource
+from training.game import make_game
 from training.recipe import Recipe
-from training.rollout import Collector, Rollout
+from training.rollout import Collector, Rollout, first_returns
+from training.team import BeliefSource
 
 #: Called after every iteration with the run and its metrics.
 Watcher = Callable[[Run, dict[str, float]], None]
@@ -47,10 +46,7 @@ def train(
     torch.set_num_threads(1)
     run = _open(recipe, out)
     opened(run)
-    method = METHODS[recipe.method]
-    faults = recipe.faults if method.attacked else None
-    env = CoverageEnv(recipe.batch, 0, recipe.task, recipe.world, faults, recipe.episode_decisions)
-    collector = Collector(env, run.team, run.adversary, run.critic, greedy=False)
+    collector = make_collector(run)
     stop = _StopRequest()
     log = _Log(out, run.iteration)
     try:
@@ -66,12 +62,22 @@ def train(
     finally:
         log.close()
         stop.restore()
-        env.close()
+        collector.game.close()
     return run
 
 
+def make_collector(run: Run) -> Collector:
+    """What plays one shard of the run's batch at a time."""
+    recipe, learner = run.recipe, run.learner
+    faults = recipe.faults if learner.attacked else None
+    game = make_game(recipe, recipe.batch // recipe.shards, faults)
+    return Collector(
+        game, run.team, run.adversary, run.critic, recipe.type_of_kind, bend=learner.bend
+    )
+
+
 def iterate(run: Run, collector: Collector) -> dict[str, float]:
-    """One rollout and one update. All randomness comes from (seed, iteration)."""
+    """One rollout and one update. All randomness comes from (seed, iteration, shard)."""
     recipe, started = run.recipe, time.perf_counter()
     progress = run.iteration / recipe.iterations
     # Only a belief that is learned from the types may be replaced by them. A latent belief is part
@@ -79,13 +85,26 @@ def iterate(run: Run, collector: Collector) -> dict[str, float]:
     fade = recipe.belief.teacher_forcing if run.team.source is BeliefSource.LEARNED else 0.0
     teacher = max(0.0, 1.0 - progress / fade) if fade else 0.0
     seed = [recipe.seed, run.iteration]
-    rollout = collector.collect(seed, teacher)
+    rollout = Rollout.join(
+        [
+            collector.collect([*seed, shard], recipe.steps, teacher)
+            for shard in ranks.own_shards(recipe.shards)
+        ]
+    )
     metrics = run.learner.update(rollout, progress, [*seed, 2])
+    metrics = _agreed(metrics | _returns(rollout))
     _check(run, metrics)
     run.iteration += 1
-    metrics |= _returns(rollout)
-    metrics["decisions_per_s"] = rollout.reward.numel() / (time.perf_counter() - started)
+    steps = recipe.batch * recipe.steps
+    metrics["steps_per_s"] = steps / (time.perf_counter() - started)
     return metrics
+
+
+def _agreed(metrics: dict[str, float]) -> dict[str, float]:
+    """The mean over ranks, where they differ."""
+    values = torch.tensor(list(metrics.values()), dtype=torch.float64)
+    mean = ranks.total(values) / ranks.count()
+    return dict(zip(metrics, mean.tolist(), strict=True))
 
 
 def _check(run: Run, metrics: dict[str, float]) -> None:
@@ -102,12 +121,15 @@ def _check(run: Run, metrics: dict[str, float]) -> None:
 
 
 def _returns(rollout: Rollout) -> dict[str, float]:
-    total = rollout.reward.sum(0)
-    attacked = (rollout.types != 0).any(0).any(-1)
-    found = {"return/all": total.mean().item()}
-    for name, mask in (("healthy", ~attacked), ("attacked", attacked)):
-        if mask.any():
-            found[f"return/{name}"] = total[mask].mean().item()
+    """Mean return of the first episode of each environment, healthy and corrupted ones apart."""
+    returns = first_returns(rollout)
+    first = (rollout.ended.cumsum(0) - rollout.ended.long()) == 0
+    corrupted = ((rollout.types != 0).any(-1) & first).any(0)
+    found = {"return/all": returns.mean().item()}
+    for name, mask in (("healthy", ~corrupted), ("attacked", corrupted)):
+        count = ranks.total(mask.sum())
+        if count:
+            found[f"return/{name}"] = (ranks.total((returns * mask).sum()) / count).item()
     return found
 
 

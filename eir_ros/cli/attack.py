@@ -34,7 +34,7 @@ def attack(
     found = train_attack(
         run,
         name,
-        agent or list(range(run.recipe.task.num_robots)),
+        agent or list(range(run.team.view.shape.num_agents)),
         iterations,
         seed,
         warm=checkpoint.load(checkpoint.find(warm_from)).adversary if warm_from else None,

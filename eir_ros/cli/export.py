@@ -56,14 +56,14 @@ def export(
 
     from training import checkpoint as checkpoints
     from training.calibration import calibrate
-    from training.export import describe, export_files, trained_adversary
+    from training.export import describe, export_files, task_of, trained_adversary
 
     run = checkpoints.load(checkpoints.find(checkpoint))
     name = name or run.recipe.name
     version = version or next_version(out)
     # now, not after a minute of work
     check_newer(out, name, version)
-    files = export_files(run.team, trained_adversary(run), run.recipe.task)
+    files = export_files(run.team, trained_adversary(run), task_of(run))
     if threshold is None:
         typer.echo("The graphs agree with the networks; calibrating the threshold ...")
         threshold, results["calibration"] = calibrate(run)

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from eir_ros.contract.faults import FaultKind
 
-Actions = NDArray[np.integer[Any]]
+Actions = NDArray[np.number[Any]]
 
 
 def executed_actions(
-    policy: Actions, adversary: Actions, uniform: Actions, kinds: Actions
+    policy: Actions, adversary: Actions, uniform: Actions, kinds: NDArray[np.integer[Any]]
 ) -> Actions:
     """Joint action that reaches the environment, elementwise over `(...)`.
 
@@ -22,9 +22,12 @@ def executed_actions(
     Parameters
     ----------
     policy, adversary, uniform : (...)
-        Action indices of the team's policy, of the learned adversary, and drawn uniformly.
+        Actions of the team's policy, of the learned adversary, and drawn uniformly: indices, or
+        (..., A) floats.
     kinds : (...)
         Codes of `FaultKind` active at this decision.
     """
+    if policy.ndim > kinds.ndim:
+        kinds = kinds[..., None]
     executed = np.where(kinds == FaultKind.ADVERSARY, adversary, policy)
     return np.where(kinds == FaultKind.RANDOM_ACTION, uniform, executed)

@@ -41,8 +41,8 @@ class Schedule:
         starts = np.broadcast_to(np.asarray(start_s, np.float64).reshape(-1, 1), kinds.shape)
         return cls(kinds, starts.copy())
 
-    def active(self, time_s: float) -> NDArray[np.int8]:
-        """Codes of the faults that act at `time_s`, (B, N)."""
+    def active(self, time_s: float | NDArray[np.number[Any]]) -> NDArray[np.int8]:
+        """Codes of the faults that act at `time_s`, one for all or (B, 1), as (B, N)."""
         return np.where(self.start_s <= time_s + 1e-9, self.kind, np.int8(FaultKind.NONE))
 
 

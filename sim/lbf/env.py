@@ -89,6 +89,7 @@ class LbfEnv(BatchedEnv):
     """
 
     name: ClassVar[str] = "lbf-12x12-4p-3f-c"
+    complete_state = True
 
     def __init__(
         self,
@@ -143,6 +144,8 @@ class LbfEnv(BatchedEnv):
         entities = 3 * (foods + players)
         super().__init__(batch, players, entities, entities + 2 + players, num_actions=6)
         self.state[:, :, entities + 2 :] = np.eye(players)
+        self.horizon = episode_limit
+        self._sees_all = sight is None or sight >= max(rows, cols)
         self.info["agent_reward"] = np.zeros((batch, players), np.float32)
         self._world = World(
             streams=streams(seed, batch),
@@ -163,6 +166,14 @@ class LbfEnv(BatchedEnv):
             final_state=self.info["final_state"],
         )
         self.reset()
+
+    @property
+    def teammate_columns(self) -> NDArray[np.intp]:
+        """Row, column and level of each; with limited sight nobody has a place of its own."""
+        if not self._sees_all:
+            return super().teammate_columns
+        first = self.observation.shape[-1] - 3 * (self.num_agents - 1)
+        return np.arange(first, self.observation.shape[-1]).reshape(-1, 3)
 
     @staticmethod
     def options_of(name: str) -> dict[str, Any]:

@@ -12,6 +12,9 @@ mpe2 is stepped in this process unless `workers` asks for processes.
 from functools import partial
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sim.mpe import particles
 from sim.mpe.picture import reference_scene, spread_scene, tag_scene
 from sim.wrapping import WrappedEnv
@@ -55,6 +58,19 @@ class SpreadEnv(WrappedEnv):
             particles.make_spread, num_agents, local_ratio, episode_steps, bool(continuous)
         )
         super().__init__(make, batch, seed, workers, reward, spread_scene)
+        self.horizon = episode_steps
+
+    @property
+    def teammate_columns(self) -> NDArray[np.intp]:
+        """Where each teammate is, and what it says; own motion and landmarks come first."""
+        mates = self.num_agents - 1
+        first = self.observation.shape[-1] - 4 * mates
+        return (
+            np.arange(first, first + 4 * mates)
+            .reshape(2, mates, 2)
+            .swapaxes(0, 1)
+            .reshape(mates, -1)
+        )
 
 
 class TagEnv(WrappedEnv):
@@ -99,6 +115,7 @@ class TagEnv(WrappedEnv):
             particles.make_tag, num_hunters, num_obstacles, prey, episode_steps, bool(continuous)
         )
         super().__init__(make, batch, seed, workers, reward, tag_scene)
+        self.horizon = episode_steps
 
 
 class ReferenceEnv(WrappedEnv):
@@ -133,6 +150,7 @@ class ReferenceEnv(WrappedEnv):
         _check_share("local_ratio", local_ratio)
         make = partial(particles.make_reference, local_ratio, episode_steps, bool(continuous))
         super().__init__(make, batch, seed, workers, reward, reference_scene)
+        self.horizon = episode_steps
 
 
 def _check_least(name: str, value: int, least: int) -> None:

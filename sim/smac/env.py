@@ -87,6 +87,7 @@ class SmacEnv(BatchedEnv):
             tables.state_size(self.rules),
             tables.ATTACK + self.rules.enemies,
         )
+        self.horizon = limit
         self._play = tables.games(batch, self.scenario)
         #: Everybody, (B, U) of `sim.smac.tables.UNIT`: the agents first, then the enemies.
         self.units = self._play["units"]
@@ -120,6 +121,13 @@ class SmacEnv(BatchedEnv):
         """Where in an observation the places for beliefs are, one per agent; empty for `smac`."""
         size = self.observation.shape[-1]
         return slice(size - self.num_agents if self.rules.paper else size, size)
+
+    @property
+    def teammate_columns(self) -> NDArray[np.intp]:
+        """The blocks of the allies."""
+        first, width = tables.ally_columns(self.rules)
+        mates = self.num_agents - 1
+        return np.arange(first, first + mates * width).reshape(mates, width)
 
     def _reset(self, seed: Any) -> None:
         if seed is not None:

@@ -208,6 +208,14 @@ def observation_size(sizes: Rules) -> int:
     return sizes.allies * (5 + extra + actions) + enemies + 4 + 2 * sizes.allies
 
 
+def ally_columns(sizes: Rules) -> tuple[int, int]:
+    """Where in an observation the allies begin, and how many numbers each of them takes."""
+    extra = sizes.shields + sizes.type_bits
+    if sizes.paper:
+        return 0, 5 + extra + ATTACK + sizes.enemies
+    return 4 + sizes.enemies * (5 + extra), 5 + extra
+
+
 def state_size(sizes: Rules) -> int:
     """Numbers that a critic may see for an agent."""
     extra = sizes.shields + sizes.type_bits

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eir_ros.contract import coverage, pursuit, rendezvous, transport
+from eir_ros.contract.config import Schema, validate
 from eir_ros.contract.coverage import CoverageTask
 from eir_ros.contract.drive import Decision, SwarmSensed, SwarmTask, command
 from eir_ros.contract.faults import FaultKind
@@ -15,11 +16,11 @@ from eir_ros.faults.command import CommandFaults
 from eir_ros.faults.schedule import FaultMixture, Schedule
 from sim.batched import BatchedEnv, Step
 from sim.scene import Box, Disc, Line, Scene
-from sim.swarm.arena import SwarmSim
-from sim.swarm.coverage import CoverageSim
-from sim.swarm.pursuit import PursuitSim
+from sim.swarm.arena import SwarmSim, SwarmWorld
+from sim.swarm.coverage import CoverageSim, CoverageWorld
+from sim.swarm.pursuit import PursuitSim, PursuitWorld
 from sim.swarm.rendezvous import RendezvousSim
-from sim.swarm.transport import TransportSim
+from sim.swarm.transport import TransportSim, TransportWorld
 
 __all__ = ["CoverageEnv", "PursuitEnv", "RendezvousEnv", "Step", "SwarmEnv", "TransportEnv"]
 
@@ -40,7 +41,7 @@ class SwarmEnv(BatchedEnv):
     seed
         Anything `numpy.random.SeedSequence` takes as entropy.
     task, world
-        Numbers shared with robots, and those of the world.
+        Numbers shared with robots, and those of the world; mappings will do.
     faults
         Mixture that types, kinds and onsets are drawn from; None for a healthy team.
     episode_decisions
@@ -56,10 +57,13 @@ class SwarmEnv(BatchedEnv):
         Also `final_team_state` (B, S) and `final_kinds` (B, N) int8.
     """
 
+    complete_state = True
+
     _new_sim: ClassVar[Callable[..., SwarmSim[Any, Any]]]
     _observe: ClassVar[Callable[..., NDArray[np.float32]]]
     _decode: ClassVar[Callable[..., Decision]]
     _new_task: ClassVar[type[SwarmTask]]
+    _new_world: ClassVar[type[SwarmWorld]] = SwarmWorld
 
     def __init__(
         self,
@@ -74,12 +78,13 @@ class SwarmEnv(BatchedEnv):
             raise ValueError(f"batch is {batch}; expected at least 1")
         if episode_decisions < 1:
             raise ValueError(f"episode_decisions is {episode_decisions}; expected at least 1")
-        self.task = task or self._new_task()
-        self._sim = self._new_sim(self.task, batch, 0, world)
+        self.task = _numbers(task, self._new_task, "task")
+        self._sim = self._new_sim(self.task, batch, 0, _numbers(world, self._new_world, "world"))
         n = self.task.num_robots
         size = n * _PER_ROBOT + sum(fact[0].size for fact in self._sim.facts())
         super().__init__(batch, n, self.task.layout.size, size, len(self.task.actions))
-        self.faults, self.episode_decisions = faults, episode_decisions
+        self.faults = faults
+        self.episode_decisions = self.horizon = episode_decisions
         self.team_state = np.zeros((batch, size), np.float32)
         self.info["final_team_state"] = np.zeros_like(self.team_state)
         self.info["final_kinds"] = np.zeros((batch, n), np.int8)
@@ -91,6 +96,14 @@ class SwarmEnv(BatchedEnv):
     def agents(self) -> tuple[str, ...]:
         """Names of the robots."""
         return tuple(f"r{i}" for i in range(self.num_agents))
+
+    @property
+    def teammate_columns(self) -> NDArray[np.intp]:
+        """Position, velocity and visibility of each."""
+        places = self.task.layout.slices()
+        names = ("teammate_position", "teammate_velocity", "teammate_visible")
+        blocks = [np.arange(places[name].start, places[name].stop) for name in names]
+        return np.concatenate([block.reshape(self.num_agents - 1, -1) for block in blocks], axis=1)
 
     def reset(
         self, seed: int | list[int] | None = None, schedule: Schedule | None = None
@@ -204,11 +217,16 @@ class SwarmEnv(BatchedEnv):
         self._sim.close()
 
 
+def _numbers(given: Any, schema: type[Schema], option: str) -> Any:
+    """`given` as it is if it is of `schema`; otherwise the mapping that it must be, checked."""
+    return given if isinstance(given, schema) else validate(given or {}, schema, where=option)
+
+
 class CoverageEnv(SwarmEnv):
     """Robots share out sites that move: `eir_ros.contract.coverage`, `sim.swarm.coverage`."""
 
     name = "swarm-coverage"
-    _new_sim, _new_task = CoverageSim, CoverageTask
+    _new_sim, _new_task, _new_world = CoverageSim, CoverageTask, CoverageWorld
     _observe, _decode = staticmethod(coverage.observe), staticmethod(coverage.decode)
     _sim: CoverageSim
 
@@ -230,7 +248,7 @@ class PursuitEnv(SwarmEnv):
     """Robots surround a faster evader: `eir_ros.contract.pursuit`, `sim.swarm.pursuit`."""
 
     name = "swarm-pursuit"
-    _new_sim, _new_task = PursuitSim, pursuit.PursuitTask
+    _new_sim, _new_task, _new_world = PursuitSim, pursuit.PursuitTask, PursuitWorld
     _observe, _decode = staticmethod(pursuit.observe), staticmethod(pursuit.decode)
 
 
@@ -238,5 +256,5 @@ class TransportEnv(SwarmEnv):
     """Robots push a heavy box: `eir_ros.contract.transport`, `sim.swarm.transport`."""
 
     name = "swarm-transport"
-    _new_sim, _new_task = TransportSim, transport.TransportTask
+    _new_sim, _new_task, _new_world = TransportSim, transport.TransportTask, TransportWorld
     _observe, _decode = staticmethod(transport.observe), staticmethod(transport.decode)

@@ -71,6 +71,7 @@ class ToyEnv(BatchedEnv):
     """
 
     name = "toy"
+    complete_state = True
 
     def __init__(
         self,
@@ -87,7 +88,8 @@ class ToyEnv(BatchedEnv):
             raise ValueError(f"start_state is {start_state}; expected 0, 1 or None")
         observed = _FEATURES + NUM_AGENTS * belief_slots
         super().__init__(batch, NUM_AGENTS, observed, _FEATURES, num_actions=NUM_ACTIONS)
-        self.episode_steps, self.start_state = episode_steps, start_state
+        self.episode_steps = self.horizon = episode_steps
+        self.start_state = start_state
         self._start = -1 if start_state is None else start_state
         self._games = _Games(
             memory=np.zeros((batch, 2 + NUM_AGENTS), np.int8),

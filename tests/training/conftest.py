@@ -15,8 +15,9 @@ def tiny_recipe() -> Callable[..., Recipe]:
     """`tiny_recipe(method, **changes)`: the shipped recipe, made small."""
 
     def make(method: str, **changes: object) -> Recipe:
-        small = {"method": method, "batch": 8, "iterations": 4, "episode_decisions": 20}
-        settings = {**small, "width": 16, "checkpoint_every": 2, **changes}
+        small = {"method": method, "batch": 8, "iterations": 4, "steps": 20, "width": 16}
+        small |= {"options.episode_decisions": 20, "checkpoint_every": 2}
+        settings = {**small, **changes}
         return read_recipe(RECIPE, [f"{key}={value}" for key, value in settings.items()])
 
     return make

@@ -18,8 +18,8 @@ from training import checkpoint
 from training import export as exporting
 from training.calibration import BLAMED_SHARE, calibrate
 from training.checkpoint import Run
-from training.networks import BeliefSource
 from training.recipe import read_recipe
+from training.team import BeliefSource
 
 STEPS = 500
 
@@ -28,9 +28,9 @@ STEPS = 500
 def run() -> Run:
     """A run whose networks are random but, unlike untrained ones, have opinions."""
     torch.set_num_threads(1)
-    changes = ("episode_decisions=30", "batch=8", "width=64")
+    changes = ("steps=30", "options.episode_decisions=30", "batch=8", "width=64")
     run = checkpoint.fresh(read_recipe(share() / "config/recipes/coverage.yaml", changes))
-    env = CoverageEnv(batch=8, seed=1, task=run.recipe.task)
+    env = CoverageEnv(batch=8, seed=1, task=exporting.task_of(run))
     rng = np.random.default_rng(1)
     steps = [
         env.step(rng.integers(0, len(env.task.actions), (8, 4))).observation.copy()
@@ -40,7 +40,7 @@ def run() -> Run:
     observation = torch.from_numpy(np.stack(steps))
     with torch.no_grad():
         team = run.team
-        team.belief.normaliser.update(team.features.pairs(observation))
+        team.belief.normaliser.update(team.view.pairs(observation))
         team.belief.head.weight *= 100
         log_belief, _ = team.beliefs(observation, team.initial_state(8, 4))
         team.normaliser.update(team.actor_input(observation, log_belief.exp()))
@@ -67,7 +67,7 @@ def bundle(folder: Path) -> Bundle:
 
 @torch.no_grad()
 def test_robots_and_torch_agree_over_a_closed_loop(run: Run, bundle: Bundle) -> None:
-    task, team = run.recipe.task, run.team
+    task, team = exporting.task_of(run), run.team
     robots = [PolicyRuntime(bundle) for _ in range(task.num_robots)]
     env = CoverageEnv(batch=1, seed=2, task=task, episode_decisions=STEPS + 1)
     observation = env.reset()[0]
@@ -104,7 +104,7 @@ def test_the_adversary_agrees_with_torch_for_every_corrupted_robot(
 def test_the_bundle_is_what_robots_accept(bundle: Bundle, run: Run) -> None:
     replay_golden(bundle)
     manifest = bundle.manifest
-    check_contract(manifest, run.recipe.task)
+    check_contract(manifest, exporting.task_of(run))
     assert bundle.signed_by == "demo"
     assert manifest.name == "coverage"
     assert manifest.version == 1
@@ -153,7 +153,7 @@ def test_networks_that_disagree_with_the_graphs_are_refused(run: Run, bundle: Bu
         bias += 1e-3
         try:
             with pytest.raises(EirError, match=r"policy\.onnx and the network .* differ by 0\.001"):
-                exporting.golden_vectors(run.team, None, run.recipe.task, files, steps=3)
+                exporting.golden_vectors(run.team, None, exporting.task_of(run), files, steps=3)
         finally:
             bias -= 1e-3
 
@@ -161,7 +161,7 @@ def test_networks_that_disagree_with_the_graphs_are_refused(run: Run, bundle: Bu
 def test_a_team_that_reads_true_types_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run.team, "source", BeliefSource.TRUE)
     with pytest.raises(EirError, match="which a robot cannot know"):
-        exporting.export_files(run.team, None, run.recipe.task)
+        exporting.export_files(run.team, None, exporting.task_of(run))
 
 
 def test_an_adversary_that_was_never_trained_is_not_shipped(run: Run) -> None:

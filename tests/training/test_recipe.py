@@ -23,6 +23,9 @@ def test_the_shipped_recipe_is_valid_for_every_method(tiny_recipe):
         ("seed", "KEY=VALUE"),
         ("seed.deep=1", "no settings inside"),
         ("batch=2", "minibatches"),
+        ("shards=3", "3 equal shards"),
+        ("type_space=[[sleepy]]", "sleepy"),
+        ("method=rmaac", "section 'rmaac'"),
         ("seed=[1", r"--set seed: '\[1' is not a YAML value"),
     ],
 )

@@ -16,10 +16,9 @@ from training.train import train
 
 
 def weights(run: Run) -> dict[str, torch.Tensor]:
-    networks = {"team": run.team, "adversary": run.adversary, "critic": run.critic}
     return {
         f"{name}.{key}": value.clone()
-        for name, network in networks.items()
+        for name, network in run.learner.networks.items()
         for key, value in network.state_dict().items()
     }
 

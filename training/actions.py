@@ -1,0 +1,111 @@
+"""Distributions over actions: categorical for discrete ones, Gaussian for continuous ones.
+
+A policy network puts out *scores*, whatever the kind of action: logits (..., A), or means and
+logarithms of standard deviations (..., 2 A). All functions keep the leading dimensions.
+"""
+
+import math
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from training.game import Shape
+
+#: Logit of an action that is not available: its probability is exactly zero in float32.
+UNAVAILABLE = -1e9
+#: Bounds of the logarithm of a standard deviation, for actions in [-1, 1].
+LOG_STD = (-3.0, 0.5)
+
+
+class Actions(Protocol):
+    """One kind of action."""
+
+    #: Numbers that a policy network puts out.
+    num_scores: int
+
+    def restrict(self, scores: Tensor, available: Tensor) -> Tensor:
+        """Scores under which actions that are not `available` (..., A) have no probability."""
+
+    def sample(self, scores: Tensor, noise: torch.Generator) -> Tensor:
+        """Draw actions, (...) int64 or (..., A) float32."""
+
+    def best(self, scores: Tensor) -> Tensor:
+        """The likeliest actions."""
+
+    def log_prob(self, scores: Tensor, action: Tensor) -> Tensor:
+        """Log-probability (density) of `action`, (...)."""
+
+    def entropy(self, scores: Tensor) -> Tensor:
+        """Entropy, (...)."""
+
+
+class Discrete:
+    """A categorical distribution over `count` actions."""
+
+    def __init__(self, count: int) -> None:
+        self.num_scores = count
+
+    def restrict(self, scores: Tensor, available: Tensor) -> Tensor:
+        """Take the probability from actions that are not `available`, (..., A) bool."""
+        return scores.masked_fill(~available, UNAVAILABLE)
+
+    def sample(self, scores: Tensor, noise: torch.Generator) -> Tensor:
+        """Gumbel-max: the likeliest action after noise is a draw, (...) int64."""
+        uniform = torch.rand(scores.shape, generator=noise).clamp_(1e-9, 1 - 1e-7)
+        return (scores - torch.log(-torch.log(uniform))).argmax(-1)
+
+    def best(self, scores: Tensor) -> Tensor:
+        """The likeliest actions, (...) int64."""
+        return scores.argmax(-1)
+
+    def log_prob(self, scores: Tensor, action: Tensor) -> Tensor:
+        """Log-probability of `action` (...)."""
+        return torch.log_softmax(scores, -1).gather(-1, action.unsqueeze(-1)).squeeze(-1)
+
+    def entropy(self, scores: Tensor) -> Tensor:
+        """Entropy [nat], (...)."""
+        log_probs = torch.log_softmax(scores, -1)
+        return -(log_probs.exp() * log_probs).sum(-1)
+
+
+class Continuous:
+    """Independent Gaussians over `size` numbers; what is carried out is clipped to [-1, 1]."""
+
+    def __init__(self, size: int) -> None:
+        self.num_scores = 2 * size
+
+    def restrict(self, scores: Tensor, available: Tensor) -> Tensor:
+        """All continuous actions are available."""
+        return scores
+
+    def sample(self, scores: Tensor, noise: torch.Generator) -> Tensor:
+        """A draw, (..., A) float32, not clipped: the ratio of PPO is one of unclipped actions."""
+        mean, log_std = self._split(scores)
+        return mean + log_std.exp() * torch.randn(mean.shape, generator=noise)
+
+    def best(self, scores: Tensor) -> Tensor:
+        """The means, (..., A)."""
+        return self._split(scores)[0]
+
+    def log_prob(self, scores: Tensor, action: Tensor) -> Tensor:
+        """Log-density of `action` (..., A)."""
+        mean, log_std = self._split(scores)
+        standard = (action - mean) * torch.exp(-log_std)
+        each = -0.5 * standard.square() - log_std - 0.5 * math.log(2 * math.pi)
+        return each.sum(-1)
+
+    def entropy(self, scores: Tensor) -> Tensor:
+        """Differential entropy [nat], (...)."""
+        _, log_std = self._split(scores)
+        return (log_std + 0.5 * math.log(2 * math.pi * math.e)).sum(-1)
+
+    @staticmethod
+    def _split(scores: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_std = scores.chunk(2, -1)
+        return mean, log_std.clamp(*LOG_STD)
+
+
+def actions_of(shape: Shape) -> Actions:
+    """The kind of action that a world takes."""
+    return Discrete(shape.num_actions) if shape.num_actions else Continuous(shape.action_size)

@@ -1,0 +1,186 @@
+"""What every method shares: networks, optimisers, minibatches, the critic and the adversary."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from eir_ros.contract.faults import FaultKind
+from training import ranks
+from training.game import Game
+from training.ppo import Targets, generalised_advantages, normalised, policy_loss, summary
+from training.recipe import Descent, Recipe
+from training.rollout import Bend, Rollout
+from training.team import Adversary, BeliefSource, Critic, Team
+from training.views import view_of
+
+Metrics = dict[str, float]
+
+
+class Learner(ABC):
+    """Team, adversary and critic with their optimisers; a method is a subclass.
+
+    Parameters
+    ----------
+    recipe
+        All settings.
+    game
+        Fixes the sizes of the networks; it is not kept.
+    """
+
+    #: How tables call the method.
+    title: ClassVar[str]
+    #: Where the team's belief comes from.
+    source: ClassVar[BeliefSource] = BeliefSource.NONE
+    #: Whether agents are corrupted in training.
+    attacked: ClassVar[bool] = True
+
+    def __init__(self, recipe: Recipe, game: Game) -> None:
+        self.recipe = recipe
+        shape = game.shape
+        self.team = self.make_team(recipe, game)
+        self.adversary = Adversary(view_of(game), recipe)
+        self.critic = Critic(shape.team_state, shape.num_agents, list(recipe.faults.kinds), recipe)
+        self.optimisers: dict[str, torch.optim.Optimizer] = {
+            "adversary": adam(self.adversary.actor),
+            "critic": adam(self.critic.net),
+        }
+
+    def make_team(self, recipe: Recipe, game: Game) -> Team:
+        """The networks of the cooperative agents."""
+        return Team(view_of(game), self.source, recipe)
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """Everything that has weights, by the name it is saved under."""
+        return {"team": self.team, "adversary": self.adversary, "critic": self.critic}
+
+    @property
+    def bend(self) -> Bend | None:
+        """What changes the agents' observations while training."""
+        return None
+
+    def memory(self) -> dict[str, Any]:
+        """What else a checkpoint must hold to go on exactly: arrays and numbers."""
+        return {}
+
+    def remember(self, memory: dict[str, Any]) -> None:  # noqa: B027 (most have nothing)
+        """Take back what `memory` gave."""
+
+    def update(self, rollout: Rollout, progress: float, seed: list[int]) -> Metrics:
+        """One iteration of learning from `rollout`; returns what to log.
+
+        Parameters
+        ----------
+        progress
+            Share of the run that is done, in [0, 1]; moves the annealed settings.
+        seed
+            Fixes the minibatches.
+        """
+        self._seed(seed)
+        return self.learn(rollout, self._targets(rollout), progress)
+
+    @abstractmethod
+    def learn(self, rollout: Rollout, targets: Targets, progress: float) -> Metrics:
+        """The method itself: one iteration."""
+
+    def update_attack(self, rollout: Rollout, progress: float, seed: list[int]) -> Metrics:
+        """One iteration in which only the adversary learns: the team is a frozen victim."""
+        self._seed(seed)
+        targets = self._targets(rollout)
+        metrics = self.update_adversary(rollout, targets, progress)
+        return metrics | self.update_critic(rollout, targets, progress)
+
+    def update_adversary(self, rollout: Rollout, targets: Targets, progress: float) -> Metrics:
+        """Adversary: E[-θ^i ∇ log π̂(â^i | H^i, θ) A], clipped, on the decisions it took."""
+        settings, adversary = self.recipe.adversary, self.adversary
+        acted = (rollout.kinds == FaultKind.ADVERSARY) & (rollout.chosen > 0)
+        if not ranks.total(acted.sum()):
+            return {}
+        types = (rollout.types != 0).float().unsqueeze(-2).expand(*acted.shape, acted.shape[-1])
+        inputs = adversary.actor_input(rollout.observation[acted], types[acted])
+        team_advantage = targets.advantage.unsqueeze(-1).expand(acted.shape)[acted]
+        ones = torch.ones(len(inputs))
+        advantage = normalised(-team_advantage, ones)
+        action, log_prob = rollout.adversary_action[acted], rollout.adversary_log_prob[acted]
+        available = rollout.available[acted]
+        losses = []
+        for rows in self.minibatches(settings, acted.nonzero()[:, 1].numpy()):
+            scores = adversary.actions.restrict(adversary.scores(inputs[rows]), available[rows])
+            found = policy_loss(
+                adversary.actions, scores, action[rows], log_prob[rows], advantage[rows],
+                ones[rows], settings.clip, settings.entropy.at(progress),
+            )  # fmt: skip
+            self.descend("adversary", found.loss, settings, progress)
+            losses.append(found)
+        adversary.normaliser.update(inputs)
+        return summary("adversary", losses)
+
+    def update_critic(self, rollout: Rollout, targets: Targets, progress: float) -> Metrics:
+        """Regress V on the returns, in units of their running spread, with a Huber loss."""
+        settings, critic = self.recipe.critic, self.critic
+        inputs, returns = rollout.critic_input.flatten(0, 1), targets.returns.flatten()
+        residual = returns - rollout.value.flatten()
+        explained = 1 - residual.var() / returns.var().clamp(min=1e-8)
+        critic.returns.update(returns.unsqueeze(-1))
+        critic.normaliser.update(inputs)
+        goal = critic.returns(returns.unsqueeze(-1)).squeeze(-1)
+        envs = np.arange(len(inputs)) % rollout.reward.shape[1]
+        for rows in self.minibatches(settings, envs):
+            error = nn.functional.huber_loss(
+                critic.normalised(inputs[rows]), goal[rows], reduction="sum", delta=settings.huber
+            )
+            loss = error / ranks.total(torch.tensor(float(len(rows))))
+            self.descend("critic", loss, settings, progress)
+        return {"critic/explained_variance": explained.item(), "critic/loss": loss.item()}
+
+    def minibatches(
+        self, settings: Descent, envs: np.ndarray | None = None
+    ) -> Iterator[np.ndarray]:
+        """Indices of each minibatch of each epoch; every shard gives an equal part of its own.
+
+        Parameters
+        ----------
+        envs
+            The environment (of this rank) that each entry belongs to; None: the entries are the
+            environments, whole episodes, so that beliefs can be run again.
+        """
+        size = self.recipe.batch // self.recipe.shards
+        if envs is None:
+            envs = np.arange(size * len(self._rngs))
+        groups = [np.flatnonzero(envs // size == k) for k in range(len(self._rngs))]
+        for _ in range(settings.epochs):
+            parts = [
+                np.array_split(rng.permutation(group), settings.minibatches)
+                for rng, group in zip(self._rngs, groups, strict=True)
+            ]
+            for part in zip(*parts, strict=True):
+                yield np.concatenate(part)
+
+    def descend(self, name: str, loss: Tensor, settings: Descent, progress: float) -> None:
+        """One clipped step of the optimiser `name`."""
+        optimiser = self.optimisers[name]
+        parameters = [p for group in optimiser.param_groups for p in group["params"]]
+        for group in optimiser.param_groups:
+            group["lr"] = settings.learning_rate.at(progress)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        ranks.add_gradients(parameters)
+        nn.utils.clip_grad_norm_(parameters, settings.max_gradient_norm)
+        optimiser.step()
+
+    def _seed(self, seed: list[int]) -> None:
+        own = ranks.own_shards(self.recipe.shards)
+        self._rngs = [np.random.default_rng([*seed, shard]) for shard in own]
+
+    def _targets(self, rollout: Rollout) -> Targets:
+        settings = self.recipe.critic
+        return generalised_advantages(rollout, settings.gamma, settings.gae_lambda)
+
+
+def adam(*modules: nn.Module) -> torch.optim.Adam:
+    """Adam over all parameters of `modules`, with the epsilon that PPO is used to."""
+    return torch.optim.Adam([p for module in modules for p in module.parameters()], eps=1e-5)

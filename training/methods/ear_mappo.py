@@ -1,0 +1,51 @@
+"""EAR-MAPPO: *ex ante* robust MAPPO (Li et al. 2024), and the same with a memory.
+
+The team learns against faults that nature draws from the prior p(θ), the learned adversary among
+them, and knows nothing of who is corrupted.
+"""
+
+import numpy as np
+from torch import Tensor
+
+from training.game import Game
+from training.learner import Metrics, adam
+from training.methods.mappo import Mappo
+from training.ppo import Targets
+from training.recipe import Recipe
+from training.rollout import Rollout
+from training.team import BeliefSource
+
+
+class EarMappo(Mappo):
+    """Robust under the prior, without belief or memory."""
+
+    title = "EAR-MAPPO"
+    attacked = True
+
+    def learn(self, rollout: Rollout, targets: Targets, progress: float) -> Metrics:
+        """MAPPO on the decisions of healthy agents, and the adversary on its own."""
+        metrics = super().learn(rollout, targets, progress)
+        return metrics | self.update_adversary(rollout, targets, progress)
+
+
+class RecurrentEarMappo(EarMappo):
+    """The memory of EIR-MAPPO, trained by the policy loss alone: separates belief from memory.
+
+    What it calls a belief is part of the policy, a latent that may mean anything. So it is never
+    replaced by true types, and it is run again, with gradients, whenever the policy learns.
+    """
+
+    title = "recurrent EAR-MAPPO"
+    source = BeliefSource.LATENT
+
+    def __init__(self, recipe: Recipe, game: Game) -> None:
+        super().__init__(recipe, game)
+        self.optimisers["policy"] = adam(self.team.actor, self.team.belief)
+
+    def policy_inputs(self, rollout: Rollout, envs: np.ndarray) -> Tensor:
+        """What the actor read, with the memory in the graph, (T, b, N, F)."""
+        observation = rollout.observation[:, envs]
+        state = self.team.initial_state(*observation.shape[1:3])
+        fresh = rollout.fresh[:, envs].unsqueeze(-1).expand(observation.shape[:-1])
+        log_belief, _ = self.team.beliefs(observation, state, fresh)
+        return self.team.actor_input(observation, log_belief.exp())

@@ -1,0 +1,50 @@
+"""EIR-MAPPO: *ex interim* robust MAPPO (Li et al. 2024, sections 3 and 4).
+
+Every agent keeps a belief b^i = p(θ | H^i) over its teammates' types and acts on it; the belief is
+learned from the types that nature really drew, which only training knows.
+"""
+
+from training import ranks
+from training.game import Game
+from training.learner import Metrics, adam
+from training.methods.ear_mappo import EarMappo
+from training.ppo import Targets
+from training.recipe import Recipe
+from training.rollout import Rollout
+from training.team import BeliefSource
+
+
+class EirMappo(EarMappo):
+    """Robust under the belief."""
+
+    title = "EIR-MAPPO"
+    source = BeliefSource.LEARNED
+
+    def __init__(self, recipe: Recipe, game: Game) -> None:
+        super().__init__(recipe, game)
+        self.optimisers["belief"] = adam(self.team.belief)
+
+    def learn(self, rollout: Rollout, targets: Targets, progress: float) -> Metrics:
+        """EAR-MAPPO with an actor that reads the belief; then the belief itself."""
+        metrics = super().learn(rollout, targets, progress)
+        return metrics | self.update_belief(rollout, progress)
+
+    def update_belief(self, rollout: Rollout, progress: float) -> Metrics:
+        """Cross-entropy to the true types over whole episodes, for healthy observers.
+
+        The policy's update uses the beliefs that acted, which the rollout holds.
+        """
+        settings, labels = self.recipe.belief, rollout.teammate_types
+        observers = ((rollout.types == 0).float() * rollout.chosen).unsqueeze(-1)
+        for envs in self.minibatches(settings):
+            observation, mask = rollout.observation[:, envs], observers[:, envs]
+            mask = mask.expand(labels[:, envs].shape)
+            state = self.team.initial_state(*observation.shape[1:3])
+            fresh = rollout.fresh[:, envs].unsqueeze(-1).expand(observation.shape[:-1])
+            log_belief, _ = self.team.beliefs(observation, state, fresh)
+            surprise = -log_belief.gather(-1, labels[:, envs].unsqueeze(-1)).squeeze(-1)
+            loss = (surprise * mask).sum() / ranks.total(mask.sum()).clamp(min=1)
+            self.descend("belief", loss, settings, progress)
+        right = (log_belief.argmax(-1) == labels[:, envs]).float()
+        accuracy = (right * mask).sum() / mask.sum().clamp(min=1)
+        return {"belief/loss": loss.item(), "belief/accuracy": accuracy.item()}

@@ -1,0 +1,204 @@
+"""Team, adversary and critic; agents share parameters, identity is part of what they observe."""
+
+from enum import StrEnum
+
+import torch
+from torch import Tensor, nn
+
+from eir_ros.contract.faults import FaultKind
+from eir_ros.contract.types import COOPERATIVE
+from training.actions import Actions, actions_of
+from training.networks import Belief, Normaliser, mlp
+from training.recipe import Recipe
+from training.views import View
+
+
+class BeliefSource(StrEnum):
+    """Where the actor's idea of its teammates' types comes from."""
+
+    #: Everybody is trusted: MAPPO, memoryless EAR-MAPPO.
+    NONE = "none"
+    #: The belief network, trained by the policy loss alone: recurrent EAR-MAPPO.
+    LATENT = "latent"
+    #: The belief network, trained on the true types: EIR-MAPPO.
+    LEARNED = "learned"
+    #: The true types: the oracle, True Type.
+    TRUE = "true"
+
+
+class Team(nn.Module):
+    """The policy of every cooperative agent: belief and actor.
+
+    Parameters
+    ----------
+    view
+        What is read off an observation.
+    source
+        Where the belief comes from.
+    recipe
+        Sizes of the networks, and of the type space.
+    """
+
+    def __init__(self, view: View, source: BeliefSource, recipe: Recipe) -> None:
+        super().__init__()
+        n = view.num_teammates
+        self.view, self.source, self.num_types = view, source, recipe.num_types
+        self.actions: Actions = actions_of(view.shape)
+        self.pairwise = recipe.belief.network == "pairwise"
+        self.belief = Belief(
+            view.pair_size if self.pairwise else view.shape.observation,
+            n if self.pairwise else 1,
+            n,
+            recipe.num_types,
+            recipe.belief.hidden,
+        )
+        size = view.actor_size(recipe.num_types)
+        self.normaliser = Normaliser(size)
+        self.actor: nn.Module = mlp(
+            [size, *[recipe.width] * recipe.layers, self.actions.num_scores], 0.01
+        )
+
+    def actor_input(self, observation: Tensor, belief: Tensor) -> Tensor:
+        """Actor's input from observation (..., D) and belief (..., N-1, K+1)."""
+        return self.view.actor_input(observation, belief)
+
+    def scores(self, actor_input: Tensor) -> Tensor:
+        """What `actions` turns into a distribution: for discrete ones logits, (..., A)."""
+        return self.actor(self.normaliser(actor_input))
+
+    def initial_state(self, *lead: int) -> Tensor:
+        """Hidden states of fresh observers, (*lead, memories, hidden)."""
+        return torch.zeros(*lead, self.belief.memories, self.belief.hidden)
+
+    def evidence(self, observation: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What the belief reads, (..., memories, F), and where there is anything to be read."""
+        if self.pairwise:
+            return self.view.pairs(observation), self.view.visible(observation)
+        return observation.unsqueeze(-2), None
+
+    def beliefs(
+        self, observation: Tensor, state: Tensor, fresh: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Beliefs over a sequence as log-probabilities, and the last hidden state.
+
+        Parameters
+        ----------
+        observation : (T, ..., D)
+        state : (..., memories, hidden)
+        fresh : (T, ...) bool, optional
+            Steps that begin an episode.
+
+        Returns
+        -------
+        log_belief : (T, ..., N-1, K+1)
+        state : (..., memories, hidden)
+        """
+        evidence, seen = self.evidence(observation)
+        # most of the time all is seen, and a sequence runs in one call
+        if seen is not None and bool(seen.all()):
+            seen = None
+        return self.belief(evidence, state, fresh, seen)
+
+    def uses_network(self) -> bool:
+        """Whether the actor reads the belief network."""
+        return self.source in (BeliefSource.LATENT, BeliefSource.LEARNED)
+
+    def forward(self, observation: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """One step of one agent per row, as exported to `policy.onnx`.
+
+        Parameters
+        ----------
+        observation : (B, D)
+        hidden : (B, memories, hidden)
+
+        Returns
+        -------
+        logits : (B, A)
+        belief : (B, N-1, K+1)
+            Probabilities; a team without a belief network trusts everybody.
+        next_hidden : (B, memories, hidden)
+        """
+        evidence, seen = self.evidence(observation)
+        _, next_hidden = self.belief(evidence.unsqueeze(0), hidden)
+        if seen is not None:
+            next_hidden = torch.where(seen.unsqueeze(-1), next_hidden, hidden)
+        belief = self.belief.read(next_hidden).exp()
+        if not self.uses_network():
+            belief = trusting(belief)
+        return self.scores(self.actor_input(observation, belief)), belief, next_hidden
+
+
+def trusting(like: Tensor) -> Tensor:
+    """The belief that every teammate is cooperative, shaped as `like` (..., K+1)."""
+    certain = torch.zeros(like.shape[-1])
+    certain[COOPERATIVE] = 1.0
+    return certain.expand_as(like)
+
+
+class Adversary(nn.Module):
+    """Policy of a corrupted agent, which knows the types of all.
+
+    Equation for its gradient: E[-θ^i ∇ log π̂(â^i | H^i, θ) Q^i] (Li et al. 2024, section 4).
+    """
+
+    def __init__(self, view: View, recipe: Recipe) -> None:
+        super().__init__()
+        self.view = view
+        self.actions: Actions = actions_of(view.shape)
+        size = view.adversary_size
+        self.normaliser = Normaliser(size)
+        self.actor = mlp([size, *[recipe.width] * recipe.layers, self.actions.num_scores], 0.01)
+
+    def actor_input(self, observation: Tensor, types: Tensor) -> Tensor:
+        """Adversary's input from observation (..., D) and who is corrupted (..., N)."""
+        return self.view.adversary_input(observation, types)
+
+    def scores(self, actor_input: Tensor) -> Tensor:
+        """What `actions` turns into a distribution: for discrete ones logits, (..., A)."""
+        return self.actor(self.normaliser(actor_input))
+
+    def forward(self, observation: Tensor, types: Tensor) -> Tensor:
+        """One step, as exported to `adversary.onnx`: (B, D), (B, N) -> logits (B, A)."""
+        return self.scores(self.actor_input(observation, types))
+
+
+class Critic(nn.Module):
+    """V(state, what is wrong with whom) of the team; its negative is the adversary's value.
+
+    Central and privileged: it is used in training only. A kind of fault that it was not made for is
+    all zeros in its input.
+
+    Parameters
+    ----------
+    state_size, num_agents
+        Sizes of the team's state and of the team.
+    kinds
+        Words of the kinds of faults that it tells apart, besides the learned adversary.
+    recipe
+        Sizes of the network.
+    """
+
+    def __init__(self, state_size: int, num_agents: int, kinds: list[str], recipe: Recipe) -> None:
+        super().__init__()
+        told_apart = {FaultKind.ADVERSARY, *map(FaultKind.parse, kinds)}
+        table = torch.zeros(len(FaultKind), len(told_apart))
+        for column, kind in enumerate(sorted(told_apart)):
+            table[kind, column] = 1.0
+        self.register_buffer("table", table, persistent=False)
+        size = state_size + num_agents * len(told_apart)
+        self.normaliser = Normaliser(size)
+        self.returns = Normaliser(1)
+        self.net = mlp([size, *[recipe.width] * recipe.layers, 1], 1.0)
+
+    def inputs(self, state: Tensor, kinds: Tensor) -> Tensor:
+        """Concatenate the state (..., S) with one-hot fault kinds of the agents (..., N)."""
+        wrong: Tensor = self.get_buffer("table")[kinds.long()].flatten(-2)
+        return torch.cat([state, wrong], dim=-1)
+
+    def normalised(self, inputs: Tensor) -> Tensor:
+        """Value in units of the running spread of returns, (...)."""
+        return self.net(self.normaliser(inputs)).squeeze(-1)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Value in units of reward, (...)."""
+        return self.returns.undo(self.normalised(inputs).unsqueeze(-1)).squeeze(-1)
