@@ -47,9 +47,9 @@ def write_features(
 ) -> None:
     """Fill a game's observation (N, D) and state (N, S) from its units and masks (N, A)."""
     _measure(game, tables, rules)
+    observation.rows[:] = 0.0
+    state.rows[:] = 0.0
     for i in range(rules.allies):
-        observation.rows[i][:] = 0.0
-        state.rows[i][:] = 0.0
         if rules.paper:
             _observe_as_paper(game, tables, rules, available, observation, i)
             _state_as_paper(game, tables, rules, available, state, i)

@@ -5,11 +5,8 @@ import math
 from sim.smac.maps import BAND, MAP_SIZE
 from sim.smac.tables import Game, Tables, compiled, part
 
-#: Squared length by which touching discs may overlap through rounding.
-_ROUNDING = 1e-9
 
-
-@compiled
+@part
 def walk(game: Game, tables: Tables, u: int, goal_x: float, goal_y: float) -> None:
     """Move unit u for one loop towards a point; it stays where all ways are blocked.
 
@@ -40,8 +37,8 @@ def _try_step(game: Game, tables: Tables, u: int, x: float, y: float) -> int:
     y = min(max(y, BAND[0] + radius), BAND[1] - radius)
     for v in range(len(game.units)):
         dx, dy = game.units[v].x - x, game.units[v].y - y
-        touching = dx * dx + dy * dy < tables.pairs[u, v].apart2 - _ROUNDING
-        if touching and v != u and game.units[v].health > 0.0:
+        touching = dx * dx + dy * dy < tables.pairs[u, v].apart2
+        if touching and game.units[v].health > 0.0:
             return v
     game.units[u].x = x
     game.units[u].y = y

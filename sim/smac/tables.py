@@ -25,7 +25,8 @@ IDLE, MOVING, ATTACKING = range(3)
 KILL_REWARD = 10.0
 WIN_REWARD = 200.0
 SCALED_TO = 20.0
-
+#: Squared length by which touching discs may overlap through rounding.
+ROUNDING = 1e-9
 
 #: One living thing. Lengths in cells, times in game loops.
 UNIT = np.dtype(
@@ -65,7 +66,7 @@ PAIR = np.dtype(
         ("damage", "f8"),  # of one hit, before armour
         ("reach2", "f8"),  # squared distance of centres within which it can hit
         ("scan2", "f8"),  # squared distance within which it takes notice
-        ("apart2", "f8"),  # squared distance at which the two touch
+        ("apart2", "f8"),  # squared distance below which the two touch; 0 of a unit and itself
     ]
 )
 # Compiled code is handed games, tables and the rows it fills as records that hold arrays: it
@@ -175,7 +176,7 @@ def pairs_of(scenario: Scenario) -> Pairs:
             pair["damage"] = a.damage + (a.bonus if b.armoured else 0)
             pair["reach2"] = (a.range + a.radius + b.radius) ** 2
             pair["scan2"] = (max(SCAN_RANGE, a.range) + b.radius) ** 2
-            pair["apart2"] = (a.radius + b.radius) ** 2
+            pair["apart2"] = (a.radius + b.radius) ** 2 - ROUNDING if u != v else 0.0
     return pairs
 
 

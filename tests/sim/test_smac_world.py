@@ -137,6 +137,23 @@ def test_masks_offer_just_what_is_legal_and_the_dead_see_nothing(layout):
     assert seen_dead > 100
 
 
+@pytest.mark.parametrize(("ally", "enemy"), [(0, 0), (1, 1), (3, 2)])
+def test_no_unit_acts_before_another_more_often_than_after_it(ally, enemy):
+    """A duel of two that die of one hit, while the others are far away."""
+    env = SmacEnv(4096, 0)
+    env.units["x"][:, :4], env.units["x"][:, 4:] = 2.0, 30.0
+    duel = [ally, 4 + enemy]
+    env.units["x"][:, duel], env.units["y"][:, duel] = [14.0, 18.0], 20.0
+    env.units["health"][:, duel] = 1.0
+    env.available_actions[:] = True
+    actions = np.ones((4096, 4), np.int64)
+    actions[:, ally] = 6 + enemy
+    env.step(actions)
+    alive = env.units["health"][:, duel] > 0
+    assert (alive.sum(1) == 1).all()
+    assert alive.mean(0) == pytest.approx([0.5, 0.5], abs=0.03)
+
+
 def test_results_depend_on_neither_batch_size_nor_index():
     def run(batch, seed=9):
         env, trace = SmacEnv(batch, seed), []
