@@ -19,8 +19,8 @@ BAND = (8, 24)
 #: Where the teams appear; the enemies attack-move to where the allies do.
 ALLIES_AT = (9.0, 16.0)
 ENEMIES_AT = (23.0, 16.0)
-#: Between the rims of neighbours in the formation at the start. Assumed.
-ELBOW_ROOM = 0.05
+#: Between the rims of neighbours in the formation at the start: a marine's width. Assumed.
+ELBOW_ROOM = 0.75
 
 
 @dataclass(frozen=True)

@@ -200,8 +200,8 @@ def test_features_of_the_start_are_those_of_the_formation():
     env = SmacEnv(1, 0, layout="smac")
     assert env.observation[0, 0, :4].tolist() == [1, 1, 1, 1]
     assert not env.observation[0, 0, 4:19].any()  # the enemies are out of sight
-    assert env.observation[0, 0, 19:24] == pytest.approx([1, 0.8 / 9, 0, 0.8 / 9, 1])
-    assert env.state[0, 0, :4] == pytest.approx([1, 0, (8.6 - 16) / 32, (15.6 - 16) / 32])
+    assert env.observation[0, 0, 19:24] == pytest.approx([1, 1.5 / 9, 0, 1.5 / 9, 1])
+    assert env.state[0, 0, :4] == pytest.approx([1, 0, (8.25 - 16) / 32, (15.25 - 16) / 32])
     paper = SmacEnv(1, 0)
     assert paper.observation[0, 2, paper.belief_slots].tolist() == [0, 0, 0, 0]
     assert paper.observation[0, 2, -8:-4].tolist() == [0, 0, 1, 0]
