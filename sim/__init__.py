@@ -6,6 +6,7 @@ Importing this imports no world; `make` does that for the one that is asked for.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from sim import cache
 from sim.catalogue import make, names, options_of, parallel_env, summary_of
 
 if TYPE_CHECKING:
@@ -31,3 +32,6 @@ def __getattr__(name: str) -> Any:
     if name not in _LATER:
         raise AttributeError(f"module 'sim' has no attribute '{name}'")
     return getattr(importlib.import_module(_LATER[name]), name)
+
+
+cache.choose()

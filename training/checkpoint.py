@@ -35,8 +35,8 @@ class Run:
 
     @property
     def team(self) -> Team:
-        """The cooperative agents."""
-        return self.learner.team
+        """The cooperative agents as they are evaluated, attacked and exported."""
+        return self.learner.deployed
 
     @property
     def adversary(self) -> Adversary:

@@ -1,5 +1,6 @@
 """What every method shares: networks, optimisers, minibatches, the critic and the adversary."""
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -44,6 +45,7 @@ class Learner(ABC):
         self.team = self.make_team(recipe, game)
         self.adversary = Adversary(view_of(game), recipe)
         self.critic = Critic(shape.team_state, shape.num_agents, list(recipe.faults.kinds), recipe)
+        self._average = copy.deepcopy(self.team) if recipe.averaging else None
         self.optimisers: dict[str, torch.optim.Optimizer] = {
             "adversary": adam(self.adversary.actor),
             "critic": adam(self.critic.net),
@@ -54,9 +56,15 @@ class Learner(ABC):
         return Team(view_of(game), self.source, recipe)
 
     @property
+    def deployed(self) -> Team:
+        """The team that is evaluated, attacked and exported: the average one, if there is one."""
+        return self.team if self._average is None else self._average
+
+    @property
     def networks(self) -> dict[str, nn.Module]:
         """Everything that has weights, by the name it is saved under."""
-        return {"team": self.team, "adversary": self.adversary, "critic": self.critic}
+        learned = {"team": self.team, "adversary": self.adversary, "critic": self.critic}
+        return learned if self._average is None else {**learned, "average": self._average}
 
     @property
     def bend(self) -> Bend | None:
@@ -81,7 +89,12 @@ class Learner(ABC):
             Fixes the minibatches.
         """
         self._seed(seed)
-        return self.learn(rollout, self._targets(rollout), progress)
+        metrics = self.learn(rollout, self._targets(rollout), progress)
+        if self._average is not None:
+            latest = self.team.state_dict()
+            for name, value in self._average.state_dict().items():
+                value.lerp_(latest[name], 1 - self.recipe.averaging)
+        return metrics
 
     @abstractmethod
     def learn(self, rollout: Rollout, targets: Targets, progress: float) -> Metrics:

@@ -142,6 +142,10 @@ class Recipe(Schema):
     adversary: PPO
     critic: CriticSettings
     belief: BeliefSettings
+    #: Share of the average of the team's past weights that an iteration keeps; that average is what
+    #: is evaluated, attacked and exported. 0: the last weights. Where the best policy under attack
+    #: is a mixed one, learners circle around it, and their average is near it.
+    averaging: float = Setting(0.0, ge=0, lt=1)
     rmaac: Perturbation | None = None
     replay: Replay = Replay()
     #: Write a checkpoint every so many iterations.

@@ -72,7 +72,7 @@ def make_collector(run: Run) -> Collector:
     faults = recipe.faults if learner.attacked else None
     game = make_game(recipe, recipe.batch // recipe.shards, faults)
     return Collector(
-        game, run.team, run.adversary, run.critic, recipe.type_of_kind, bend=learner.bend
+        game, learner.team, run.adversary, run.critic, recipe.type_of_kind, bend=learner.bend
     )
 
 
