@@ -12,7 +12,7 @@ from eir_ros.contract.types import teammates
 from eir_ros.faults.attack_process import executed_actions
 from eir_ros.faults.schedule import Schedule
 from training.game import Game
-from training.team import Adversary, BeliefSource, Critic, Team, trusting
+from training.team import Adversary, Critic, Team, one_hot_types
 
 #: Bends what the agents observe before they act: (observation (B, N, D), step, noise) -> what they
 #: see instead, and what to record of it.
@@ -82,12 +82,6 @@ def first_returns(rollout: Rollout) -> Tensor:
     """Sum of rewards of the first episode of each environment, as far as it was played, (B,)."""
     first = (rollout.ended.cumsum(0) - rollout.ended.long()) == 0
     return (rollout.reward * first).sum(0)
-
-
-def one_hot_types(types: Tensor, num_types: int) -> Tensor:
-    """The belief that is certain of the true types of the teammates, (..., N, N-1, K+1)."""
-    order = torch.from_numpy(teammates(types.shape[-1]))
-    return torch.nn.functional.one_hot(types[..., order], num_types).float()
 
 
 class Collector:
@@ -173,8 +167,10 @@ class Collector:
         record: dict[str, Tensor] = {}
         if self.bend is not None:
             observation, record = self.bend(observation, noise)
-        belief, hidden = self._believe(observation, hidden, types, taught)
         team = self.team
+        belief, hidden = team.believe(observation, hidden, types)
+        if team.uses_network():
+            belief = torch.where(taught, one_hot_types(types, team.num_types), belief)
         scores = team.scores(team.actor_input(observation, belief))
         scores = team.actions.restrict(scores, available)
         action = team.actions.best(scores) if self.greedy else team.actions.sample(scores, noise)
@@ -219,17 +215,6 @@ class Collector:
         legal = row["available"].numpy().cumsum(-1)
         rank = rng.integers(0, legal[..., -1:])
         return executed_actions(action, adversary, (legal <= rank).sum(-1), kinds)
-
-    def _believe(
-        self, observation: Tensor, hidden: Tensor, types: Tensor, taught: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        truth = one_hot_types(types, self.team.num_types)
-        if self.team.source is BeliefSource.TRUE:
-            return truth, hidden
-        if self.team.source is BeliefSource.NONE:
-            return trusting(truth), hidden
-        log_belief, hidden = self.team.beliefs(observation.unsqueeze(0), hidden)
-        return torch.where(taught, truth, log_belief[0].exp()), hidden
 
     def _critic_input(self, final: bool = False) -> Tensor:
         assert self.critic is not None

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from eir_ros.contract.faults import FaultKind
-from eir_ros.contract.types import COOPERATIVE
+from eir_ros.contract.types import COOPERATIVE, teammates
 from training.actions import Actions, actions_of
 from training.networks import Belief, Normaliser, mlp
 from training.recipe import Recipe
@@ -99,6 +99,30 @@ class Team(nn.Module):
             seen = None
         return self.belief(evidence, state, fresh, seen)
 
+    def believe(self, observation: Tensor, hidden: Tensor, types: Tensor) -> tuple[Tensor, Tensor]:
+        """What all agents of B environments believe after one more observation.
+
+        Parameters
+        ----------
+        observation : (B, N, D)
+        hidden : (B, N, memories, hidden)
+        types : (B, N)
+            θ, which only the oracle reads.
+
+        Returns
+        -------
+        belief : (B, N, N-1, K+1)
+            Probabilities.
+        hidden : (B, N, memories, hidden)
+        """
+        truth = one_hot_types(types, self.num_types)
+        if self.source is BeliefSource.TRUE:
+            return truth, hidden
+        if self.source is BeliefSource.NONE:
+            return trusting(truth), hidden
+        log_belief, hidden = self.beliefs(observation.unsqueeze(0), hidden)
+        return log_belief[0].exp(), hidden
+
     def uses_network(self) -> bool:
         """Whether the actor reads the belief network."""
         return self.source in (BeliefSource.LATENT, BeliefSource.LEARNED)
@@ -126,6 +150,12 @@ class Team(nn.Module):
         if not self.uses_network():
             belief = trusting(belief)
         return self.scores(self.actor_input(observation, belief)), belief, next_hidden
+
+
+def one_hot_types(types: Tensor, num_types: int) -> Tensor:
+    """The belief that is certain of the true types of the teammates, (..., N, N-1, K+1)."""
+    order = torch.from_numpy(teammates(types.shape[-1]))
+    return torch.nn.functional.one_hot(types[..., order], num_types).float()
 
 
 def trusting(like: Tensor) -> Tensor:
