@@ -25,7 +25,7 @@ PICTURES = {
     "mpe-simple_spread.png": ["mpe-simple_spread", "--random", "--seed", "14"],
     "mpe-simple_tag.gif": ["mpe-simple_tag", "--random", "--seed", "37"],
     "mpe-simple_reference.png": ["mpe-simple_reference", "--random", "--seed", "1"],
-    "swarm-coverage.gif": [*COVERAGE, "--steps", "50"],
+    "swarm-coverage.gif": [*COVERAGE, "--steps", "47"],
     "swarm-coverage.png": COVERAGE,
     "swarm-rendezvous.png": ["swarm-rendezvous", "--random", "--seed", "1", "--steps", "40"],
     "swarm-pursuit.png": ["swarm-pursuit", "--random", "--seed", "1", "--steps", "40"],

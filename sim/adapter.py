@@ -123,8 +123,8 @@ class Row:
         self._alive = list(self.env.agents)
         self._show(seen, infos)
 
-    def step(self) -> None:
-        """Carry out the row's actions; starts the next episode where this one ends."""
+    def step(self, hold: bool) -> None:
+        """Carry out the row's actions; starts the next episode at an end, unless on `hold`."""
         arrays, acting = self._arrays, self._alive
         actions = {name: self._action(self._index[name]) for name in acting}
         seen, rewards, terminated, truncated, infos = self.env.step(actions)
@@ -143,7 +143,8 @@ class Row:
             return
         self._write(arrays.final_observation, seen, acting)
         self._write_state(arrays.final_state, arrays.final_observation)
-        self.reset(None)
+        if not hold:
+            self.reset(None)
 
     def _show(self, seen: dict[str, Any], infos: dict[str, Any]) -> None:
         arrays = self._arrays

@@ -1,9 +1,10 @@
 """The one face of every world: B environments of one kind, stepped together.
 
 Whatever a learner needs is in arrays that are made once and written again by every step: copy what
-shall outlive the next call. An environment that has ended is reset in the same step; what it ended
-with is kept in `info`. Terminated (the task is over, nothing follows) and truncated (time is up,
-the value of what would have followed still counts) are never merged.
+shall outlive the next call. An environment that has ended is reset in the same step, unless it is
+held for a look at its end; what it ended with is kept in `info`. Terminated (the task is over,
+nothing follows) and truncated (time is up, the value of what would have followed still counts) are
+never merged.
 """
 
 from abc import ABC, abstractmethod
@@ -65,6 +66,9 @@ class BatchedEnv(ABC):
         Shared by the team.
     terminated, truncated : (B,) bool
         How episodes ended in the last step.
+    hold : bool
+        Let an environment that ends stay as it is, so that `scene` shows its end. Whoever sets
+        this calls `reset` before stepping on; only a world that `can_hold` obeys.
     """
 
     #: Name in the catalogue.
@@ -73,6 +77,8 @@ class BatchedEnv(ABC):
     complete_state: ClassVar[bool] = False
     #: Steps after which an episode is truncated; 0 where nothing is known of it.
     horizon: int = 0
+    #: Whether `_advance` heeds `hold`.
+    can_hold: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -97,6 +103,7 @@ class BatchedEnv(ABC):
             "final_observation": np.zeros_like(self.observation),
             "final_state": np.zeros_like(self.state),
         }
+        self.hold = False
         self._actions = np.zeros((batch, num_agents), np.int64)
         self._result = Step(
             self.observation, self.reward, self.terminated, self.truncated, self.info
@@ -124,6 +131,7 @@ class BatchedEnv(ABC):
             Start all random streams again from here (whatever `numpy.random.SeedSequence` takes);
             None goes on with the present ones.
         """
+        self.reward[:] = 0.0
         self.terminated[:] = False
         self.truncated[:] = False
         self._reset(seed)
@@ -152,7 +160,7 @@ class BatchedEnv(ABC):
 
     @abstractmethod
     def _advance(self, actions: NDArray[Any]) -> None:
-        """One step of every environment: fill all arrays, reset those that ended."""
+        """One step of every environment: fill all arrays, reset what ended unless `hold`."""
 
     @abstractmethod
     def scene(self, index: int = 0) -> Scene:

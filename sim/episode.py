@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.drawing import Beliefs, Frame
+from sim.scene import Scene
 
 #: Answers what the agents see, (N, D), and may do, (N, A), with what they do, (N, ...), and with
 #: their beliefs, if they have any.
@@ -33,30 +34,32 @@ def record(
 ) -> list[Frame]:
     """Play on from `observation` (B, N, D) until environment 0 ends, or for `steps`.
 
-    A frame shows the world as it is decided on. What an episode ends with is not among them,
-    because the world has started the next one by then; the last frame says how it ended.
+    The first frame shows the start, every other one what a step has led to. Beliefs are those of
+    the decision made at that moment, and at the end, where nothing is decided, the last ones. A
+    world that cannot hold its end has begun anew by then: it is shown as it was a step before.
     """
-    frames: list[Frame] = []
-    total, step = 0.0, 0
-    while steps is None or step < steps:
-        legal = env.available_actions
-        actions, beliefs = decide(observation[0], legal[0])
-        scene = env.scene(0)
-        frames.append(_told(Frame(scene, beliefs), f"return {total:.1f}"))
+    env.hold = True
+    scene = env.scene(0)
+    frames = [Frame(_told(scene, "return 0.0"))]
+    total, ended = 0.0, False
+    while not ended and (steps is None or len(frames) <= steps):
+        actions, beliefs = decide(observation[0], env.available_actions[0])
+        frames[-1] = replace(frames[-1], beliefs=beliefs)
         joint = np.broadcast_to(actions, (env.batch, *actions.shape))
         observation, reward, terminated, truncated, _ = env.step(joint)
-        step, total = step + 1, total + float(reward[0])
-        if terminated[0] or truncated[0]:
+        total += float(reward[0])
+        ended = bool(terminated[0] or truncated[0])
+        line = f"return {total:.1f}"
+        if ended:
             end = "ended" if terminated[0] else "time is up"
-            last = Frame(scene, beliefs)
-            frames[-1] = _told(last, f"{end} after {step} steps, return {total:.1f}")
-            break
+            line = f"{end} after {len(frames)} steps, {line}"
+        if ended and not env.can_hold:
+            line = f"one step later: {line}"
+        else:
+            scene = env.scene(0)
+        frames.append(Frame(_told(scene, line), beliefs))
     return frames
 
 
-def _told(frame: Frame, line: str) -> Frame:
-    if any(
-        line.startswith("return") and said.startswith("return") for said in frame.scene.captions
-    ):
-        return frame
-    return replace(frame, scene=replace(frame.scene, captions=(*frame.scene.captions, line)))
+def _told(scene: Scene, line: str) -> Scene:
+    return replace(scene, captions=(*scene.captions, line))

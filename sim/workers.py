@@ -106,9 +106,9 @@ class Crew:
         """Reset every row with its seed."""
         self._tell("reset", [seeds[job.first : job.last] for job in self._jobs])
 
-    def step(self) -> None:
+    def step(self, hold: bool) -> None:
         """Step every row."""
-        self._tell("step", [None] * len(self._jobs))
+        self._tell("step", [hold] * len(self._jobs))
 
     def scene(self, index: int) -> Any:
         """Scene of one row."""
@@ -205,7 +205,7 @@ def work(pipe: multiprocessing.connection.Connection, memory: Any, job: Job) -> 
                 row.reset(seed)
         elif word == "step":
             for row in rows:
-                row.step()
+                row.step(hold=detail)
         elif word == "scene":
             return scene(rows[detail].env)
         return None

@@ -50,6 +50,7 @@ class WrappedEnv(BatchedEnv):
 
     name = "wrapped"
     complete_state = True
+    can_hold = True
 
     def __init__(
         self,
@@ -142,9 +143,9 @@ class WrappedEnv(BatchedEnv):
     def _advance(self, actions: NDArray[Any]) -> None:
         np.copyto(self._arrays.actions, actions, casting="same_kind")
         if self._crew:
-            self._crew.step()
+            self._crew.step(self.hold)
         for row in self._rows:
-            row.step()
+            row.step(self.hold)
 
     def scene(self, index: int = 0) -> Scene:
         """Environment `index` as a picture; `EirError` where nobody said how to draw it."""

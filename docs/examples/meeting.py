@@ -19,6 +19,7 @@ class MeetingEnv(BatchedEnv):
     """
 
     name = "meeting"
+    can_hold = True
 
     def __init__(
         self,
@@ -49,7 +50,7 @@ class MeetingEnv(BatchedEnv):
             self._streams,
             self._place,
             self._steps,
-            (self.cells, self.episode_steps),
+            (self.cells, self.episode_steps, self.hold),
             (self.observation, self.state, self.reward, self.terminated, self.truncated),
             (self.info["final_observation"], self.info["final_state"]),
         )
@@ -83,8 +84,8 @@ def _look(b, place, cells, observation, state):
 
 @njit(cache=True)
 def _step(actions, random, place, steps, limits, outputs, finals):
-    """One step of every environment; those that end start again."""
-    cells, episode_steps = limits
+    """One step of every environment; those that end start again, unless somebody looks at them."""
+    cells, episode_steps, hold = limits
     observation, state, reward, terminated, truncated = outputs
     for b in range(len(actions)):
         for i in range(place.shape[1]):
@@ -97,5 +98,6 @@ def _step(actions, random, place, steps, limits, outputs, finals):
         _look(b, place, cells, observation, state)
         if terminated[b] or truncated[b]:
             finals[0][b], finals[1][b] = observation[b], state[b]
-            _start(random, b, place, steps, cells)
-            _look(b, place, cells, observation, state)
+            if not hold:
+                _start(random, b, place, steps, cells)
+                _look(b, place, cells, observation, state)

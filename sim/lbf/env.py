@@ -90,6 +90,7 @@ class LbfEnv(BatchedEnv):
 
     name: ClassVar[str] = "lbf-12x12-4p-3f-c"
     complete_state = True
+    can_hold = True
 
     def __init__(
         self,
@@ -289,7 +290,7 @@ class LbfEnv(BatchedEnv):
         begin_all(self._world, self._rules, self._bounds)
 
     def _advance(self, actions: NDArray[Any]) -> None:
-        advance(self._world, self._rules, self._bounds, actions)
+        advance(self._world, self._rules, self._bounds, actions, self.hold)
 
     def _checked_food(self, field: NDArray[np.int32]) -> NDArray[np.intp]:
         """Cells with food in reading order; refuses what the rules could not have placed."""

@@ -32,8 +32,8 @@ _STEP = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (0, 0))
 
 
 @njit(cache=True, error_model="numpy")
-def advance(world: World, rules: Rules, bounds: Bounds, actions: Actions) -> None:
-    """One step of every environment; `actions` (B, N) are available ones."""
+def advance(world: World, rules: Rules, bounds: Bounds, actions: Actions, hold: bool) -> None:
+    """One step of every environment; `actions` (B, N) are available ones, `hold` keeps ends."""
     batch = actions.shape[0]
     _move(world.agents, actions, world.target, rules)
     _load(
@@ -52,7 +52,8 @@ def advance(world: World, rules: Rules, bounds: Bounds, actions: Actions) -> Non
         if world.terminated[b] or world.truncated[b]:
             world.final_observation[b] = world.observation[b]
             world.final_state[b] = world.state[b]
-            _begin(world, rules, bounds, b)
+            if not hold:
+                _begin(world, rules, bounds, b)
 
 
 @njit(cache=True, error_model="numpy")

@@ -58,6 +58,7 @@ class SmacEnv(BatchedEnv):
     """
 
     name: ClassVar[str] = "smac"
+    can_hold = True
 
     def __init__(
         self,
@@ -139,9 +140,9 @@ class SmacEnv(BatchedEnv):
 
     def _advance(self, actions: NDArray[Any]) -> None:
         if self._games is not None:
-            self._games.advance(actions)
+            self._games.advance(actions, self.hold)
             return
-        advance(self._play, self._tables, self.rules, self._face, actions)
+        advance(self._play, self._tables, self.rules, self._face, actions, self.hold)
 
     def scene(self, index: int = 0) -> Scene:
         """The map with both teams; rings show health, thin lines who attacks whom."""

@@ -46,13 +46,17 @@ class Tally(NamedTuple):
 
 
 @compiled
-def advance(games: Games, tables: Tables, rules: Rules, face: Face, actions: Ints) -> None:
+def advance(
+    games: Games, tables: Tables, rules: Rules, face: Face, actions: Ints, hold: bool
+) -> None:
     """One step of all games: fill all arrays of `face`, and start those again that have ended.
 
     Parameters
     ----------
     actions
         (B, N), legal.
+    hold
+        Leave those that have ended as they are.
     """
     for b in range(len(games)):
         game = games[b]
@@ -80,8 +84,9 @@ def advance(games: Games, tables: Tables, rules: Rules, face: Face, actions: Int
                 face.final_observation[b],
                 face.final_state[b],
             )
-            start(game, tables)
-            face.steps[b] = 0
+            if not hold:
+                start(game, tables)
+                face.steps[b] = 0
         _show(
             game,
             tables,

@@ -82,7 +82,7 @@ class StarcraftGames:
             self._start(b)
             self._show(b, self._face.observation, self._face.state)
 
-    def advance(self, actions: NDArray[np.int64]) -> None:
+    def advance(self, actions: NDArray[np.int64], hold: bool) -> None:
         """One step of each game; see `sim.batched.BatchedEnv`."""
         face = self._face
         for b, client in enumerate(self._clients):
@@ -99,7 +99,8 @@ class StarcraftGames:
             self._copy_units(b)
             if over:
                 self._show(b, face.final_observation, face.final_state)
-                self._start(b)
+                if not hold:
+                    self._start(b)
             self._show(b, face.observation, face.state)
 
     def close(self) -> None:

@@ -64,6 +64,7 @@ class SwarmEnv(BatchedEnv):
     _decode: ClassVar[Callable[..., Decision]]
     _new_task: ClassVar[type[SwarmTask]]
     _new_world: ClassVar[type[SwarmWorld]] = SwarmWorld
+    can_hold = True
 
     def __init__(
         self,
@@ -174,8 +175,8 @@ class SwarmEnv(BatchedEnv):
             self.info["final_state"][...] = self.state
             self.info["final_team_state"][...] = self.team_state
             self.info["final_kinds"][...] = self.kinds
-            self._given = None
-            self._reset(None)
+            if not self.hold:
+                self._reset(None)
 
     def _show(self) -> None:
         """Fill observation and states."""

@@ -28,8 +28,6 @@ class _Games(NamedTuple):
     memory: NDArray[np.int8]
     #: steps since the episode began, (B,) int32
     steps: NDArray[np.int32]
-    #: rewards since the episode began, (B,) int32
-    score: NDArray[np.int32]
     luck: Streams
     observation: NDArray[np.float32]
     state: NDArray[np.float32]
@@ -72,6 +70,7 @@ class ToyEnv(BatchedEnv):
 
     name = "toy"
     complete_state = True
+    can_hold = True
 
     def __init__(
         self,
@@ -94,7 +93,6 @@ class ToyEnv(BatchedEnv):
         self._games = _Games(
             memory=np.zeros((batch, 2 + NUM_AGENTS), np.int8),
             steps=np.zeros(batch, np.int32),
-            score=np.zeros(batch, np.int32),
             luck=streams(seed, batch),
             observation=self.observation,
             state=self.state,
@@ -111,7 +109,7 @@ class ToyEnv(BatchedEnv):
         _start_all(self._games, self._start)
 
     def _advance(self, actions: NDArray[np.int64]) -> None:
-        _step_all(self._games, actions, self.episode_steps, self._start)
+        _step_all(self._games, actions, self.episode_steps, self._start, self.hold)
 
     def scene(self, index: int = 0) -> Scene:
         """Both pay-off matrices; the present state's is framed.
@@ -133,7 +131,6 @@ class ToyEnv(BatchedEnv):
             f"step {self._games.steps[index]} of {self.episode_steps}",
             f"state {state} (framed)",
             *([f"last played {actions[0]}, {actions[1]}"] if last_state != NOTHING_YET else []),
-            f"return {self._games.score[index]}",
         )
         return Scene((-1.0, -0.5, 6.5, 3.0), items, captions)
 
@@ -150,14 +147,15 @@ def _matrix(left: float, state: int) -> list[Disc | Box | Line]:
 
 
 @njit(cache=True)
-def _step_all(games: _Games, actions: NDArray[np.int64], limit: int, start: int) -> None:
-    """Play actions (B, 2) in every game; `limit` [steps] ends an episode."""
+def _step_all(
+    games: _Games, actions: NDArray[np.int64], limit: int, start: int, hold: bool
+) -> None:
+    """Play actions (B, 2) in every game; `limit` [steps] ends an episode, `hold` keeps its end."""
     for b in range(actions.shape[0]):
         state = games.memory[b, 0]
         equal = actions[b, 0] == actions[b, 1]
         paid = equal == (state == 0)
         games.reward[b] = paid
-        games.score[b] += paid
         games.steps[b] += 1
         # What pays leads to state 1 or stays there, what does not leads to state 0 or stays there.
         games.memory[b, 0] = paid
@@ -167,7 +165,8 @@ def _step_all(games: _Games, actions: NDArray[np.int64], limit: int, start: int)
         games.truncated[b] = games.steps[b] >= limit
         if games.truncated[b]:
             _show(games.memory, games.final_observation, games.final_state, b)
-            _start(games, b, start)
+            if not hold:
+                _start(games, b, start)
         _show(games.memory, games.observation, games.state, b)
 
 
@@ -185,7 +184,6 @@ def _start(games: _Games, b: int, start: int) -> None:
     games.memory[b, 0] = start if start >= 0 else below(games.luck, b, NUM_STATES)
     games.memory[b, 1:] = NOTHING_YET
     games.steps[b] = 0
-    games.score[b] = 0
 
 
 @njit(cache=True)

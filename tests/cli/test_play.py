@@ -42,12 +42,12 @@ def play(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
 def test_a_gif_moves_and_ends_with_the_episode(play, tmp_path):
     said = play("swarm-coverage", "--random", *SHORT, "--out", tmp_path / "a.gif")
     assert said.code == 0, said.err
-    assert "8 frames in" in said.out
+    assert "9 frames in" in said.out
     assert "time is up after 8 steps" in said.out
     film = Image.open(tmp_path / "a.gif")
-    assert film.n_frames == 8
+    assert film.n_frames == 9
     first = np.asarray(film.convert("RGB"))
-    film.seek(7)
+    film.seek(8)
     assert (np.asarray(film.convert("RGB")) != first).any()
     assert [path.name for path in tmp_path.iterdir()] == ["a.gif"]
 

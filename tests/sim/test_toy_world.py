@@ -139,4 +139,4 @@ def test_the_scene_shows_the_state_and_the_last_actions():
     assert discs == {"0": (-0.5, 0.5), "1": (1.5, 2.5)}
     frame = next(item for item in scene.items if isinstance(item, Line))
     assert min(x for x, _ in frame.points) == 4.0
-    assert scene.captions == ("step 1 of 100", "state 1 (framed)", "last played 1, 1", "return 1")
+    assert scene.captions == ("step 1 of 100", "state 1 (framed)", "last played 1, 1")
