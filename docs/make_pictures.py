@@ -27,6 +27,7 @@ PICTURES = {
     "mpe-simple_reference.png": ["mpe-simple_reference", "--random", "--seed", "1"],
     "swarm-coverage.gif": [*COVERAGE, "--steps", "47"],
     "swarm-coverage.png": COVERAGE,
+    "swarm-camera.png": [*COVERAGE, "--camera", "--option", "world={body: wheels}"],
     "swarm-rendezvous.png": ["swarm-rendezvous", "--random", "--seed", "1", "--steps", "40"],
     "swarm-pursuit.png": ["swarm-pursuit", "--random", "--seed", "1", "--steps", "40"],
     "swarm-transport.png": ["swarm-transport", "--random", "--seed", "1", "--steps", "40"],

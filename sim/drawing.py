@@ -1,31 +1,21 @@
-"""From scenes to pictures: top-down, in colours that the colour-blind can tell apart.
+"""From scenes to pictures: seen from above, with captions, a legend and beliefs.
 
-Colours are those of Okabe & Ito, *Color Universal Design* (2008). No meaning hangs on colour
-alone: a faulty agent is crossed out, an opponent has a second rim, a goal that is done a tick.
+No meaning hangs on colour alone: a faulty agent is crossed out, an opponent has a second rim, a
+goal that is done a tick.
 """
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
+from sim.pen import FILL, FLOOR, INK, PAPER, RULE, SOFT, Pen, channels, ink_on, length
 from sim.scene import Box, Disc, Line, Point, Scene
 
-INK, SOFT, RULE, PAPER, FLOOR = "#222222", "#666666", "#c8c8c8", "#ffffff", "#f6f6f3"
-FILL = {
-    "agent": "#0072b2",
-    "faulty": "#d55e00",
-    "opponent": "#cc79a7",
-    "goal": "#f0e442",
-    "done": "#009e73",
-    "wall": "#5b5b5b",
-    "faint": "#dcdcd8",
-}
 #: A line needs more ink than an area to be seen as faintly.
 _FAINT_LINE = "#a0a0a0"
 #: What the legend calls a role; `faint` needs no explanation.
@@ -37,8 +27,6 @@ WORDS = {
     "done": "goal, done",
     "wall": "wall, obstacle",
 }
-#: Drawn larger by this factor and then averaged down, which smooths every edge.
-_OVERSAMPLING = 3
 #: Sizes of the finished picture [pixels].
 _MARGIN, _COLUMN, _TEXT, _LEAST_TEXT = 14, 220, 14, 10
 _LINE = 20
@@ -62,11 +50,48 @@ class Frame:
     beliefs: Beliefs | None = None
 
 
+class Look(Protocol):
+    """A way to look at scenes."""
+
+    def aspect(self, scene: Scene) -> float:
+        """Width over height of its picture."""
+
+    def paint(self, scene: Scene, pen: Pen) -> None:
+        """Fill `pen` with the scene."""
+
+
+class FromAbove:
+    """Looks straight down."""
+
+    def aspect(self, scene: Scene) -> float:
+        """That of the scene's bounds."""
+        x0, y0, x1, y1 = scene.bounds
+        return (x1 - x0) / (y1 - y0)
+
+    def paint(self, scene: Scene, pen: Pen) -> None:
+        """Draw every item, back to front."""
+        width, height, view = pen.width, pen.height, _View(scene, pen.width)
+        pen.polygon([(0, 0), (width, 0), (width, height), (0, height)], FLOOR, FLOOR)
+        for item in scene.items:
+            if isinstance(item, Disc):
+                _draw_disc(pen, item, view)
+            elif isinstance(item, Box):
+                _draw_box(pen, item, view)
+            else:
+                _draw_line(pen, item, view)
+        edge = [(0.5, 0.5), (width - 0.5, 0.5), (width - 0.5, height - 0.5), (0.5, height - 0.5)]
+        pen.line([*edge, edge[0]], SOFT, 1)
+
+
+FROM_ABOVE = FromAbove()
+
+
 def draw(
     scene: Scene,
     beliefs: Beliefs | None = None,
     side: int = 420,
     roles: Iterable[str] | None = None,
+    look: Look = FROM_ABOVE,
 ) -> Image.Image:
     """Draw one scene with its captions, a legend and, where there are any, the beliefs beside it.
 
@@ -76,12 +101,13 @@ def draw(
         Of the scene [pixels] if it is a square; others get as much area.
     roles
         What the legend explains; None: the roles that are in this scene.
+    look
+        From where.
     """
-    width = _width(scene, side)
-    height = _height(scene, width)
+    width, height = _size(look.aspect(scene), side)
     shown = sorted_roles(scene.items if roles is None else roles)
-    pen = _Pen(width + _COLUMN + 3 * _MARGIN, max(height, 300) + 2 * _MARGIN)
-    _draw_scene(pen, scene, _MARGIN, _MARGIN, width)
+    pen = Pen(width + _COLUMN + 3 * _MARGIN, max(height, 300) + 2 * _MARGIN)
+    _draw_scene(pen, look, scene, (_MARGIN, _MARGIN), (width, height))
     x, y = 2.0 * _MARGIN + width, float(_MARGIN)
     for line in _wrapped(scene.captions, _COLUMN):
         pen.text((x, y), line, _TEXT)
@@ -92,22 +118,22 @@ def draw(
     return pen.finished()
 
 
-def draw_sheet(frames: list[Frame], side: int = 280) -> Image.Image:
+def draw_sheet(frames: list[Frame], side: int = 280, look: Look = FROM_ABOVE) -> Image.Image:
     """Draw moments of one episode side by side, with one legend below all of them."""
     scenes = [frame.scene for frame in frames]
-    width = _width(scenes[0], side)
+    width, height = _size(look.aspect(scenes[0]), side)
     columns = min(3 if width < 1.2 * side else 2, len(frames))
     lines = [_wrapped(scene.captions, width) for scene in scenes]
     squares = max((_beliefs_height(frame.beliefs) for frame in frames), default=0)
-    cell = _height(scenes[0], width) + max(map(len, lines)) * _LINE + squares + 2 * _MARGIN
+    cell = height + max(map(len, lines)) * _LINE + squares + 2 * _MARGIN
     rows = -(-len(frames) // columns)
     roles = sorted_roles(item for scene in scenes for item in scene.items)
-    pen = _Pen(columns * (width + _MARGIN) + _MARGIN, rows * cell + 2 * _MARGIN + _LINE)
+    pen = Pen(columns * (width + _MARGIN) + _MARGIN, rows * cell + 2 * _MARGIN + _LINE)
     for k, frame in enumerate(frames):
         x = _MARGIN + (k % columns) * (width + _MARGIN)
         y = _MARGIN + (k // columns) * cell
-        _draw_scene(pen, frame.scene, x, y, width)
-        y += _height(frame.scene, width) + 6
+        _draw_scene(pen, look, frame.scene, (x, y), (width, height))
+        y += height + 6
         for line in lines[k]:
             pen.text((x, y), line, _TEXT)
             y += _LINE
@@ -123,57 +149,6 @@ def sorted_roles(things: Iterable[Any]) -> list[str]:
     return [role for role in WORDS if role in found]
 
 
-class _Pen:
-    """An oversampled picture; positions and sizes are those of the finished one [pixels]."""
-
-    def __init__(self, width: float, height: float) -> None:
-        self.width = width
-        size = (round(width) * _OVERSAMPLING, round(height) * _OVERSAMPLING)
-        self._image = Image.new("RGB", size, PAPER)
-        self._draw = ImageDraw.Draw(self._image)
-
-    def finished(self) -> Image.Image:
-        return self._image.reduce(_OVERSAMPLING)
-
-    def paste(self, other: "_Pen", x: float, y: float) -> None:
-        self._image.paste(other._image, (round(x * _OVERSAMPLING), round(y * _OVERSAMPLING)))
-
-    def circle(
-        self, centre: Point, radius: float, fill: str | None, rim: str, width: float
-    ) -> None:
-        x, y, r = *centre, radius
-        box = [v * _OVERSAMPLING for v in (x - r, y - r, x + r, y + r)]
-        self._draw.ellipse(box, fill, rim, round(width * _OVERSAMPLING))
-
-    def arc(self, centre: Point, radius: float, share: float, ink: str, width: float) -> None:
-        """A part of a circle, clockwise from the top."""
-        x, y, r = *centre, radius
-        box = [v * _OVERSAMPLING for v in (x - r, y - r, x + r, y + r)]
-        if share > 0:
-            self._draw.arc(box, -90, -90 + 360 * share, ink, round(width * _OVERSAMPLING))
-
-    def polygon(self, points: list[Point], fill: str, rim: str) -> None:
-        scaled = [(x * _OVERSAMPLING, y * _OVERSAMPLING) for x, y in points]
-        self._draw.polygon(scaled, fill, rim, _OVERSAMPLING)
-
-    def line(self, points: list[Point], ink: str, width: float) -> None:
-        scaled = [(x * _OVERSAMPLING, y * _OVERSAMPLING) for x, y in points]
-        self._draw.line(scaled, ink, round(width * _OVERSAMPLING), joint="curve")
-
-    def text(
-        self, at: Point, words: str, size: float, ink: str = INK, anchor: str = "la", halo: str = ""
-    ) -> None:
-        self._draw.text(
-            (at[0] * _OVERSAMPLING, at[1] * _OVERSAMPLING),
-            words,
-            ink,
-            _font(round(size * _OVERSAMPLING)),
-            anchor,
-            stroke_width=_OVERSAMPLING if halo else 0,
-            stroke_fill=halo or None,
-        )
-
-
 class _View:
     """Where a scene's own coordinates are in the picture."""
 
@@ -185,39 +160,25 @@ class _View:
         return (point[0] - self._x0) * self.scale, (self._y1 - point[1]) * self.scale
 
 
-def _width(scene: Scene, side: int) -> int:
-    x0, y0, x1, y1 = scene.bounds
-    return round(side * min(math.sqrt((x1 - x0) / (y1 - y0)), 1.5))
+def _size(aspect: float, side: int) -> tuple[int, int]:
+    """Width and height [pixels] of as much area as a square of that side has, or a little less."""
+    width = round(side * min(math.sqrt(aspect), 1.5))
+    return width, round(width / aspect)
 
 
-def _height(scene: Scene, width: float) -> int:
-    x0, y0, x1, y1 = scene.bounds
-    return round(width * (y1 - y0) / (x1 - x0))
-
-
-def _draw_scene(pen: _Pen, scene: Scene, x: float, y: float, width: float) -> None:
+def _draw_scene(pen: Pen, look: Look, scene: Scene, at: Point, size: tuple[int, int]) -> None:
     """The scene on a pen of its own, so that nothing sticks out of its frame."""
-    height = _height(scene, width)
-    inner, view = _Pen(width, height), _View(scene, width)
-    inner.polygon([(0, 0), (width, 0), (width, height), (0, height)], FLOOR, FLOOR)
-    for item in scene.items:
-        if isinstance(item, Disc):
-            _draw_disc(inner, item, view)
-        elif isinstance(item, Box):
-            _draw_box(inner, item, view)
-        else:
-            _draw_line(inner, item, view)
-    edge = [(0.5, 0.5), (width - 0.5, 0.5), (width - 0.5, height - 0.5), (0.5, height - 0.5)]
-    inner.line([*edge, edge[0]], SOFT, 1)
-    pen.paste(inner, x, y)
+    inner = Pen(*size)
+    look.paint(scene, inner)
+    pen.paste(inner, *at)
 
 
-def _draw_line(pen: _Pen, line: Line, view: _View) -> None:
+def _draw_line(pen: Pen, line: Line, view: _View) -> None:
     ink = _FAINT_LINE if line.role == "faint" else FILL[line.role]
     pen.line([view(point) for point in line.points], ink, 1.2)
 
 
-def _draw_box(pen: _Pen, box: Box, view: _View) -> None:
+def _draw_box(pen: Pen, box: Box, view: _View) -> None:
     (x, y), (w, h) = box.centre, box.size
     cos, sin = math.cos(box.angle), math.sin(box.angle)
     corners = [(-w / 2, -h / 2), (w / 2, -h / 2), (w / 2, h / 2), (-w / 2, h / 2)]
@@ -227,7 +188,7 @@ def _draw_box(pen: _Pen, box: Box, view: _View) -> None:
         _label(pen, view(box.centre), box.label, w * view.scale, h * view.scale, FILL[box.role])
 
 
-def _draw_disc(pen: _Pen, disc: Disc, view: _View) -> None:
+def _draw_disc(pen: Pen, disc: Disc, view: _View) -> None:
     centre, radius = view(disc.centre), disc.radius * view.scale
     rim = RULE if disc.role == "faint" else INK
     pen.circle(centre, radius, FILL[disc.role], rim, 1.2)
@@ -245,7 +206,7 @@ def _draw_disc(pen: _Pen, disc: Disc, view: _View) -> None:
         _label(pen, centre, disc.label, 1.8 * radius, 1.6 * radius, FILL[disc.role])
 
 
-def _mark(pen: _Pen, role: str, centre: Point, radius: float, labelled: bool) -> None:
+def _mark(pen: Pen, role: str, centre: Point, radius: float, labelled: bool) -> None:
     """What tells a role apart without its colour."""
     x, y = centre
     if role == "faulty":
@@ -263,21 +224,21 @@ def _mark(pen: _Pen, role: str, centre: Point, radius: float, labelled: bool) ->
         pen.line(points, PAPER, max(1.5, 0.16 * radius))
 
 
-def _label(pen: _Pen, at: Point, words: str, width: float, height: float, fill: str) -> None:
+def _label(pen: Pen, at: Point, words: str, width: float, height: float, fill: str) -> None:
     """Words as large as fit; beside the thing where they would be too small to read on it."""
     size = min(height * 0.9, 22.0)
-    size = min(size, size * width / max(_length(words, size), 1e-9))
+    size = min(size, size * width / max(length(words, size), 1e-9))
     if size >= _LEAST_TEXT:
-        pen.text(at, words, size, _ink_on(fill), "mm")
+        pen.text(at, words, size, ink_on(fill), "mm")
         return
     x, y = at[0] + 0.42 * width + 3, at[1] - 0.42 * height - 2
     anchor = "lm"
-    if x + _length(words, _LEAST_TEXT) > pen.width:
+    if x + length(words, _LEAST_TEXT) > pen.width:
         x, anchor = at[0] - 0.42 * width - 3, "rm"
     pen.text((x, y), words, _LEAST_TEXT, INK, anchor, halo=FLOOR)
 
 
-def _draw_legend(pen: _Pen, roles: list[str], x: float, y: float, across: bool = False) -> float:
+def _draw_legend(pen: Pen, roles: list[str], x: float, y: float, across: bool = False) -> float:
     """One swatch and word per role; returns where it ends, downwards."""
     for role in roles:
         centre = (x + 8, y + 9)
@@ -289,7 +250,7 @@ def _draw_legend(pen: _Pen, roles: list[str], x: float, y: float, across: bool =
             _mark(pen, role, centre, 7, labelled=False)
         pen.text((x + 24, y + 9), WORDS[role], _TEXT, SOFT, "lm")
         if across:
-            x += 44 + _length(WORDS[role], _TEXT)
+            x += 44 + length(WORDS[role], _TEXT)
         else:
             y += _LINE + 2
     return y
@@ -306,7 +267,7 @@ def _beliefs_height(beliefs: Beliefs | None) -> float:
     return 66 + count * _belief_cell(count)
 
 
-def _draw_beliefs(pen: _Pen, beliefs: Beliefs, x: float, y: float) -> None:
+def _draw_beliefs(pen: Pen, beliefs: Beliefs, x: float, y: float) -> None:
     """Who holds whom for an adversary, in per cent; a marked column is one."""
     p, count = beliefs.p_adversary, len(beliefs.faulty)
     cell = _belief_cell(count)
@@ -328,7 +289,7 @@ def _draw_beliefs(pen: _Pen, beliefs: Beliefs, x: float, y: float) -> None:
             pen.polygon(corners, colour, PAPER)
             if known and cell >= 20:
                 words = str(round(100 * float(p[i, j])))
-                pen.text((a + cell / 2, b + cell / 2), words, 12, _ink_on(colour), "mm")
+                pen.text((a + cell / 2, b + cell / 2), words, 12, ink_on(colour), "mm")
 
 
 def belief_colour(p: float) -> str:
@@ -336,19 +297,9 @@ def belief_colour(p: float) -> str:
     low, middle, high = FILL["agent"], "#bbbbbb", FILL["faulty"]
     start, end, share = (low, middle, 2 * p) if p < 0.5 else (middle, high, 2 * p - 1)
     mixed = (
-        round(a + share * (b - a)) for a, b in zip(_channels(start), _channels(end), strict=True)
+        round(a + share * (b - a)) for a, b in zip(channels(start), channels(end), strict=True)
     )
     return "#" + "".join(f"{value:02x}" for value in mixed)
-
-
-def _channels(colour: str) -> tuple[int, int, int]:
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
-
-
-def _ink_on(fill: str) -> str:
-    """Black or white, whichever reads better (relative luminance, ITU-R BT.709)."""
-    red, green, blue = _channels(fill)
-    return INK if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 140 else PAPER
 
 
 def _wrapped(lines: Iterable[str], width: float) -> list[str]:
@@ -358,18 +309,8 @@ def _wrapped(lines: Iterable[str], width: float) -> list[str]:
         found.append("")
         for word in line.split():
             longer = f"{found[-1]} {word}".strip()
-            if found[-1] and _length(longer, _TEXT) > width:
+            if found[-1] and length(longer, _TEXT) > width:
                 found.append(word)
             else:
                 found[-1] = longer
     return found
-
-
-def _length(words: str, size: float) -> float:
-    """Width of words [pixels]."""
-    return _font(64).getlength(words) * size / 64
-
-
-@cache
-def _font(size: int) -> Any:
-    return ImageFont.load_default(size)

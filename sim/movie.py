@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from eir_ros.contract.errors import EirError
-from sim.drawing import Frame, draw, draw_sheet, sorted_roles
+from sim.drawing import FROM_ABOVE, Frame, Look, draw, draw_sheet, sorted_roles
 
 SUFFIXES = (".gif", ".mp4", ".png")
 #: Moments on a PNG.
@@ -34,7 +34,7 @@ def check_output(path: Path) -> None:
         _ffmpeg()
 
 
-def save(frames: list[Frame], path: Path, fps: float = 5.0) -> None:
+def save(frames: list[Frame], path: Path, fps: float = 5.0, look: Look = FROM_ABOVE) -> None:
     """Write an episode; the file appears when it is complete.
 
     Parameters
@@ -43,6 +43,8 @@ def save(frames: list[Frame], path: Path, fps: float = 5.0) -> None:
         `.gif` and `.mp4` move; `.png` shows six moments, evenly spaced from first to last.
     fps
         Frames per second.
+    look
+        From where the world is seen.
 
     Raises
     ------
@@ -54,18 +56,18 @@ def save(frames: list[Frame], path: Path, fps: float = 5.0) -> None:
         if path.suffix == ".png":
             count = min(_MOMENTS, len(frames))
             moments = np.linspace(0, len(frames) - 1, count).round().astype(int)
-            draw_sheet([frames[k] for k in moments]).save(scratch, optimize=True)
+            draw_sheet([frames[k] for k in moments], look=look).save(scratch, optimize=True)
         elif path.suffix == ".gif":
-            _save_gif(list(_images(frames)), scratch, fps)
+            _save_gif(list(_images(frames, look)), scratch, fps)
         else:
-            _save_mp4(_images(frames), scratch, fps)
+            _save_mp4(_images(frames, look), scratch, fps)
 
 
-def _images(frames: list[Frame]) -> Iterator[Image.Image]:
+def _images(frames: list[Frame], look: Look) -> Iterator[Image.Image]:
     """Pictures of one size with one legend."""
     roles = sorted_roles(item for frame in frames for item in frame.scene.items)
     for frame in frames:
-        yield draw(frame.scene, frame.beliefs, roles=roles)
+        yield draw(frame.scene, frame.beliefs, roles=roles, look=look)
 
 
 @contextmanager

@@ -25,6 +25,9 @@ def play(
         list[str] | None,
         typer.Option(help="NAME=VALUE, an option of the world; may be repeated.", metavar="OPTION"),
     ] = None,
+    camera: Annotated[
+        bool, typer.Option("--camera", help="Seen at an angle by PyBullet's camera; swarms only.")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Stop after so many. Default: when the episode ends.")
@@ -34,7 +37,7 @@ def play(
         Path | None, typer.Option(help="Folder of public keys that may sign the bundle.")
     ] = None,
 ) -> None:
-    """Play one episode, draw it from above, and keep it as a picture or a film.
+    """Play one episode, draw it, and keep it as a picture or a film.
 
     Types are shown as they are; with a bundle, so is who suspects whom.
     """
@@ -42,6 +45,7 @@ def play(
 
     import sim
     from eir_ros.contract.errors import EirError
+    from sim.drawing import FROM_ABOVE
     from sim.episode import random_decisions, record
     from sim.movie import check_output, save
 
@@ -49,22 +53,23 @@ def play(
         raise EirError("--bundle and --random were both given; choose one of them.")
     if fault and not name.startswith("swarm-"):
         raise EirError(f"'{name}' has no robots that --fault could break; leave it out.")
+    if camera and not name.startswith("swarm-"):
+        raise EirError(f"'{name}' is not in PyBullet, where --camera is; leave it out.")
     check_output(out)
     options = dict(_option(text) for text in option or ())
     if bundle:
         signed = _load(bundle, trusted_keys, name)
         options["task"] = signed.manifest.task
     with Console(stderr=True).status(f"playing {name}", spinner="line"):
-        env = sim.make(name, seed=seed, **options)
+        env: Any = sim.make(name, seed=seed, **options)
         if fault:
-            swarm: Any = env
-            observation = swarm.reset(seed, _schedule(fault, env.num_agents))
+            observation = env.reset(seed, _schedule(fault, env.num_agents))
         else:
             observation = env.reset(seed)
         decide = _team_decisions(env, signed, seed) if bundle else random_decisions(env, seed)
         frames = record(env, observation, decide, steps)
         env.close()
-        save(frames, out, fps)
+        save(frames, out, fps, env.camera() if camera else FROM_ABOVE)
     ending = frames[-1].scene.captions[-1]
     Console().print(f"{len(frames)} frames in {out}: {ending}", soft_wrap=True, highlight=False)
 

@@ -1,7 +1,7 @@
 """The swarm as batched environments: one step is one decision of every robot."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from sim.swarm.pursuit import PursuitSim, PursuitWorld
 from sim.swarm.rendezvous import RendezvousSim
 from sim.swarm.transport import TransportSim, TransportWorld
 
+if TYPE_CHECKING:
+    from sim.swarm.camera import Camera
+
 __all__ = ["CoverageEnv", "PursuitEnv", "RendezvousEnv", "Step", "SwarmEnv", "TransportEnv"]
 
 #: Numbers of the team's state about one robot: x, y, vx, vy, cos and sin of yaw.
@@ -41,7 +44,7 @@ class SwarmEnv(BatchedEnv):
     seed
         Anything `numpy.random.SeedSequence` takes as entropy.
     task, world
-        Numbers shared with robots, and those of the world; mappings will do.
+        Numbers shared with robots, and those of the world; settings of either as a mapping will do.
     faults
         Mixture that types, kinds and onsets are drawn from; None for a healthy team.
     episode_decisions
@@ -63,7 +66,7 @@ class SwarmEnv(BatchedEnv):
     _observe: ClassVar[Callable[..., NDArray[np.float32]]]
     _decode: ClassVar[Callable[..., Decision]]
     _new_task: ClassVar[type[SwarmTask]]
-    _new_world: ClassVar[type[SwarmWorld]] = SwarmWorld
+    _new_world: ClassVar[type[SwarmWorld]]
     can_hold = True
 
     def __init__(
@@ -79,8 +82,8 @@ class SwarmEnv(BatchedEnv):
             raise ValueError(f"batch is {batch}; expected at least 1")
         if episode_decisions < 1:
             raise ValueError(f"episode_decisions is {episode_decisions}; expected at least 1")
-        self.task = _numbers(task, self._new_task, "task")
-        self._sim = self._new_sim(self.task, batch, 0, _numbers(world, self._new_world, "world"))
+        self.task = _settings(task, self._new_task, "task")
+        self._sim = self._new_sim(self.task, batch, 0, _settings(world, self._new_world, "world"))
         n = self.task.num_robots
         size = n * _PER_ROBOT + sum(fact[0].size for fact in self._sim.facts())
         super().__init__(batch, n, self.task.layout.size, size, len(self.task.actions))
@@ -213,14 +216,24 @@ class SwarmEnv(BatchedEnv):
         margin = 1.05 * side
         return Scene((-margin, -margin, margin, margin), items, captions)
 
+    def camera(self) -> "Camera":
+        """A look at `scene` at an angle, through PyBullet's camera."""
+        # training draws nothing
+        from sim.swarm.camera import Camera
+
+        world = self._sim.world
+        return Camera(world.arena, wheels=world.body == "wheels")
+
     def close(self) -> None:
         """Free the physics client."""
         self._sim.close()
 
 
-def _numbers(given: Any, schema: type[Schema], option: str) -> Any:
-    """`given` as it is if it is of `schema`; otherwise the mapping that it must be, checked."""
-    return given if isinstance(given, schema) else validate(given or {}, schema, where=option)
+def _settings(given: Any, schema: type[Schema], name: str) -> Any:
+    """Settings as they are, read from a mapping, or the default ones."""
+    if given is None:
+        return schema()
+    return given if isinstance(given, schema) else validate(given, schema, name)
 
 
 class CoverageEnv(SwarmEnv):
@@ -241,7 +254,7 @@ class RendezvousEnv(SwarmEnv):
     """Robots gather: `eir_ros.contract.rendezvous`, `sim.swarm.rendezvous`."""
 
     name = "swarm-rendezvous"
-    _new_sim, _new_task = RendezvousSim, rendezvous.RendezvousTask
+    _new_sim, _new_task, _new_world = RendezvousSim, rendezvous.RendezvousTask, SwarmWorld
     _observe, _decode = staticmethod(rendezvous.observe), staticmethod(rendezvous.decode)
 
 

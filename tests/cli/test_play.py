@@ -11,7 +11,7 @@ from PIL import Image
 from tiny_bundle import make_keys, write_tiny_bundle
 
 from eir_ros.cli import main as cli
-from sim import drawing, movie
+from sim import drawing, movie, pen
 from sim.drawing import Beliefs, Frame, draw, draw_sheet
 from sim.scene import Box, Disc, Line, Scene
 
@@ -77,7 +77,7 @@ def test_a_signed_team_plays_with_its_beliefs_and_a_traitor(play, tmp_path):
     assert said.code == 0, said.err
     picture = Image.open(tmp_path / "a.png").convert("RGB")
     colours = {colour for _, colour in picture.getcolors(1 << 24)}
-    assert drawing._channels(drawing.FILL["faulty"]) in colours
+    assert pen.channels(pen.FILL["faulty"]) in colours
     plain = play("swarm-coverage", "--random", "--steps", 6, "--out", tmp_path / "b.png")
     assert plain.code == 0
     assert Image.open(tmp_path / "b.png").height < picture.height  # no beliefs below the scenes
@@ -89,6 +89,22 @@ def test_a_fault_of_the_body_is_seen_and_any_robot_may_have_it(play, tmp_path):
         *("--out", tmp_path / "a.png"),
     )
     assert said.code == 0, said.err
+
+
+def test_the_camera_films_both_bodies_and_keeps_captions_beside_them(play, tmp_path):
+    films = []
+    for body in ("planar", "wheels"):
+        said = play(
+            *("swarm-coverage", "--camera", "--option", f"world={{body: {body}}}", "--steps", 2),
+            *("--out", tmp_path / f"{body}.gif"),
+        )
+        assert said.code == 0, said.err
+        films.append(Image.open(tmp_path / f"{body}.gif"))
+    above = play("swarm-coverage", "--steps", 2, "--out", tmp_path / "above.gif")
+    assert above.code == 0
+    assert films[0].n_frames == films[1].n_frames == 3
+    assert films[0].width > Image.open(tmp_path / "above.gif").width
+    assert (np.asarray(films[0].convert("L")) != np.asarray(films[1].convert("L"))).any()
 
 
 @pytest.mark.parametrize(
@@ -105,7 +121,10 @@ def test_a_fault_of_the_body_is_seen_and_any_robot_may_have_it(play, tmp_path):
         (["swarm-coverage", "--fault", "r1:sleep"], "unknown fault kind"),
         (["swarm-coverage", "--bundle", "nowhere"], "there is no bundle here"),
         (["swarm-coverage", "--bundle", "nowhere", "--random"], "choose one of them"),
+        (["swarm-coverage", "--option", "world={bdy: wheels}"], "did you mean 'body'"),
+        (["swarm-coverage", "--option", "task=[1]"], "task"),
         (["mpe-simple_tag", "--fault", "r1:stop"], "has no robots"),
+        (["toy", "--camera"], "is not in PyBullet"),
         (["mpe-simple_tag", "--bundle", str(SHIPPED)], "was trained for 'swarm-coverage'"),
     ],
 )
@@ -172,9 +191,9 @@ def test_ffmpeg_is_given_whole_frames_and_its_complaint_is_passed_on(tmp_path, m
 EVERYTHING = Scene(
     (0, 0, 8, 4),
     [
-        *(Disc((k + 0.5, 1), 0.4, role) for k, role in enumerate(drawing.FILL)),
-        *(Disc((k + 0.5, 2), 0.4, role, "7") for k, role in enumerate(drawing.FILL)),
-        *(Box((k + 0.5, 3), (0.6, 0.5), role, 0.3, "b") for k, role in enumerate(drawing.FILL)),
+        *(Disc((k + 0.5, 1), 0.4, role) for k, role in enumerate(pen.FILL)),
+        *(Disc((k + 0.5, 2), 0.4, role, "7") for k, role in enumerate(pen.FILL)),
+        *(Box((k + 0.5, 3), (0.6, 0.5), role, 0.3, "b") for k, role in enumerate(pen.FILL)),
         Disc((7.5, 1), 0.3, heading=1.0, ring=0.25),
         Disc((7.5, 2), 0.02, label="too small for its label", ring=2.0),
         Line(((0, 0), (8, 4), (20, 20))),
@@ -202,11 +221,11 @@ def test_roles_differ_also_for_those_who_see_no_colours():
 
 def test_y_points_up_and_bounds_cut():
     low = pixels(Scene((0, 0, 2, 2), [Disc((1, 0.3), 0.2)]))
-    blue = (low == drawing._channels(drawing.FILL["agent"])).all(-1)
+    blue = (low == pen.channels(pen.FILL["agent"])).all(-1)
     rows = np.flatnonzero(blue[:, :430].any(1))
     assert rows.min() > 300
     outside = pixels(Scene((0, 0, 2, 2), [Disc((2.5, 1), 0.6)]))
-    assert not (outside[:, 436:] == drawing._channels(drawing.FILL["agent"])).all(-1)[200:].any()
+    assert not (outside[:, 436:] == pen.channels(pen.FILL["agent"])).all(-1)[200:].any()
 
 
 def test_a_ring_shows_its_share():
