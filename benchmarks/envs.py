@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -115,6 +116,23 @@ def measure_together(world: str, batch: int, seconds: float) -> list[float]:
     return [max(rates) for rates in zip(*rounds, strict=True)]
 
 
+def measure_temporaries(world: str, batch: int = 64) -> Measure:
+    """Most bytes per environment that Python and NumPy hold in 20 steps and then let go.
+
+    What compiled code allocates is not in it; a test sees to it that this is nothing.
+    """
+    step, close = stepper(world, batch)
+    for _ in range(3):
+        step()
+    tracemalloc.start()
+    for _ in range(20):
+        step()
+    kept, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    close()
+    return Measure(f"{world}, temporaries at batch {batch}", round((peak - kept) / batch), "B/env")
+
+
 def measure_compiling(world: str) -> Measure:
     """Seconds until the first step is done with nothing compiled yet, less the same once it is."""
     code = (
@@ -150,6 +168,8 @@ def measure(worlds: list[str], batches: list[int], seconds: float) -> dict[str, 
                 peers.append({**row, "leaves_out": peer.leaves_out})
         if GOALS[world]:
             measures.append(Measure(f"{world}, best", max(found), UNIT, ">=", GOALS[world]))
+        if world != _WHEELS:
+            measures.append(measure_temporaries(world))
         if world == "swarm-coverage":
             # next to each other, because a busy machine slows both
             step, close = stepper(world, max(sizes))

@@ -88,10 +88,11 @@ def _step(actions, random, place, steps, limits, outputs, finals):
     cells, episode_steps, hold = limits
     observation, state, reward, terminated, truncated = outputs
     for b in range(len(actions)):
+        met = True
         for i in range(place.shape[1]):
             place[b, i] = (place[b, i] + (0, 1, -1)[actions[b, i]]) % cells
+            met &= place[b, i] == place[b, 0]
         steps[b] += 1
-        met = (place[b] == place[b, 0]).all()
         reward[b] = 0.0 if met else -1.0
         terminated[b] = met
         truncated[b] = not met and steps[b] >= episode_steps

@@ -94,6 +94,11 @@ class SwarmSim(ABC, Generic[Task, World]):
         self.ticks = 0
         self._tracks = np.zeros((batch, n, n - 1, 4), np.float32)
         self._teammates = teammates(n)
+        # scratch of every tick: noise, and x, y, vx, vy of robots and of their teammates
+        self._luck = np.zeros((batch, n, 2))
+        self._track_luck = np.zeros_like(self._tracks)
+        self._moving = np.zeros((batch, n, 4))
+        self._mates = np.zeros((batch, n, n - 1, 4))
         self._sight = Sight(world.sensing, batch, n, world.robot_radius, task.tick_s)
         self._bodies = self._make_bodies()
         self.reset(seed)
@@ -143,7 +148,7 @@ class SwarmSim(ABC, Generic[Task, World]):
         working : (B, N) bool
             Robots without a fault: only their work counts.
         """
-        noise = self._rng.standard_normal(commands.shape)
+        noise = self._rng.standard_normal(out=self._luck)
         before = self.poses[..., :2].copy()
         self._working = working
         self._move(commands * (1.0 + self.world.actuation_noise * noise))
@@ -200,11 +205,13 @@ class SwarmSim(ABC, Generic[Task, World]):
     def _look(self) -> None:
         """Judge, and draw this tick's noise."""
         self._judge()
-        seen = np.concatenate([self.poses[..., :2], self.velocities], axis=-1)
-        noise = self._rng.standard_normal(self._tracks.shape, np.float32)
+        self._moving[..., :2], self._moving[..., 2:] = self.poses[..., :2], self.velocities
+        noise = self._rng.standard_normal(dtype=np.float32, out=self._track_luck)
         noise[..., :2] *= self.world.track_noise
         noise[..., 2:] *= self.world.track_velocity_noise
-        np.add(seen[:, self._teammates], noise, out=self._tracks, casting="same_kind")
+        # the mode makes it write straight away; no index is out of range
+        np.take(self._moving, self._teammates, axis=1, out=self._mates, mode="clip")
+        np.add(self._mates, noise, out=self._tracks, casting="same_kind")
         self._read()
         self._sight.look(self.poses[..., :2], self._rng, self._obstacle())
 

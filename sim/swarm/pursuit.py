@@ -125,8 +125,10 @@ class PursuitSim(SwarmSim[PursuitTask, PursuitWorld]):
     def _from_working(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Distance of points (B, K, 2) from the robots, infinite where they do not work."""
         offset = points[:, :, None] - self.poses[:, None, :, :2]
-        distance = np.sqrt(np.square(offset).sum(-1))
-        return np.where(self._working[:, None], distance, np.inf)
+        distance: NDArray[np.float64] = np.square(offset, out=offset).sum(-1)
+        np.sqrt(distance, out=distance)
+        np.copyto(distance, np.inf, where=~self._working[:, None])
+        return distance
 
     def _surrounded(self) -> NDArray[np.bool_]:
         """Whether enough working robots, with walls' help, leave no gap of half a circle, (B,)."""

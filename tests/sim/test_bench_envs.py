@@ -32,6 +32,7 @@ def test_json_has_machine_measures_with_goals_and_peers(bench):
     best = rows["toy, best"]
     assert (best["value"], best["goal"]) == (max(alone, many), 5_000_000)
     assert best["met"] == (best["value"] >= best["goal"])
+    assert 0 < rows["toy, temporaries at batch 64"]["value"] < 100
     assert found["peers"] == []
 
 
