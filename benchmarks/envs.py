@@ -164,6 +164,7 @@ def measure(worlds: list[str], batches: list[int], seconds: float) -> dict[str, 
             measures.append(Measure(f"{world}, batch {batch}", ours, UNIT))
             for peer in PEERS.get(world, ()):
                 row = {"world": world, "batch": batch, "peer": peer.name, "ours": ours}
+                row["version"] = peer.version
                 row["theirs"] = theirs.pop(0) if peer.installed else None
                 peers.append({**row, "leaves_out": peer.leaves_out})
         if GOALS[world]:
@@ -195,7 +196,8 @@ def print_table(found: dict[str, Any]) -> None:
         theirs = "not installed" if row["theirs"] is None else f"{row['theirs']:,}"
         print(f"{row['world']}, batch {row['batch']}: ours {row['ours']:,}, {row['peer']} {theirs}")
     for peer in {row["peer"]: row for row in found["peers"]}.values():
-        print(f"{peer['peer']} leaves out: {peer['leaves_out']}")
+        name = f"{peer['peer']} {peer['version']}".rstrip()
+        print(f"{name} leaves out: {peer['leaves_out']}")
 
 
 def main() -> None:

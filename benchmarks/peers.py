@@ -3,8 +3,12 @@
 None of them is needed: a peer that is not installed is said to be so.
 """
 
+import importlib.metadata
 import importlib.util
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +24,11 @@ class Peer:
     #: batch -> a function that takes one step of the batch and returns how many env-steps it was
     stepper: Callable[[int], Callable[[], int]]
     leaves_out: str
+
+    @property
+    def version(self) -> str:
+        """That of the installed package; empty where there is none."""
+        return importlib.metadata.version(self.module) if self.installed else ""
 
     @property
     def installed(self) -> bool:
@@ -74,10 +83,29 @@ def _mpe2(batch: int) -> Callable[[], int]:
     return step
 
 
+@contextmanager
+def _output_as_error() -> Iterator[None]:
+    """Standard output goes to standard error, also from those who set `sys.stdout` anew."""
+    streams = sys.stdout, sys.stderr
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stdout, sys.stderr = streams
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
 def _smax(batch: int) -> Callable[[], int]:
     import jax
-    from jaxmarl import make
-    from jaxmarl.environments.smax.smax_env import Scenario
+
+    # it tells what else it has looked for
+    with _output_as_error():
+        from jaxmarl import make
+        from jaxmarl.environments.smax.smax_env import Scenario
 
     marines = jax.numpy.zeros((7,), dtype=jax.numpy.uint8)
     env = make("HeuristicEnemySMAX", scenario=Scenario(marines, 4, 3, False, False))
@@ -111,7 +139,8 @@ def _vmas(batch: int) -> Callable[[], int]:
 
     torch.set_num_threads(1)
     env = vmas.make_env("simple_spread", batch, continuous_actions=False, max_steps=25, seed=0)
-    pool = torch.randint(0, 5, (256, len(env.agents), batch))
+    # 9 actions: it has the diagonals, too
+    pool = torch.randint(0, int(env.action_space[0].n), (256, len(env.agents), batch))
     turn = 0
 
     def step() -> int:
@@ -140,8 +169,9 @@ PEERS: dict[str, tuple[Peer, ...]] = {
             "JaxMARL SMAX",
             "jaxmarl",
             _smax,
-            "SMAC's actions and damage (its own rules), the final observation at a reset; its "
-            "random actions are not masked, and its compiled loop of 32 steps is free of Python",
+            "SMAC's actions and damage (its own rules), a state for each agent (it has one for the "
+            "team), masks (not asked for: its random actions need not be legal), the final "
+            "observation at a reset; its compiled loop of 32 steps is free of Python",
         ),
     ),
     "mpe-simple_spread": (
@@ -155,7 +185,8 @@ PEERS: dict[str, tuple[Peer, ...]] = {
             "VMAS",
             "vmas",
             _vmas,
-            "a state, masks, resets of its own; its physics and rewards are not those of mpe2",
+            "a state, masks, resets of its own (a batch ends together); its physics, rewards and "
+            "9 actions are not those of mpe2",
         ),
     ),
 }

@@ -43,7 +43,20 @@ def test_a_peer_that_is_not_there_is_said_to_be_missing(bench, monkeypatch):
     (row,) = json.loads(bench("--json", *arguments))["peers"]
     assert row["theirs"] is None
     assert row["leaves_out"] == "everything"
+    assert row["version"] == ""
     assert "absent not installed" in bench(*arguments)
+
+
+@pytest.mark.parametrize(("world", "peer"), [(w, p) for w, ps in peers.PEERS.items() for p in ps])
+def test_a_peer_that_is_there_takes_as_many_steps_as_it_says(bench, world, peer):
+    if not peer.installed:
+        pytest.skip(f"{peer.name} is not installed")
+    assert peer.stepper(3)() % 3 == 0
+    rows = json.loads(bench("--json", "--worlds", world, "--batches", "2", "--seconds", "0.05"))
+    (row,) = (row for row in rows["peers"] if row["peer"] == peer.name)
+    assert row["theirs"] > 0
+    assert row["version"][0].isdigit()
+    assert row["leaves_out"]
 
 
 def test_drawn_actions_are_legal_and_reach_every_legal_one():
