@@ -40,7 +40,7 @@ RECIPE = ROOT / "config" / "recipes" / "toy.yaml"
 SEEDS = (0, 1, 2, 3, 4)
 EPISODES = 2048
 #: Updates of an adversary that is trained against a frozen team.
-ATTACK_ITERATIONS = 60
+ATTACK_ITERATIONS = 100
 #: What theory says of each method, (cooperation, worst case); see docs/toy.md.
 THEORY = {
     "mappo": (100.0, 0.0),

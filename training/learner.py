@@ -13,7 +13,7 @@ from eir_ros.contract.faults import FaultKind
 from training import ranks
 from training.game import Game
 from training.ppo import Targets, generalised_advantages, normalised, policy_loss, summary
-from training.recipe import Descent, Recipe
+from training.recipe import PPO, Descent, Recipe
 from training.rollout import Bend, Rollout
 from training.team import Adversary, BeliefSource, Critic, Team
 from training.views import view_of
@@ -104,12 +104,15 @@ class Learner(ABC):
         """One iteration in which only the adversary learns: the team is a frozen victim."""
         self._seed(seed)
         targets = self._targets(rollout)
-        metrics = self.update_adversary(rollout, targets, progress)
+        settings = self.recipe.attack or self.recipe.adversary
+        metrics = self.update_adversary(rollout, targets, progress, settings)
         return metrics | self.update_critic(rollout, targets, progress)
 
-    def update_adversary(self, rollout: Rollout, targets: Targets, progress: float) -> Metrics:
+    def update_adversary(
+        self, rollout: Rollout, targets: Targets, progress: float, settings: PPO
+    ) -> Metrics:
         """Adversary: E[-θ^i ∇ log π̂(â^i | H^i, θ) A], clipped, on the decisions it took."""
-        settings, adversary = self.recipe.adversary, self.adversary
+        adversary = self.adversary
         acted = (rollout.kinds == FaultKind.ADVERSARY) & (rollout.chosen > 0)
         if not ranks.total(acted.sum()):
             return {}

@@ -140,6 +140,9 @@ class Recipe(Schema):
     policy: PPO
     #: The adversary's own time scale.
     adversary: PPO
+    #: How an adversary learns against the frozen team; as `adversary` where it is left out. The one
+    #: of training may be held back so that the team can learn, this one shall not.
+    attack: PPO | None = None
     critic: CriticSettings
     belief: BeliefSettings
     #: Share of the average of the team's past weights that an iteration keeps; that average is what

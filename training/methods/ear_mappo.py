@@ -25,7 +25,8 @@ class EarMappo(Mappo):
     def learn(self, rollout: Rollout, targets: Targets, progress: float) -> Metrics:
         """MAPPO on the decisions of healthy agents, and the adversary on its own."""
         metrics = super().learn(rollout, targets, progress)
-        return metrics | self.update_adversary(rollout, targets, progress)
+        settings = self.recipe.adversary
+        return metrics | self.update_adversary(rollout, targets, progress, settings)
 
 
 class RecurrentEarMappo(EarMappo):
