@@ -33,10 +33,12 @@ class Attack:
     adversary: Adversary
     #: "fresh" or "warm"
     start: str
-    #: Robots that it was trained to play.
+    #: Agents that it was trained to play.
     agents: list[int]
     seed: int
-    #: Victim's return per attacked robot after each iteration; row = {agent: return}.
+    #: Whether the victim took its most likely actions, as robots do, or sampled.
+    greedy: bool = True
+    #: Victim's return per attacked agent after each iteration; row = {agent: return}.
     curve: list[dict[int, float]] = field(default_factory=list)
 
 
@@ -84,7 +86,7 @@ def train_attack(
     )
     played = np.resize(agents, recipe.batch)
     schedule = Schedule.single(recipe.batch, game.num_agents, FaultKind.ADVERSARY, played)
-    attack = Attack(learner.adversary, start, agents, seed)
+    attack = Attack(learner.adversary, start, agents, seed, greedy)
     for iteration in range(iterations):
         stream = [ATTACK_STREAM, seed, iteration]
         rollout = collector.collect(stream, recipe.steps, schedule=schedule)
@@ -127,6 +129,7 @@ def save_attack(attack: Attack, victim: Run, victim_path: Path, path: Path) -> N
         "start": attack.start,
         "agents": attack.agents,
         "seed": attack.seed,
+        "greedy": attack.greedy,
         "curve": [{a: round(value, 3) for a, value in row.items()} for row in attack.curve],
     }
     path.with_suffix(".json").write_text(json.dumps(story, indent=1) + "\n", encoding="utf-8")

@@ -18,10 +18,14 @@ def attack(
         Path | None, typer.Option(help="Warm start from the adversary of this run instead.")
     ] = None,
     agent: Annotated[
-        list[int] | None, typer.Option(help="Robot to corrupt; may be repeated. Default: each.")
+        list[int] | None, typer.Option(help="Agent to corrupt; may be repeated. Default: each.")
     ] = None,
     iterations: Annotated[int, typer.Option(min=1, help="Updates of the adversary.")] = 60,
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    sampled: Annotated[
+        bool,
+        typer.Option(help="The team samples its actions instead of taking the most likely ones."),
+    ] = False,
 ) -> None:
     """Train an adversary against a team that no longer learns, for each robot it may corrupt."""
     from rich.console import Console
@@ -38,10 +42,11 @@ def attack(
         iterations,
         seed,
         warm=checkpoint.load(checkpoint.find(warm_from)).adversary if warm_from else None,
+        greedy=not sampled,
     )
     path = out or checkpoint.find(victim).with_name(f"attack-{name}.pt")
     save_attack(found, run, checkpoint.find(victim), path)
     first, last = found.curve[0], found.curve[-1]
-    for robot in found.agents:
-        Console().print(f"robot {robot}: return {first[robot]:.1f} -> {last[robot]:.1f}")
+    for k in found.agents:
+        Console().print(f"agent {k}: return {first[k]:.1f} -> {last[k]:.1f}")
     Console().print(f"written to {path}", soft_wrap=True)
