@@ -68,6 +68,7 @@ EXTRAS = {
         "scipy>=1.11",
         "tensorboard>=2.16",
     ],
+    "ray": ["ray>=2.40"],
     "dev": [
         "hypothesis>=6.100",
         # the peer that our foraging is compared with, step by step

@@ -7,6 +7,7 @@ import sys
 EXTRAS = {
     "torch": "train",
     "onnx": "train",
+    "ray": "ray",
     "pybullet": "sim",
     "pettingzoo": "sim",
     "gymnasium": "sim",
