@@ -44,6 +44,7 @@ class Arrays(NamedTuple):
     truncated: NDArray[np.bool_]
     final_observation: NDArray[np.float32]
     final_state: NDArray[np.float32]
+    final_available_actions: NDArray[np.bool_]
     #: (B, N) int64, or (B, N, action_size) float32
     actions: NDArray[Any]
 
@@ -54,16 +55,18 @@ def array_types(shape: Shape, batch: int) -> dict[str, tuple[tuple[int, ...], ty
     state = (batch, len(shape.agents), shape.state_size)
     acts = (batch, len(shape.agents))
     continuous = ((*acts, shape.action_size), np.float32)
+    legal = ((*acts, shape.num_actions), np.bool_)
     actions = (acts, np.int64) if shape.num_actions else continuous
     return {
         "observation": (seen, np.float32),
         "state": (state, np.float32),
-        "available_actions": ((*acts, shape.num_actions), np.bool_),
+        "available_actions": legal,
         "reward": ((batch,), np.float32),
         "terminated": ((batch,), np.bool_),
         "truncated": ((batch,), np.bool_),
         "final_observation": (seen, np.float32),
         "final_state": (state, np.float32),
+        "final_available_actions": legal,
         "actions": actions,
     }
 
@@ -143,6 +146,7 @@ class Row:
             return
         self._write(arrays.final_observation, seen, acting)
         self._write_state(arrays.final_state, arrays.final_observation)
+        self._write_masks(arrays.final_available_actions, seen, infos, acting)
         if not hold:
             self.reset(None)
 
@@ -150,11 +154,7 @@ class Row:
         arrays = self._arrays
         self._write(arrays.observation, seen, self._alive)
         self._write_state(arrays.state, arrays.observation)
-        if self._shape.num_actions:
-            arrays.available_actions[...] = False
-            arrays.available_actions[0, :, 0] = True
-            for name in self._alive:
-                self._write_mask(name, seen[name], infos.get(name, {}))
+        self._write_masks(arrays.available_actions, seen, infos, self._alive)
 
     def _write(self, out: NDArray[np.float32], seen: dict[str, Any], names: list[str]) -> None:
         out[...] = 0.0
@@ -174,12 +174,20 @@ class Row:
         state = np.ravel(self.env.state()) if self._shape.has_state else seen.reshape(-1)
         out[...] = state
 
-    def _write_mask(self, name: str, seen: Any, info: dict[str, Any]) -> None:
-        i = self._index[name]
-        count = int(self._actions[i].n)
-        mask = seen.get("action_mask") if isinstance(seen, dict) else None
-        mask = info.get("action_mask") if mask is None else mask
-        self._arrays.available_actions[0, i, :count] = True if mask is None else mask
+    def _write_masks(
+        self, out: NDArray[np.bool_], seen: dict[str, Any], infos: dict[str, Any], names: list[str]
+    ) -> None:
+        """Actions that `names` may take; those who have left have the first one only."""
+        if not self._shape.num_actions:
+            return
+        out[...] = False
+        out[0, :, 0] = True
+        for name in names:
+            i, sight = self._index[name], seen[name]
+            count = int(self._actions[i].n)
+            mask = sight.get("action_mask") if isinstance(sight, dict) else None
+            mask = infos.get(name, {}).get("action_mask") if mask is None else mask
+            out[0, i, :count] = True if mask is None else mask
 
     def _action(self, i: int) -> Any:
         space, given = self._actions[i], self._arrays.actions[0, i]

@@ -28,8 +28,9 @@ class Step(NamedTuple):
     terminated: NDArray[np.bool_]
     #: (B,) bool
     truncated: NDArray[np.bool_]
-    #: `final_observation` (B, N, D) and `final_state` (B, N, S), which hold in the rows that have
-    #: just ended and are stale in the others; and whatever a world adds and documents
+    #: `final_observation` (B, N, D), `final_state` (B, N, S) and `final_available_actions`
+    #: (B, N, A), which hold in the rows that have just ended and are stale in the others; and
+    #: whatever a world adds and documents
     info: dict[str, Any]
 
 
@@ -102,6 +103,7 @@ class BatchedEnv(ABC):
         self.info: dict[str, Any] = {
             "final_observation": np.zeros_like(self.observation),
             "final_state": np.zeros_like(self.state),
+            "final_available_actions": np.ones_like(self.available_actions),
         }
         self.hold = False
         self._actions = np.zeros((batch, num_agents), np.int64)

@@ -112,6 +112,7 @@ class WrappedEnv(BatchedEnv):
             self.truncated,
             self.info["final_observation"],
             self.info["final_state"],
+            self.info["final_available_actions"],
             np.zeros_like(self._actions) if shape.num_actions else continuous,
         )
 
@@ -124,6 +125,7 @@ class WrappedEnv(BatchedEnv):
         self.terminated, self.truncated = arrays.terminated, arrays.truncated
         self.info["final_observation"] = arrays.final_observation
         self.info["final_state"] = arrays.final_state
+        self.info["final_available_actions"] = arrays.final_available_actions
         self._result = Step(
             self.observation, self.reward, self.terminated, self.truncated, self.info
         )

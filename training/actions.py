@@ -2,13 +2,15 @@
 
 A policy network puts out *scores*, whatever the kind of action: logits (..., A), or means and
 logarithms of standard deviations (..., 2 A). All functions keep the leading dimensions.
+
+Methods that follow the gradient of a critic of actions need more of them: see `Smooth`.
 """
 
 import math
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from training.game import Shape
 
@@ -40,11 +42,30 @@ class Actions(Protocol):
         """Entropy, (...)."""
 
 
+class Smooth(Actions, Protocol):
+    """Actions that a critic reads as vectors, and that gradients pass through."""
+
+    #: Numbers of the vector of one action.
+    size: int
+
+    def vector(self, action: Tensor) -> Tensor:
+        """The action as a critic reads it, (..., size)."""
+
+    def draw(self, scores: Tensor, temperature: float, noise: torch.Generator) -> Tensor:
+        """The policy's action as a vector (..., size), with its gradient."""
+
+    def inside(self, vector: Tensor) -> Tensor:
+        """`vector`, or the nearest one that is an action."""
+
+    def explore(self, width: float) -> None:
+        """How far to stray from the best action while collecting."""
+
+
 class Discrete:
     """A categorical distribution over `count` actions."""
 
     def __init__(self, count: int) -> None:
-        self.num_scores = count
+        self.num_scores = self.size = count
 
     def restrict(self, scores: Tensor, available: Tensor) -> Tensor:
         """Take the probability from actions that are not `available`, (..., A) bool."""
@@ -52,8 +73,7 @@ class Discrete:
 
     def sample(self, scores: Tensor, noise: torch.Generator) -> Tensor:
         """Gumbel-max: the likeliest action after noise is a draw, (...) int64."""
-        uniform = torch.rand(scores.shape, generator=noise).clamp_(1e-9, 1 - 1e-7)
-        return (scores - torch.log(-torch.log(uniform))).argmax(-1)
+        return _with_gumbel(scores, noise).argmax(-1)
 
     def best(self, scores: Tensor) -> Tensor:
         """The likeliest actions, (...) int64."""
@@ -67,6 +87,82 @@ class Discrete:
         """Entropy [nat], (...)."""
         log_probs = torch.log_softmax(scores, -1)
         return -(log_probs.exp() * log_probs).sum(-1)
+
+    def vector(self, action: Tensor) -> Tensor:
+        """One-hot, (..., A)."""
+        return nn.functional.one_hot(action, self.size).float()
+
+    def draw(self, scores: Tensor, temperature: float, noise: torch.Generator) -> Tensor:
+        """Gumbel-softmax (Jang et al. 2017), straight through: a one-hot draw, (..., A).
+
+        Its gradient is that of the softmax that the draw is the sharp limit of.
+        """
+        soft = torch.softmax(_with_gumbel(scores, noise) / temperature, -1)
+        hard = self.vector(soft.argmax(-1))
+        return hard + soft - soft.detach()
+
+    def inside(self, vector: Tensor) -> Tensor:
+        """As it is: what is near a one-hot vector stands for a mixture of actions."""
+        return vector
+
+    def explore(self, width: float) -> None:
+        """Nothing to do: a policy of probabilities explores by itself."""
+
+
+def _with_gumbel(scores: Tensor, noise: torch.Generator) -> Tensor:
+    uniform = torch.rand(scores.shape, generator=noise).clamp_(1e-9, 1 - 1e-7)
+    return scores - torch.log(-torch.log(uniform))
+
+
+class Deterministic(nn.Module):
+    """`size` numbers in [-1, 1] that follow from the observation, and noise to explore with.
+
+    A module, because the width of the noise is part of what a checkpoint holds.
+    """
+
+    width: Tensor
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.num_scores = self.size = size
+        self.register_buffer("width", torch.zeros(()))
+
+    def restrict(self, scores: Tensor, available: Tensor) -> Tensor:
+        """All continuous actions are available."""
+        return scores
+
+    def best(self, scores: Tensor) -> Tensor:
+        """The action, (..., size)."""
+        return torch.tanh(scores)
+
+    def sample(self, scores: Tensor, noise: torch.Generator) -> Tensor:
+        """The action after noise, (..., size)."""
+        best = self.best(scores)
+        return (best + self.width * torch.randn(best.shape, generator=noise)).clamp(-1.0, 1.0)
+
+    def log_prob(self, scores: Tensor, action: Tensor) -> Tensor:
+        """Zero, (...): an action that is certain has no density, and none is needed."""
+        return torch.zeros(scores.shape[:-1])
+
+    def entropy(self, scores: Tensor) -> Tensor:
+        """Zero, (...)."""
+        return torch.zeros(scores.shape[:-1])
+
+    def vector(self, action: Tensor) -> Tensor:
+        """The action itself, (..., size)."""
+        return action
+
+    def draw(self, scores: Tensor, temperature: float, noise: torch.Generator) -> Tensor:
+        """The action, (..., size)."""
+        return self.best(scores)
+
+    def inside(self, vector: Tensor) -> Tensor:
+        """Clipped to [-1, 1]."""
+        return vector.clamp(-1.0, 1.0)
+
+    def explore(self, width: float) -> None:
+        """Standard deviation of the noise."""
+        self.width.fill_(width)
 
 
 class Continuous:
@@ -109,3 +205,8 @@ class Continuous:
 def actions_of(shape: Shape) -> Actions:
     """The kind of action that a world takes."""
     return Discrete(shape.num_actions) if shape.num_actions else Continuous(shape.action_size)
+
+
+def smooth_actions_of(shape: Shape) -> Smooth:
+    """The same for methods that follow the gradient of a critic of actions."""
+    return Discrete(shape.num_actions) if shape.num_actions else Deterministic(shape.action_size)

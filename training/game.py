@@ -61,6 +61,10 @@ class Game:
         Episodes that the last step ended, and those of them that were cut off by a time limit.
     final_kinds : (B, N) int8
         Faults that acted when an episode ended; holds where `ended`.
+    final_observation : (B, N, D) float32
+        What the agents saw at the end of an episode; holds where `ended`.
+    final_available : (B, N, A) bool
+        Actions that could have been taken then.
     """
 
     def __init__(
@@ -74,11 +78,13 @@ class Game:
         self._last = np.zeros((b, n, env.num_actions or env.action_size), np.float32)
         self._grid = np.ogrid[:b, :n]
         extra = n * self._observe.identity + n * self._last.shape[-1] * self._observe.last_actions
-        self.observation = env.observation
+        self.observation, self.final_observation = env.observation, env.info["final_observation"]
         if extra:
             size = env.observation.shape[-1] + extra
             self.observation = np.zeros((b, n, size), np.float32)
+            self.final_observation = np.zeros((b, n, size), np.float32)
         self.available = env.available_actions
+        self.final_available: NDArray[np.bool_] = env.info["final_available_actions"]
         self.ended = np.zeros(b, bool)
         self.final_kinds = np.zeros((b, n), np.int8)
         self._age = np.zeros(b, np.int64)
@@ -140,7 +146,7 @@ class Game:
         self._begin(seed, schedule)
         self._last[...] = 0.0
         self.ended[...] = False
-        self._show()
+        self._show(self.env.observation, self.observation)
 
     def step(self, executed: NDArray[Any]) -> Step:
         """Carry out the joint actions that the attack process decided on."""
@@ -148,8 +154,11 @@ class Game:
         np.logical_or(step.terminated, step.truncated, out=self.ended)
         if self._observe.last_actions:
             self._remember(executed)
+        if self.ended.any():
+            self._show(self.env.info["final_observation"], self.final_observation)
+            self._last[self.ended] = 0.0
         self._after_step()
-        self._show()
+        self._show(self.env.observation, self.observation)
         return step
 
     def close(self) -> None:
@@ -195,19 +204,19 @@ class Game:
             self._last[(*self._grid, executed)] = 1.0
         else:
             self._last[...] = executed
-        self._last[self.ended] = 0.0
 
-    def _show(self) -> None:
-        if self.observation is self.env.observation:
+    def _show(self, seen: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+        """Fill `out` with what agents see of the world, and with what is added to it."""
+        if out is seen:
             return
-        at = self.env.observation.shape[-1]
-        self.observation[..., :at] = self.env.observation
+        at = seen.shape[-1]
+        out[..., :at] = seen
         if self._observe.identity:
-            self.observation[..., at : at + self.num_agents] = np.eye(self.num_agents)
+            out[..., at : at + self.num_agents] = np.eye(self.num_agents)
             at += self.num_agents
         if self._observe.last_actions:
-            seen = self._last[:, self._own_first]
-            self.observation[..., at:] = seen.reshape(self.batch, self.num_agents, -1)
+            last = self._last[:, self._own_first]
+            out[..., at:] = last.reshape(self.batch, self.num_agents, -1)
 
     def _of_team(self, state: NDArray[np.float32]) -> NDArray[np.float32]:
         return state[:, 0] if self.env.complete_state else state.reshape(self.batch, -1)

@@ -13,7 +13,7 @@ from eir_ros.contract.faults import FaultKind
 from training import ranks
 from training.game import Game
 from training.ppo import Targets, generalised_advantages, normalised, policy_loss, summary
-from training.recipe import PPO, Descent, Recipe
+from training.recipe import PPO, Descent, Recipe, Steps
 from training.rollout import Bend, Rollout
 from training.team import Adversary, BeliefSource, Critic, Team
 from training.views import view_of
@@ -38,6 +38,8 @@ class Learner(ABC):
     source: ClassVar[BeliefSource] = BeliefSource.NONE
     #: Whether agents are corrupted in training.
     attacked: ClassVar[bool] = True
+    #: Whether rollouts must hold what followed each step.
+    transitions: ClassVar[bool] = False
 
     def __init__(self, recipe: Recipe, game: Game) -> None:
         self.recipe = recipe
@@ -176,7 +178,7 @@ class Learner(ABC):
             for part in zip(*parts, strict=True):
                 yield np.concatenate(part)
 
-    def descend(self, name: str, loss: Tensor, settings: Descent, progress: float) -> None:
+    def descend(self, name: str, loss: Tensor, settings: Steps, progress: float) -> None:
         """One clipped step of the optimiser `name`."""
         optimiser = self.optimisers[name]
         parameters = [p for group in optimiser.param_groups for p in group["params"]]

@@ -16,6 +16,15 @@ def mlp(sizes: list[int], gain: float) -> nn.Sequential:
     return nn.Sequential(*layers, orthogonal(sizes[-2], sizes[-1], gain))
 
 
+@torch.no_grad()
+def follow(target: nn.Module, network: nn.Module, rate: float) -> None:
+    """Move a target network's weights a share `rate` of the way; its normalisers go all of it."""
+    for slow, fast in zip(target.parameters(), network.parameters(), strict=True):
+        slow.lerp_(fast, rate)
+    for slow, fast in zip(target.buffers(), network.buffers(), strict=True):
+        slow.copy_(fast)
+
+
 def orthogonal(fan_in: int, fan_out: int, gain: float) -> nn.Linear:
     """A linear layer with orthogonal weights and no bias at the start (Saxe et al. 2014)."""
     layer = nn.Linear(fan_in, fan_out)

@@ -35,14 +35,19 @@ class Anneal(Schema):
         return self.first + (self.last - self.first) * min(max(progress, 0.0), 1.0)
 
 
-class Descent(Schema):
-    """How one network follows its gradient."""
+class Steps(Schema):
+    """Steps along a gradient."""
 
     learning_rate: Anneal
+    max_gradient_norm: float = Setting(10.0, gt=0)
+
+
+class Descent(Steps):
+    """How one network follows its gradient."""
+
     #: Passes over a rollout, each in so many minibatches.
     epochs: int = Setting(ge=1)
     minibatches: int = Setting(ge=1)
-    max_gradient_norm: float = Setting(10.0, gt=0)
 
 
 class PPO(Descent):
@@ -89,17 +94,27 @@ class Replay(Schema):
     #: Gradient steps per iteration, and transitions in each.
     updates: int = Setting(50, ge=1)
     batch: int = Setting(1024, ge=1)
-    actor_learning_rate: Anneal = Anneal(first=5e-4, last=5e-4)
-    critic_learning_rate: Anneal = Anneal(first=1e-3, last=1e-3)
-    max_gradient_norm: float = Setting(10.0, gt=0)
+    policy: Steps = Steps(learning_rate=Anneal(first=5e-4, last=5e-4))
+    critic: Steps = Steps(learning_rate=Anneal(first=1e-3, last=1e-3))
+    #: Weight of the mean square of the policy's scores, which keeps it from being sure too early.
+    regularisation: float = Setting(1e-3, ge=0)
     #: Share of the way that target networks move after each gradient step.
     target_rate: float = Setting(0.01, gt=0, le=1)
     #: Temperature of the Gumbel-softmax relaxation of discrete actions.
     temperature: float = Setting(1.0, gt=0)
     #: Standard deviation of the noise on continuous actions while collecting.
     noise: Anneal = Anneal(first=0.2, last=0.05)
-    #: M3DDPG: length of the one-step worst-case change of the others' actions.
+    #: M3DDPG: length of the one-step worst-case change of each of the others' actions.
     perturbation: float = Setting(0.1, ge=0)
+
+    @model_validator(mode="after")
+    def _begins(self) -> "Replay":
+        if self.warmup > self.capacity:
+            raise ValueError(
+                f"warmup is {self.warmup} transitions, and the buffer keeps {self.capacity}: "
+                "learning would never begin"
+            )
+        return self
 
 
 class Observe(Schema):

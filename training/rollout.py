@@ -63,9 +63,14 @@ class Rollout:
     @property
     def chosen(self) -> Tensor:
         """1 where an agent had a choice: a dead one, say, has one action only, (T, B, N)."""
-        if not self.available.shape[-1]:
-            return torch.ones(self.available.shape[:-1])
-        return (self.available.sum(-1) > 1).float()
+        return self.choice(self.available)
+
+    @staticmethod
+    def choice(available: Tensor) -> Tensor:
+        """1 where more than one of the `available` actions (..., A) is left, (...)."""
+        if not available.shape[-1]:
+            return torch.ones(available.shape[:-1])
+        return (available.sum(-1) > 1).float()
 
     @classmethod
     def join(cls, shards: list["Rollout"]) -> "Rollout":
@@ -97,6 +102,8 @@ class Collector:
         None: values are not needed.
     bend
         Changes what the agents observe, if given.
+    transitions
+        Record what followed each step, too; see `_what_followed`.
     """
 
     def __init__(
@@ -108,9 +115,10 @@ class Collector:
         type_of_kind: list[int],
         greedy: bool = False,
         bend: Bend | None = None,
+        transitions: bool = False,
     ) -> None:
         self.game, self.team, self.adversary, self.critic = game, team, adversary, critic
-        self.greedy, self.bend = greedy, bend
+        self.greedy, self.bend, self.transitions = greedy, bend, transitions
         self._type_of_kind = torch.tensor(type_of_kind)
 
     @torch.no_grad()
@@ -144,6 +152,8 @@ class Collector:
             row["reward"] = torch.from_numpy(step.reward.copy())
             row["ended"] = torch.from_numpy(game.ended.copy())
             row["truncated"] = torch.from_numpy(game.truncated)
+            if self.transitions:
+                row |= self._what_followed()
             rows.append(row)
             if game.ended.any():
                 hidden = hidden * ~row["ended"].reshape(-1, 1, 1, 1)
@@ -222,6 +232,21 @@ class Collector:
         state = game.final_team_state if final else game.team_state
         kinds = game.final_kinds if final else game.kinds
         return self.critic.inputs(torch.from_numpy(state), torch.from_numpy(kinds))
+
+    def _what_followed(self) -> dict[str, Tensor]:
+        """What agents and critic saw after a step: where an episode ended, of its last moment."""
+        game = self.game
+
+        def at_end(now: np.ndarray, final: np.ndarray) -> Tensor:
+            over = game.ended.reshape(-1, *[1] * (now.ndim - 1))
+            return torch.from_numpy(np.where(over, final, now))
+
+        critic = at_end(self._critic_input().numpy(), self._critic_input(final=True).numpy())
+        return {
+            "next_observation": at_end(game.observation, game.final_observation),
+            "next_available": at_end(game.available, game.final_available),
+            "next_critic_input": critic,
+        }
 
     def _values(
         self, columns: dict[str, Tensor], ends: list[tuple[int, np.ndarray, Tensor]]

@@ -37,13 +37,17 @@ class Team(nn.Module):
         Where the belief comes from.
     recipe
         Sizes of the networks, and of the type space.
+    actions
+        What the actor's scores mean; None: what PPO takes.
     """
 
-    def __init__(self, view: View, source: BeliefSource, recipe: Recipe) -> None:
+    def __init__(
+        self, view: View, source: BeliefSource, recipe: Recipe, actions: Actions | None = None
+    ) -> None:
         super().__init__()
         n = view.num_teammates
         self.view, self.source, self.num_types = view, source, recipe.num_types
-        self.actions: Actions = actions_of(view.shape)
+        self.actions: Actions = actions or actions_of(view.shape)
         self.pairwise = recipe.belief.network == "pairwise"
         self.belief = Belief(
             view.pair_size if self.pairwise else view.shape.observation,
@@ -232,3 +236,38 @@ class Critic(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Value in units of reward, (...)."""
         return self.returns.undo(self.normalised(inputs).unsqueeze(-1)).squeeze(-1)
+
+
+class JointCritic(nn.Module):
+    """Q^i(state, a^1 ... a^N) of every agent i (Lowe et al. 2017), in the units of V.
+
+    One network for all agents, which reads whose critic it is.
+
+    Parameters
+    ----------
+    state_size, num_agents
+        Sizes of V's input and of the team.
+    action_size
+        Numbers of the vector of one action.
+    recipe
+        Sizes of the network.
+    """
+
+    identity: Tensor
+
+    def __init__(self, state_size: int, num_agents: int, action_size: int, recipe: Recipe) -> None:
+        super().__init__()
+        self.normaliser = Normaliser(state_size)
+        self.register_buffer("identity", torch.eye(num_agents), persistent=False)
+        size = state_size + num_agents * (action_size + 1)
+        self.net = mlp([size, *[recipe.width] * recipe.layers, 1], 1.0)
+
+    def forward(self, state: Tensor, assumed: Tensor) -> Tensor:
+        """Value of each agent, (M, N), from state (M, C) and joint actions (M, N, N, A).
+
+        assumed[:, i, j] is the action vector of agent j in the critic of agent i.
+        """
+        lead = assumed.shape[:2]
+        state = self.normaliser(state).unsqueeze(1).expand(*lead, -1)
+        who = self.identity.expand(*lead, -1)
+        return self.net(torch.cat([state, assumed.flatten(-2), who], -1)).squeeze(-1)

@@ -72,8 +72,9 @@ def make_collector(run: Run) -> Collector:
     faults = recipe.faults if learner.attacked else None
     game = make_game(recipe, recipe.batch // recipe.shards, faults)
     return Collector(
-        game, learner.team, run.adversary, run.critic, recipe.type_of_kind, bend=learner.bend
-    )
+        game, learner.team, run.adversary, run.critic, recipe.type_of_kind,
+        bend=learner.bend, transitions=learner.transitions,
+    )  # fmt: skip
 
 
 def iterate(run: Run, collector: Collector) -> dict[str, float]:

@@ -74,3 +74,4 @@ class World(NamedTuple):
     truncated: Bools
     final_observation: Floats
     final_state: Floats
+    final_available: Bools

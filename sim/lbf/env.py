@@ -165,6 +165,7 @@ class LbfEnv(BatchedEnv):
             truncated=self.truncated,
             final_observation=self.info["final_observation"],
             final_state=self.info["final_state"],
+            final_available=self.info["final_available_actions"],
         )
         self.reset()
 

@@ -52,6 +52,7 @@ def advance(world: World, rules: Rules, bounds: Bounds, actions: Actions, hold: 
         if world.terminated[b] or world.truncated[b]:
             world.final_observation[b] = world.observation[b]
             world.final_state[b] = world.state[b]
+            world.final_available[b] = world.available[b]
             if not hold:
                 _begin(world, rules, bounds, b)
 

@@ -102,6 +102,7 @@ class SmacEnv(BatchedEnv):
             available=tables.by_game(self.available_actions),
             final_observation=tables.by_game(self.info["final_observation"]),
             final_state=tables.by_game(self.info["final_state"]),
+            final_available=tables.by_game(self.info["final_available_actions"]),
             reward=self.reward,
             terminated=self.terminated,
             truncated=self.truncated,

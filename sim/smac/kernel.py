@@ -80,7 +80,7 @@ def advance(
                 game,
                 tables,
                 rules,
-                face.available[b],
+                face.final_available[b],
                 face.final_observation[b],
                 face.final_state[b],
             )

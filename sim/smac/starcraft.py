@@ -99,6 +99,7 @@ class StarcraftGames:
             self._copy_units(b)
             if over:
                 self._show(b, face.final_observation, face.final_state)
+                face.final_available[b] = face.available[b]
                 if not hold:
                     self._start(b)
             self._show(b, face.observation, face.state)

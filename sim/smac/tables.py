@@ -101,11 +101,12 @@ class Rules(NamedTuple):
 class Face(NamedTuple):
     """What the kernels fill for B games, (B,) each; see `sim.batched.BatchedEnv` and `SmacEnv`."""
 
-    observation: NDArray[Any]  # records with `rows`, as are the next four
+    observation: NDArray[Any]  # records with `rows`, as are the next five
     state: NDArray[Any]
     available: NDArray[Any]
     final_observation: NDArray[Any]
     final_state: NDArray[Any]
+    final_available: NDArray[Any]
     reward: NDArray[np.float32]
     terminated: NDArray[np.bool_]
     truncated: NDArray[np.bool_]
