@@ -51,8 +51,11 @@ class Smooth(Actions, Protocol):
     def vector(self, action: Tensor) -> Tensor:
         """The action as a critic reads it, (..., size)."""
 
-    def draw(self, scores: Tensor, temperature: float, noise: torch.Generator) -> Tensor:
-        """The policy's action as a vector (..., size), with its gradient."""
+    def draw(self, scores: Tensor, noise: torch.Generator) -> Tensor:
+        """The policy's action as a vector, without exploration, (..., size)."""
+
+    def relaxed(self, scores: Tensor, temperature: float, noise: torch.Generator) -> Tensor:
+        """The same, or what comes near it, with a gradient."""
 
     def inside(self, vector: Tensor) -> Tensor:
         """`vector`, or the nearest one that is an action."""
@@ -92,14 +95,17 @@ class Discrete:
         """One-hot, (..., A)."""
         return nn.functional.one_hot(action, self.size).float()
 
-    def draw(self, scores: Tensor, temperature: float, noise: torch.Generator) -> Tensor:
-        """Gumbel-softmax (Jang et al. 2017), straight through: a one-hot draw, (..., A).
+    def draw(self, scores: Tensor, noise: torch.Generator) -> Tensor:
+        """A one-hot draw, (..., A)."""
+        return self.vector(self.sample(scores, noise))
 
-        Its gradient is that of the softmax that the draw is the sharp limit of.
+    def relaxed(self, scores: Tensor, temperature: float, noise: torch.Generator) -> Tensor:
+        """Gumbel-softmax (Jang et al. 2017), whose limit at temperature 0 is a draw, (..., A).
+
+        Not sharpened to one-hot: a critic's slope at the corners of the simplex, which is all that
+        a sharp draw sees, says little of the value of another corner.
         """
-        soft = torch.softmax(_with_gumbel(scores, noise) / temperature, -1)
-        hard = self.vector(soft.argmax(-1))
-        return hard + soft - soft.detach()
+        return torch.softmax(_with_gumbel(scores, noise) / temperature, -1)
 
     def inside(self, vector: Tensor) -> Tensor:
         """As it is: what is near a one-hot vector stands for a mixture of actions."""
@@ -152,7 +158,11 @@ class Deterministic(nn.Module):
         """The action itself, (..., size)."""
         return action
 
-    def draw(self, scores: Tensor, temperature: float, noise: torch.Generator) -> Tensor:
+    def draw(self, scores: Tensor, noise: torch.Generator) -> Tensor:
+        """The action, (..., size)."""
+        return self.best(scores)
+
+    def relaxed(self, scores: Tensor, temperature: float, noise: torch.Generator) -> Tensor:
         """The action, (..., size)."""
         return self.best(scores)
 

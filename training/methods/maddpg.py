@@ -100,7 +100,7 @@ class Maddpg(Learner):
         """y^i = r + γ Q'^i(x', a'^1 ... a'^N), a'^j = μ'^j(o'^j) (equation 6), (M, N)."""
         scores = self.target_team.scores(self._inputs(batch.next_observation))
         scores = self.actions.restrict(scores, batch.next_available)
-        action = self.actions.draw(scores, self.recipe.replay.temperature, noise)
+        action = self.actions.draw(scores, noise)
         assumed = self.suspected(self.target_critic, batch.next_state, self._for_each(action))
         after = self.critic.returns.undo(self.target_critic(batch.next_state, assumed)[..., None])
         goes_on = (~batch.terminated).float().unsqueeze(-1)
@@ -118,7 +118,7 @@ class Maddpg(Learner):
         settings = self.recipe.replay
         scores = self.team.scores(self._inputs(batch.observation))
         allowed = self.actions.restrict(scores, batch.available)
-        own = self.actions.draw(allowed, settings.temperature, noise)
+        own = self.actions.relaxed(allowed, settings.temperature, noise)
         others = self._for_each(self.actions.vector(batch.action))
         assumed = torch.where(self._own, self._for_each(own), others)
         assumed = self.suspected(self.joint_critic, batch.state, assumed)

@@ -41,9 +41,7 @@ class Perturber(nn.Module):
         spread: Tensor = self.normaliser.variance.sqrt() * (self.normaliser.count > 0)
         return self.radius * spread
 
-    def bend(
-        self, observation: Tensor, noise: torch.Generator
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def bend(self, observation: Tensor, noise: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """What the agents see instead of `observation` (B, N, D); see `training.rollout.Bend`."""
         scores = self.scores(observation)
         draw = self.actions.sample(scores, noise)
