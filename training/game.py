@@ -260,6 +260,11 @@ def make_game(recipe: Recipe, batch: int, mixture: FaultMixture | None = None) -
         The world, an option or a kind of fault is unknown there.
     """
     env = sim.make(recipe.environment, batch=batch, seed=recipe.seed, **recipe.options)
+    if recipe.faults.max_faulty > env.num_agents:
+        raise EirError(
+            f"faults.max_faulty is {recipe.faults.max_faulty}, but '{recipe.environment}' has "
+            f"{env.num_agents} agents; expected at most as many."
+        )
     if isinstance(env, SwarmEnv):
         env.faults = mixture
         return SwarmGame(env, mixture, recipe.observe)

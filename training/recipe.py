@@ -10,7 +10,7 @@ from pydantic import field_validator, model_validator
 from eir_ros.contract.config import Schema, load_mapping, load_value, validate
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.faults import FaultKind
-from eir_ros.faults.schedule import FaultMixture
+from eir_ros.faults.schedule import FaultMixture, check_faulty
 
 MethodName = Literal[
     "maddpg",
@@ -190,10 +190,24 @@ class Recipe(Schema):
     @field_validator("type_space")
     @classmethod
     def _known(cls, types: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
-        for words in types:
-            for word in words:
-                FaultKind.parse(word)
+        told = [word for words in types for word in words]
+        check_faulty(told)
+        twice = sorted({word for word in told if told.count(word) > 1})
+        if twice or not all(types):
+            found = f"{', '.join(twice)} is told twice" if twice else "a type has no kind"
+            raise ValueError(f"{found}; expected each type with kinds of its own")
         return types
+
+    @model_validator(mode="after")
+    def _all_of_a_type(self) -> "Recipe":
+        told = {word for words in self.type_space for word in words}
+        missing = [word for word in self.faults.kinds if word not in told]
+        if told and missing:
+            raise ValueError(
+                f"{', '.join(missing)} of faults.kinds is of no type in type_space; put each kind "
+                "into one of its types, or leave type_space empty"
+            )
+        return self
 
     @model_validator(mode="after")
     def _divisible(self) -> "Recipe":

@@ -1,6 +1,7 @@
 """YAML configuration checked by a typed schema: unknown keys and bad values are named."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -122,6 +123,10 @@ def _sentence(problem: Any, schema: type[BaseModel]) -> str:
     if problem["type"] == "missing":
         return f"key '{key}' is missing"
     message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "literal_error":
+        valid = re.findall("'([^']*)'", problem["ctx"]["expected"])
+        near = difflib.get_close_matches(str(problem["input"]), valid, n=1)
+        message += f"; did you mean '{near[0]}'?" if near else ""
     if not problem["loc"]:  # about the whole file, whose contents need no repeating
         return message
     return f"'{key}' is {problem['input']!r}: {message[0].lower()}{message[1:]}"

@@ -1,5 +1,6 @@
 """The fault vocabulary: one set of words for training, simulation and the field."""
 
+import difflib
 import re
 from enum import IntEnum
 from typing import Final
@@ -51,7 +52,10 @@ class FaultKind(IntEnum):
             return cls[word.strip().upper()]
         except KeyError:
             known = ", ".join(kind.word for kind in cls)
-            raise EirError(f"unknown fault kind '{word}'; expected one of {known}.") from None
+            near = difflib.get_close_matches(word.strip().lower(), known.split(", "), n=1)
+            hint = f" (did you mean '{near[0]}'?)" if near else ""
+            message = f"unknown fault kind '{word}'{hint}; expected one of {known}."
+            raise EirError(message) from None
 
 
 class Fault(Schema):

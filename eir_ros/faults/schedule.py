@@ -1,5 +1,6 @@
 """Which robot is faulty when: drawn from a mixture in training, given in evaluation."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from pydantic import Field as Setting
 from pydantic import field_validator
 
 from eir_ros.contract.config import Schema
+from eir_ros.contract.errors import EirError
 from eir_ros.contract.faults import FaultKind
 
 
@@ -46,6 +48,17 @@ class Schedule:
         return np.where(self.start_s <= time_s + 1e-9, self.kind, np.int8(FaultKind.NONE))
 
 
+def check_faulty(words: Iterable[str]) -> None:
+    """Refuse, with a ValueError as schemas want it, what is no kind of fault, or is none."""
+    for word in words:
+        try:
+            kind = FaultKind.parse(word)
+        except EirError as error:
+            raise ValueError(str(error).rstrip(".")) from error
+        if kind is FaultKind.NONE:
+            raise ValueError(f"'{word}' is no fault; leave it out")
+
+
 class FaultMixture(Schema):
     """How nature draws types: one θ for every environment and episode, with its onset."""
 
@@ -63,10 +76,7 @@ class FaultMixture(Schema):
     @field_validator("kinds")
     @classmethod
     def _known(cls, kinds: dict[str, float]) -> dict[str, float]:
-        names = {kind.word for kind in FaultKind if kind is not FaultKind.NONE}
-        unknown = set(kinds) - names
-        if unknown:
-            raise ValueError(f"unknown fault kind {sorted(unknown)}; expected {sorted(names)}")
+        check_faulty(kinds)
         if not kinds or min(kinds.values()) < 0 or sum(kinds.values()) <= 0:
             raise ValueError("expected at least one kind with a positive weight")
         return kinds

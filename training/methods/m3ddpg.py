@@ -17,9 +17,9 @@ class M3ddpg(Maddpg):
     title = "M3DDPG"
 
     def suspected(self, critic: JointCritic, state: Tensor, assumed: Tensor) -> Tensor:
-        """a^j - α g^j / |g^j| with g^j = ∇_{a^j} Q^i, for every j but i, (M, N, N, A).
+        """a^j - alpha g^j / |g^j| with g^j = ∇_{a^j} Q^i, for every j but i, (M, N, N, A).
 
-        α is the setting `perturbation`. No gradient passes through the change itself.
+        alpha is the setting `perturbation`. No gradient passes through the change itself.
         """
         with torch.enable_grad():
             probe = assumed.detach().requires_grad_()

@@ -97,7 +97,7 @@ class Maddpg(Learner):
 
     @torch.no_grad()
     def target(self, batch: Transitions, noise: torch.Generator) -> Tensor:
-        """y^i = r + γ Q'^i(x', a'^1 ... a'^N), a'^j = μ'^j(o'^j) (equation 6), (M, N)."""
+        """y^i = r + gamma Q'^i(x', a'^1 ... a'^N), a'^j = μ'^j(o'^j) (equation 6), (M, N)."""
         scores = self.target_team.scores(self._inputs(batch.next_observation))
         scores = self.actions.restrict(scores, batch.next_available)
         action = self.actions.draw(scores, noise)

@@ -2,7 +2,7 @@
 
 Every agent has an adversary of its own, which bends what that agent observes, inside a ball; nobody
 is corrupted. Agents and their adversaries play a zero-sum game, and both follow the policy gradient
-of the same central critic: agents log π(a^i | õ^i), adversaries log ρ(b^i | o^i), sign reversed.
+of the same central critic: agents log π(a^i | õ^i), adversaries log rho(b^i | o^i), sign reversed.
 """
 
 import torch
@@ -19,7 +19,7 @@ from training.rollout import Bend, Rollout
 
 
 class Perturber(nn.Module):
-    """ρ(b | o): what is added to each observed number, at most `radius` of its running spread.
+    """rho(b | o): what is added to each observed number, at most `radius` of its running spread.
 
     One network for the adversaries of all agents.
     """
@@ -78,7 +78,7 @@ class Rmaac(Mappo):
         return metrics | self.update_perturber(rollout, targets, progress)
 
     def update_perturber(self, rollout: Rollout, targets: Targets, progress: float) -> Metrics:
-        """Adversaries: E[-∇ log ρ(b^i | o^i) A], clipped, where the agent had a choice."""
+        """Adversaries: E[-∇ log rho(b^i | o^i) A], clipped, where the agent had a choice."""
         settings, perturber, mask = self._settings, self.perturber, rollout.chosen
         advantage = normalised(-targets.advantage.unsqueeze(-1).expand_as(mask), mask)
         observation, draw = rollout.extra["unbent"], rollout.extra["draw"]
