@@ -1,6 +1,6 @@
 """Checkpoints: everything that a run needs to go on as if it had never stopped."""
 
-import os
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,14 @@ from training.game import make_game
 from training.learner import Learner
 from training.methods import METHODS
 from training.recipe import Recipe
+from training.records import write_whole
 from training.team import Adversary, Critic, Team
 
 #: Name of the checkpoint in the folder of a run.
 FILE = "checkpoint.pt"
 _FORMAT = 2
+#: Fields of a run that are numbers and text.
+_PLAIN = ("iteration", "wall_s", "commit", "machine", "best_score", "best_iteration")
 
 
 @dataclass
@@ -32,6 +35,9 @@ class Run:
     #: Commit and machine that the run was started with.
     commit: str = "unknown"
     machine: str = "unknown"
+    #: The best score on held-out seeds so far, and when it was reached; None: not evaluated yet.
+    best_score: float | None = None
+    best_iteration: int = 0
 
     @property
     def team(self) -> Team:
@@ -70,26 +76,40 @@ def save(run: Run, path: Path) -> None:
 
     Random generators are not in it: every iteration derives its own from the recipe's seed and
     its number, and starts with fresh episodes.
+
+    Raises
+    ------
+    OSError
+        The disk does not take it.
     """
+    write_whole(path, pack(state_of(run)))
+
+
+def state_of(run: Run) -> dict[str, Any]:
+    """What a checkpoint holds: tensors, numbers and text."""
     learner = run.learner
-    state: dict[str, Any] = {
+    return {
         "format": _FORMAT,
         "recipe": run.recipe.model_dump(mode="json"),
-        "iteration": run.iteration,
-        "wall_s": run.wall_s,
-        "commit": run.commit,
-        "machine": run.machine,
+        **{name: getattr(run, name) for name in _PLAIN},
         "networks": {name: net.state_dict() for name, net in learner.networks.items()},
         "optimisers": {name: opt.state_dict() for name, opt in learner.optimisers.items()},
         "memory": learner.memory(),
     }
-    partial = path.with_name(path.name + ".partial")
-    torch.save(state, partial)
-    os.replace(partial, path)
+
+
+def pack(state: dict[str, Any]) -> bytes:
+    """The bytes of a file that `torch.load` reads.
+
+    In memory first: written straight to a full disk, torch reports no more than a failed assertion.
+    """
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()
 
 
 def find(place: str | Path) -> Path:
-    """The checkpoint file meant by a file or by the folder of a run."""
+    """The checkpoint file meant by a file or by the folder of a run: there, the last one."""
     place = Path(place)
     return place / FILE if place.is_dir() else place
 
@@ -105,13 +125,20 @@ def load(path: str | Path) -> Run:
     path = Path(path)
     try:
         state = torch.load(path, weights_only=True)
-        found = state["format"]
+        state["format"]
     except OSError as error:
         raise EirError(f"checkpoint {path} cannot be read ({error.strerror}).") from error
     except Exception as error:
         raise EirError(f"{path} is not a checkpoint of `eir train`, or is damaged.") from error
-    if found != _FORMAT:
-        raise EirError(f"checkpoint {path} has format {found}; this version reads {_FORMAT}.")
+    return restore(state, path)
+
+
+def restore(state: dict[str, Any], path: Path) -> Run:
+    """The run that `state_of` described; `path` says where that was found."""
+    if state["format"] != _FORMAT:
+        raise EirError(
+            f"checkpoint {path} has format {state['format']}; this version reads {_FORMAT}."
+        )
     run = fresh(validate(state["recipe"], Recipe, where=f"recipe in {path}"))
     learner = run.learner
     for name, network in learner.networks.items():
@@ -119,6 +146,7 @@ def load(path: str | Path) -> Run:
     for name, optimiser in learner.optimisers.items():
         optimiser.load_state_dict(state["optimisers"][name])
     learner.remember(state["memory"])
-    for name in ("iteration", "wall_s", "commit", "machine"):
-        setattr(run, name, state[name])
+    for name in _PLAIN:
+        # checkpoints from before a field existed have its default
+        setattr(run, name, state.get(name, getattr(run, name)))
     return run

@@ -48,14 +48,15 @@ class Evaluator:
     batch
         Episodes played at once.
     greedy
-        The team takes its most likely actions, as robots do, instead of sampling.
+        The team takes its most likely actions, as robots do, instead of sampling; may be set
+        between plays.
     """
 
     def __init__(
         self, run: Run, clamp: bool = False, batch: int = 256, greedy: bool = True
     ) -> None:
         torch.set_num_threads(1)
-        self._run, self._greedy = run, greedy
+        self._run, self.greedy = run, greedy
         self._source = BeliefSource.NONE if clamp else run.team.source
         self._game = make_game(run.recipe, batch)
         #: Steps that an episode may take.
@@ -115,7 +116,7 @@ class Evaluator:
             adversary or run.adversary,
             None,
             run.recipe.type_of_kind,
-            self._greedy,
+            self.greedy,
         )
         found = []
         run.team.source = self._source

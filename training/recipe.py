@@ -117,6 +117,21 @@ class Replay(Schema):
         return self
 
 
+class Evaluation(Schema):
+    """Held-out episodes at intervals. They measure and choose; nothing is learned from them."""
+
+    #: Iterations between two evaluations; there is one at the end, too. 0: none at all.
+    every: int = Setting(50, ge=0)
+    #: Episodes without faults, and as many for each way to be attacked.
+    episodes: int = Setting(64, ge=1)
+    #: Whose returns choose `best.pt`: a team that takes its most likely actions, as robots do, or
+    #: one that samples, as where the best policy is a mixed one. Both are measured.
+    mode: Literal["greedy", "sampled"] = "greedy"
+    #: Share of the return under attack in what is compared; the rest is the return without faults.
+    #: At 1 a team that never cooperates may win: in the toy game a uniformly random one does.
+    weight: float = Setting(0.5, ge=0, le=1)
+
+
 class Observe(Schema):
     """What is added to the observation of a world; robots get nothing but their contract."""
 
@@ -166,8 +181,10 @@ class Recipe(Schema):
     averaging: float = Setting(0.0, ge=0, lt=1)
     rmaac: Perturbation | None = None
     replay: Replay = Replay()
-    #: Write a checkpoint every so many iterations.
+    evaluation: Evaluation = Evaluation()
+    #: Write a checkpoint every so many iterations, and keep so many of those before the last one.
     checkpoint_every: int = Setting(10, ge=1)
+    checkpoints_kept: int = Setting(2, ge=0)
 
     @property
     def type_of_kind(self) -> list[int]:

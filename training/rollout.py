@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -71,6 +72,15 @@ class Rollout:
         if not available.shape[-1]:
             return torch.ones(available.shape[:-1])
         return (available.sum(-1) > 1).float()
+
+    def tensors(self) -> dict[str, Any]:
+        """All of it by name, as `of_tensors` takes it."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    @classmethod
+    def of_tensors(cls, tensors: dict[str, Any]) -> "Rollout":
+        """The rollout that `tensors` described."""
+        return cls(**tensors)
 
     @classmethod
     def join(cls, shards: list["Rollout"]) -> "Rollout":

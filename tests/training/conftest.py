@@ -16,7 +16,7 @@ def tiny_recipe() -> Callable[..., Recipe]:
 
     def make(method: str, **changes: object) -> Recipe:
         small = {"method": method, "batch": 8, "iterations": 4, "steps": 20, "width": 16}
-        small |= {"options.episode_decisions": 20, "checkpoint_every": 2}
+        small |= {"options.episode_decisions": 20, "checkpoint_every": 2, "evaluation.every": 0}
         settings = {**small, **changes}
         return read_recipe(RECIPE, [f"{key}={value}" for key, value in settings.items()])
 
