@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from eir_ros.contract.faults import FaultKind
 from eir_ros.faults.schedule import Schedule
@@ -32,7 +33,7 @@ from training.evaluate import EVALUATION_STREAM, Evaluator
 from training.game import make_game
 from training.methods import METHODS
 from training.provenance import commit, digest, machine
-from training.rollout import Collector, Rollout
+from training.rollout import Collector, Rollout, first_returns
 from training.team import BeliefSource
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -105,30 +106,29 @@ def judge(run: Run, seed: int) -> dict[str, Any]:
     return found
 
 
-@torch.no_grad()
-def sighted_attack(run: Run, agent: int) -> NDArray[np.float64]:
-    """Returns under an adversary that sees the other's probabilities and plays against them.
+class Sighted(Collector):
+    """Plays with an adversary that sees the other agent's probabilities, and plays against them.
 
     The adversary of the theory, which knows the team's policy: since a paid step is never worth
     less than nothing (docs/toy.md), what spoils the present step most is its best answer, except
     that it does not try to deceive the belief.
     """
-    game = make_game(run.recipe, EPISODES)
-    game.reset([EVALUATION_STREAM, 3], Schedule.single(EPISODES, 2, FaultKind.ADVERSARY, agent))
-    team, noise = run.team, torch.Generator().manual_seed(EVALUATION_STREAM)
-    hidden = team.initial_state(EPISODES, 2)
-    types = torch.from_numpy((game.kinds != FaultKind.NONE).astype(np.int64))
-    total = np.zeros(EPISODES)
-    for _ in range(game.env.horizon):
-        observation = torch.from_numpy(game.observation.copy())
-        belief, hidden = team.believe(observation, hidden, types)
-        scores = team.scores(team.actor_input(observation, belief))
-        action = team.actions.sample(scores, noise)
-        likely, state = scores[:, 1 - agent].argmax(-1), observation[:, 0, 0].long()
+
+    def _corrupt(self, row: dict[str, Tensor], noise: torch.Generator) -> None:
+        scores = self.team.scores(self.team.actor_input(row["observation"], row["belief"]))
+        likely, state = scores.argmax(-1).flip(-1), row["observation"][..., 0].long()
         # equal actions pay in state 0, unequal ones in state 1
-        action[:, agent] = torch.where(state == 0, 1 - likely, likely)
-        total += game.step(action.numpy()).reward
-    return total
+        row["adversary_action"] = torch.where(state == 0, 1 - likely, likely)
+
+
+def sighted_attack(run: Run, agent: int) -> NDArray[np.float64]:
+    """Returns with `Sighted` in the place of `agent`."""
+    game = make_game(run.recipe, EPISODES)
+    collector = Sighted(game, run.team, run.adversary, None, run.recipe.type_of_kind)
+    schedule = Schedule.single(EPISODES, 2, FaultKind.ADVERSARY, agent)
+    rollout = collector.collect([EVALUATION_STREAM, 3], game.env.horizon, schedule=schedule)
+    game.close()
+    return first_returns(rollout).double().numpy()
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ import io
 import logging
 import warnings
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ from eir_ros.contract.manifest import (
 from eir_ros.contract.manifest import Team as TeamSize
 from eir_ros.contract.manifest import Tensor as TensorInfo
 from sim.swarm.env import CoverageEnv
+from training.attack import load_attack
 from training.checkpoint import Run
 from training.game import make_game
 from training.methods import METHODS
@@ -70,6 +72,26 @@ def task_of(run: Run) -> CoverageTask:
 def trained_adversary(run: Run) -> Adversary | None:
     """The run's adversary, if its method trains one."""
     return run.adversary if METHODS[run.recipe.method].attacked else None
+
+
+def attack_on(run: Run, path: Path) -> Adversary:
+    """The adversary that `eir attack` wrote to `path`, to go with the team of `run`.
+
+    Raises
+    ------
+    EirError
+        It is no attack, or one on another team: it observes or acts otherwise.
+    """
+    adversary = load_attack(path)
+    theirs, ours = adversary.view.shape, run.team.view.shape
+    if theirs != ours:
+        raise EirError(
+            f"{path} attacks a team of {theirs.num_agents} with {theirs.observation} numbers per "
+            f"observation and {theirs.num_actions} actions; expected {ours.num_agents}, "
+            f"{ours.observation} and {ours.num_actions}, as in this checkpoint. Train one against "
+            "this team: eir attack CHECKPOINT."
+        )
+    return adversary
 
 
 def export_files(team: Team, adversary: Adversary | None, task: CoverageTask) -> dict[str, bytes]:

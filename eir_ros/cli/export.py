@@ -34,6 +34,14 @@ def export(
         Path | None,
         typer.Option(help="JSON file with the results of an evaluation, to keep in the bundle."),
     ] = None,
+    adversary: Annotated[
+        Path | None,
+        typer.Option(
+            help="Adversary written by `eir attack`, to break robots with; default: the one of "
+            "training, where the method has one.",
+            metavar="ATTACK",
+        ),
+    ] = None,
 ) -> None:
     """Turn a training checkpoint into a signed bundle for robots.
 
@@ -56,14 +64,19 @@ def export(
 
     from training import checkpoint as checkpoints
     from training.calibration import calibrate
-    from training.export import describe, export_files, task_of, trained_adversary
+    from training.export import attack_on, describe, export_files, task_of, trained_adversary
+    from training.provenance import digest
 
     run = checkpoints.load(checkpoints.find(checkpoint))
+    task = task_of(run)
+    corrupted = attack_on(run, adversary) if adversary else trained_adversary(run)
+    if adversary:
+        results["adversary"] = {"attack": adversary.name, "sha256": digest(adversary)}
     name = name or run.recipe.name
     version = version or next_version(out)
     # now, not after a minute of work
     check_newer(out, name, version)
-    files = export_files(run.team, trained_adversary(run), task_of(run))
+    files = export_files(run.team, corrupted, task)
     if threshold is None:
         typer.echo("The graphs agree with the networks; calibrating the threshold ...")
         threshold, results["calibration"] = calibrate(run)

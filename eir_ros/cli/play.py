@@ -88,14 +88,17 @@ def _load(path: Path, trusted_keys: Path | None, name: str) -> Any:
 
 
 def _team_decisions(env: Any, bundle: Any, seed: int) -> Any:
+    from eir_ros.faults.attack_process import executed_actions
     from eir_ros.policy.team import Team
     from sim.drawing import Beliefs
 
     team = Team(bundle, seed)
 
     def decide(observation: Any, available: Any) -> tuple[Any, Beliefs]:
-        step = team.step(observation, env.kinds[0])
-        return step.actions, Beliefs(step.p_adversary, env.types[0] > 0)
+        kinds = env.kinds[0]
+        step = team.step(observation, kinds)
+        executed = executed_actions(step.actions, step.adversary, step.uniform, kinds)
+        return executed, Beliefs(step.p_adversary, env.types[0] > 0)
 
     return decide
 

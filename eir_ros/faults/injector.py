@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from eir_ros.contract.coverage import CoverageTask, Decision, Sensed, command, decode, observe
 from eir_ros.contract.faults import FaultKind
+from eir_ros.faults.attack_process import executed_actions
 from eir_ros.faults.command import CommandFaults
 from eir_ros.faults.timeline import Timeline
 
@@ -17,6 +18,8 @@ Adversary = Callable[[NDArray[np.float32], int], int | None]
 
 #: Faults that take the decision away from the policy, so that the robot's senses are needed.
 DECIDING: Final = frozenset({FaultKind.ADVERSARY, FaultKind.RANDOM_ACTION})
+#: Stands for what the agent decided: here, only its commands are known.
+_AGENTS_OWN: Final = np.array(-1)
 
 
 class Injector:
@@ -81,9 +84,11 @@ class Injector:
         """What a corrupted decision maker wants; None: the policy has its way."""
         if kind not in DECIDING or sensed is None:
             return None
-        action: int | None = None
+        adversary = uniform = _AGENTS_OWN
         if kind is FaultKind.RANDOM_ACTION:
-            action = int(self._rng.integers(len(self._task.actions)))
+            uniform = np.array(self._rng.integers(len(self._task.actions)))
         elif self.adversary is not None:
-            action = self.adversary(observe(self._task, sensed), self._index)
-        return None if action is None else decode(self._task, np.array(action), sensed)
+            chosen = self.adversary(observe(self._task, sensed), self._index)
+            adversary = _AGENTS_OWN if chosen is None else np.array(chosen)
+        action = int(executed_actions(_AGENTS_OWN, adversary, uniform, np.array(kind)))
+        return None if action == _AGENTS_OWN else decode(self._task, np.array(action), sensed)

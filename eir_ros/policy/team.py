@@ -14,14 +14,20 @@ from eir_ros.policy.runtime import AdversaryRuntime, PolicyRuntime
 class TeamStep(NamedTuple):
     """What the team made of one joint observation."""
 
-    #: (N,)
+    #: What every robot's policy decided, (N,)
     actions: NDArray[np.int64]
+    #: What the learned adversary decided, and what was drawn uniformly; 0 where the fault of a
+    #: robot has no use for it, (N,)
+    adversary: NDArray[np.int64]
+    uniform: NDArray[np.int64]
     #: Row: who believes, column: about whom; NaN on the diagonal, (N, N)
     p_adversary: NDArray[np.float64]
 
 
 class Team:
-    """Every robot's policy and beliefs, and the faults that act on decisions.
+    """Every robot's policy and beliefs, and what corrupted ones would rather do.
+
+    Whose decision is carried out is up to the attack process (`faults.attack_process`).
 
     Parameters
     ----------
@@ -46,7 +52,7 @@ class Team:
         ----------
         observation : (N, D)
         kinds : (N,)
-            Codes of the present faults: robots that decide at random or maliciously do so here.
+            Codes of the present faults.
 
         Raises
         ------
@@ -54,15 +60,16 @@ class Team:
             A robot is an adversary, and the bundle brings none.
         """
         count = len(self._policies)
-        step = TeamStep(np.zeros(count, np.int64), np.full((count, count), np.nan))
+        own, adversary, uniform = (np.zeros(count, np.int64) for _ in range(3))
+        step = TeamStep(own, adversary, uniform, np.full((count, count), np.nan))
         for i, policy in enumerate(self._policies):
             answer = policy.step(observation[i])
-            step.actions[i] = answer.action
+            own[i] = answer.action
             step.p_adversary[i, self._others[i]] = p_adversary(answer.belief)
             if kinds[i] == FaultKind.RANDOM_ACTION:
-                step.actions[i] = self._rng.integers(len(self._task.actions))
+                uniform[i] = self._rng.integers(len(self._task.actions))
             elif kinds[i] == FaultKind.ADVERSARY:
                 if self._adversary is None:
                     self._adversary = AdversaryRuntime(self._bundle, self._seed)
-                step.actions[i] = self._adversary.step(observation[i], i)
+                adversary[i] = self._adversary.step(observation[i], i)
         return step

@@ -20,6 +20,7 @@ from tiny_bundle import TASK, make_keys, tiny_files, tiny_manifest, write_tiny_b
 from eir_ros.contract.coverage import Sensed, command, decode, observe  # noqa: E402
 from eir_ros.contract.errors import EirError  # noqa: E402
 from eir_ros.contract.faults import FaultKind  # noqa: E402
+from eir_ros.contract.paths import share  # noqa: E402
 from eir_ros.nodes import clouds, messages, mission, qos  # noqa: E402
 from eir_ros.policy.bundle import load_bundle  # noqa: E402
 from eir_ros.policy.runtime import AdversaryRuntime  # noqa: E402
@@ -310,8 +311,8 @@ def expected(bundle, decisions, seed):
     return commands
 
 
-@pytest.mark.parametrize("senses_first", [True, False])
-def test_the_adversary_decides_as_in_the_plain_loop(tmp_path, bundle, senses_first):
+def drive_corrupted(tmp_path, bundle, senses_first):
+    """A fault node corrupts r1 from tick 4 to 7, and does what the bundle's adversary says."""
     settings = {
         "robot": "r1",
         "team": TEAM,
@@ -335,6 +336,38 @@ def test_the_adversary_decides_as_in_the_plain_loop(tmp_path, bundle, senses_fir
                     assert found == (0.1, 0.2)
         finally:
             world.close()
+
+
+@pytest.mark.parametrize("senses_first", [True, False])
+def test_the_adversary_decides_as_in_the_plain_loop(tmp_path, bundle, senses_first):
+    drive_corrupted(tmp_path, bundle, senses_first)
+
+
+def test_an_attack_trained_against_a_team_drives_a_robot_once_it_is_exported(tmp_path):
+    torch = pytest.importorskip("torch", reason="training needs the extra `train`")
+    from eir_ros.cli.attack import attack
+    from eir_ros.cli.export import export
+    from training import checkpoint
+    from training.attack import load_attack
+    from training.recipe import read_recipe
+
+    small = ("steps=10", "options.episode_decisions=10", "batch=8", "width=16")
+    run = checkpoint.fresh(read_recipe(share() / "config/recipes/coverage.yaml", small))
+    checkpoint.save(run, tmp_path / "checkpoint.pt")
+    attack(tmp_path, iterations=2)
+    key = make_keys(tmp_path / "keys")
+    found = tmp_path / "attack-fresh.pt"
+    export(tmp_path, tmp_path / "bundle", key=key, threshold=0.9, adversary=found)
+    bundle = {"bundle": str(tmp_path / "bundle"), "trusted_keys": str(tmp_path / "keys")}
+
+    loaded = load_bundle(bundle["bundle"], trusted_keys=tmp_path / "keys")
+    observation, types = observe(TASK, SENSED[4]), np.eye(4, dtype=np.float32)[1]
+    exported = AdversaryRuntime(loaded, 0).logits(observation, types)
+    seen = torch.from_numpy(observation)[None], torch.from_numpy(types)[None]
+    assert exported == pytest.approx(load_attack(found)(*seen)[0].detach().numpy(), abs=1e-5)
+    # not the adversary that the team was trained with
+    assert np.abs(exported - run.adversary(*seen)[0].detach().numpy()).max() > 1e-4
+    drive_corrupted(tmp_path, bundle, senses_first=True)
 
 
 def test_an_adversary_set_by_hand_takes_over_without_blocking_the_robot(tmp_path, bundle):

@@ -16,6 +16,7 @@ from eir_ros.policy.runtime import AdversaryRuntime, PolicyRuntime
 from sim.swarm.env import CoverageEnv
 from training import checkpoint
 from training import export as exporting
+from training.attack import Attack, save_attack
 from training.calibration import BLAMED_SHARE, calibrate
 from training.checkpoint import Run
 from training.recipe import read_recipe
@@ -169,6 +170,22 @@ def test_an_adversary_that_was_never_trained_is_not_shipped(run: Run) -> None:
     healthy = checkpoint.fresh(read_recipe(share() / "config/recipes/coverage.yaml", changes))
     assert exporting.trained_adversary(healthy) is None
     assert exporting.trained_adversary(run) is run.adversary
+
+
+def test_an_attack_on_another_team_or_no_attack_is_not_shipped(run: Run, tmp_path: Path) -> None:
+    checkpoint.save(run, tmp_path / "checkpoint.pt")
+    other = checkpoint.fresh(read_recipe(share() / "config/recipes/toy.yaml"))
+    attack = Attack(other.adversary, "fresh", [0], seed=0)
+    save_attack(attack, other, tmp_path / "checkpoint.pt", tmp_path / "toy.pt")
+    wanted = {
+        "toy.pt": "attacks a team of 2 with 5 numbers .* expected 4, 34",
+        "checkpoint.pt": "not an attack written by `eir attack`",
+        "none.pt": "none.pt is not an attack",
+    }
+    for name, said in wanted.items():
+        with pytest.raises(EirError, match=said):
+            export(tmp_path, tmp_path / "out", threshold=0.9, adversary=tmp_path / name)
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_calibrated_threshold_blames_few_of_the_healthy(run: Run) -> None:
