@@ -94,7 +94,7 @@ def main() -> None:
         "command": f"python -m benchmarks.wheels --episodes {args.episodes} --seed {args.seed}",
         "bundle": bundle.digest,
         "seed": args.seed,
-        "commit": _commit(),
+        "commit": commit(),
         "machine": describe() | {"numpy": np.__version__, "python": platform.python_version()},
     }
     for kind in FAULTS:
@@ -108,7 +108,8 @@ def main() -> None:
         )
 
 
-def _commit() -> str:
+def commit() -> str:
+    """The commit of the working tree."""
     done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     return done.stdout.strip() or "unknown"
 

@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 from eir_ros.contract.config import validate
 from eir_ros.contract.coverage import Sensed
 from eir_ros.contract.faults import Fault, FaultKind
+from eir_ros.contract.types import teammates
 from eir_ros.faults.injector import Injector
 from eir_ros.faults.timeline import Timeline
 from eir_ros.policy.agent_core import AgentCore, Decided
 from eir_ros.policy.bundle import Bundle
 from eir_ros.policy.runtime import AdversaryRuntime, PolicyRuntime
-from eir_ros.safety.gate import Gate, GateLimits
+from eir_ros.safety.gate import Gate, GateLimits, Track
 from sim.swarm.coverage import CoverageSim
 
 
@@ -30,6 +31,7 @@ class Robot:
         adversary = AdversaryRuntime(bundle, [seed, index, FaultKind.ADVERSARY])
         self.injector.adversary = adversary.step
         self.gate = Gate(limits)
+        self._mates = teammates(bundle.manifest.task.num_robots)[index]
 
     def tick(self, tick: int, time_s: float, sensed: Sensed) -> tuple[list[float], Decided | None]:
         """What reaches the base, and the decision behind it where one was made."""
@@ -38,8 +40,10 @@ class Robot:
         command = self.injector.apply(time_s, answer.command, sensed, decide=decide)
         x, y, yaw = sensed.pose
         self.gate.odometry(x, y, yaw, now=time_s)
+        seen = zip(self._mates[sensed.visible], sensed.tracks[sensed.visible], strict=True)
+        self.gate.tracks({mate: Track(*map(float, track)) for mate, track in seen}, now=time_s)
         self.gate.command(command[0], command[1], now=time_s)
-        allowed = self.gate.decide(time_s)
+        allowed = self.gate.send(time_s)
         return [allowed.v, allowed.w], answer.decided
 
 

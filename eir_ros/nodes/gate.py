@@ -1,17 +1,17 @@
 """The gate of one robot as a lifecycle node: the last hand on the wheel before the motors.
 
-The rules are in `eir_ros.safety.gate`. With the parameter `with_fault` the robot's fault node runs
-in the same process, in front of the gate like everybody else.
+The rules are in `eir_ros.safety`. With the parameter `with_fault` the robot's fault node runs in
+the same process, in front of the gate like everybody else.
 """
 
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import TwistStamped
 from nav_msgs.msg import Odometry
 from pydantic import Field as Setting
@@ -19,24 +19,24 @@ from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
+from sensor_msgs.msg import PointCloud2
 
 from eir_ros.contract.config import Schema, validate
 from eir_ros.contract.frames import Pose, compose
-from eir_ros.nodes import messages, qos, realtime
+from eir_ros.nodes import clouds, messages, qos, realtime
 from eir_ros.nodes.clouds import InvalidMessageError
 from eir_ros.nodes.estop import EStopListener
+from eir_ros.nodes.gate_report import GateReport
 from eir_ros.nodes.parameters import declare
 from eir_ros.nodes.run import run
-from eir_ros.safety.gate import Allowed, Gate, GateLimits
+from eir_ros.safety.gate import Allowed, Gate, GateLimits, Track
+from eir_ros.safety.order import InOrder
 
 #: How long after the last command, and how often from then on, the gate looks again [s].
 WATCHDOG_S: Final = 0.05
 
 #: Before every input is there, nothing is said: a base that nobody drives stands by itself.
-_NOT_YET: Final = ("no_command", "no_odom")
-
-#: Reasons that mean: an input that should be there is not.
-_SILENT: Final = ("stale_command", "invalid_command", "stale_odom")
+_NOT_YET: Final = ("no_command", "no_odom", "no_tracks")
 
 
 class Parameters(Schema):
@@ -45,14 +45,35 @@ class Parameters(Schema):
     robot: str = Setting(description="Name of this robot")
     max_speed: float = Setting(0.5, ge=0.01, le=5.0, description="[m/s]")
     max_yaw_rate: float = Setting(3.0, ge=0.01, le=20.0, description="[rad/s]")
+    max_acceleration: float = Setting(
+        10.0, ge=0.01, le=1e4, description="How fast speed may grow [m/s^2]"
+    )
+    max_yaw_acceleration: float = Setting(
+        60.0, ge=0.01, le=1e4, description="How fast the yaw rate may grow [rad/s^2]"
+    )
     max_deceleration: float = Setting(
         3.0, ge=0.01, le=50.0, description="Of the stop that follows silence [m/s^2]"
     )
     command_timeout_s: float = Setting(
-        0.25, ge=0.01, le=600.0, description="Older commands and odometry are stale"
+        0.25, ge=0.01, le=600.0, description="Older commands, odometry and tracks are stale"
     )
     reaction_s: float = Setting(
         0.3, ge=0.01, le=5.0, description="From measuring a pose until the next command acts"
+    )
+    period_s: float = Setting(
+        0.02, ge=0.0, le=1.0, description="Least time between two commands that do not brake"
+    )
+    separation_m: float = Setting(
+        0.0, ge=0.0, le=10.0, description="From teammates, centre to centre [m]; 0: may touch"
+    )
+    quarantine_m: float = Setting(
+        0.0, ge=0.0, le=10.0, description="So much more from those in quarantine [m]"
+    )
+    obstacle_m: float = Setting(
+        0.0, ge=0.0, le=10.0, description="From points on `obstacles` [m]; 0: no such topic"
+    )
+    memory_s: float = Setting(
+        1.0, ge=0.0, le=60.0, description="For so long a teammate out of sight is reckoned with"
     )
     fence: tuple[float, ...] = Setting(
         (), description="xmin, ymin, xmax, ymax of the area to stay in [m; map]; empty: no fence"
@@ -65,6 +86,10 @@ class Parameters(Schema):
         ge=0.0,
         le=60.0,
         description="After its start only listen for so long, for an e-stop that is kept [s]",
+    )
+    lockstep: bool = Setting(
+        False,
+        description="Time is that of the messages; a command waits for the senses of its tick",
     )
     with_fault: bool = Setting(False, description="Run the robot's fault node in this process")
     realtime_priority: int = realtime.PRIORITY
@@ -91,6 +116,7 @@ class GateNode(LifecycleNode):
         self._gate = Gate(self.settings.limits())
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._simulated = self.get_parameter("use_sim_time").value
+        self._stamp_s = 0.0
         self._active = False
         self._inputs: list[Any] = []
         self._outputs: list[Any] = []
@@ -104,27 +130,33 @@ class GateNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Connect; the e-stop is heard from here on."""
-        self._commands = self._reduced = self._stale = 0
+        self._told = GateReport(self.settings.robot)
         self._open_at: float | None = None
-        self._reason = self._last_reason = ""
-        publish, subscribe = self.create_lifecycle_publisher, self.create_subscription
+        publish = self.create_lifecycle_publisher
         self._command_pub = publish(TwistStamped, "cmd_vel", qos.COMMAND)
         self._diagnostics_pub = publish(DiagnosticArray, "/diagnostics", qos.DIAGNOSTICS)
-        self._outputs = [self._command_pub, self._diagnostics_pub]
-        self._inputs = [
-            *EStopListener(self, self._on_estop).subscriptions,
-            subscribe(
-                Odometry,
-                "odom",
-                self._on_odometry,
-                qos.sensor(max(0.5, 2 * self.settings.command_timeout_s)),
-                qos_overriding_options=qos.OVERRIDES,
-            ),
-            subscribe(TwistStamped, "cmd_vel_faulty", self._on_command, qos.COMMAND),
-        ]
+        self._events_pub = publish(DiagnosticArray, "gate_events", qos.EVENT)
+        self._outputs = [self._command_pub, self._diagnostics_pub, self._events_pub]
+        self._inputs = [*EStopListener(self, self._on_estop).subscriptions]
+        if self._gate.limits.separation_m > 0:
+            self._sense(PointCloud2, "tracks", self._on_tracks)
+        if self._gate.limits.obstacle_m > 0:
+            self._sense(PointCloud2, "obstacles", self._on_obstacles)
+        self._sense(Odometry, "odom", self._on_odometry)
+        self._inputs.append(
+            self.create_subscription(TwistStamped, "cmd_vel_faulty", self._on_command, qos.COMMAND)
+        )
         self._watchdog = self.create_timer(WATCHDOG_S, self._on_silence, clock=self._steady)
         self._reporter = self.create_timer(1.0, self._report, clock=self._steady)
         return super().on_configure(state)
+
+    def _sense(self, kind: Any, topic: str, callback: Callable[[Any], None]) -> None:
+        profile = qos.sensor(max(0.5, 2 * self.settings.command_timeout_s))
+        self._inputs.append(
+            self.create_subscription(
+                kind, topic, callback, profile, qos_overriding_options=qos.OVERRIDES
+            )
+        )
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Let commands through from now on; what came before does not count."""
@@ -132,6 +164,13 @@ class GateNode(LifecycleNode):
         self._gate = Gate(self.settings.limits())
         self._gate.estop = estop
         self._pose_stamp: Time | None = None
+        self._odom_frame = ""
+        self._order = {name: InOrder() for name in ("odom", "tracks", "obstacles", "command")}
+        #: In lockstep, the command whose senses are not here yet.
+        self._waiting: TwistStamped | None = None
+        #: The newest command, until the motors have been told.
+        self._pending: TwistStamped | None = None
+        self._sensed_s = {"odom": -math.inf, "tracks": -math.inf}
         self._active = True
         return super().on_activate(state)
 
@@ -160,7 +199,7 @@ class GateNode(LifecycleNode):
 
     def _stand(self) -> None:
         self._active = False
-        self._publish(Allowed(0.0, 0.0, "no_command"))
+        self._send(Allowed(0.0, 0.0, "no_command"))
         # what gets lost on the way is sent again, but not by a publisher that is gone
         self._command_pub.wait_for_all_acked(Duration(seconds=0.2))
 
@@ -178,57 +217,119 @@ class GateNode(LifecycleNode):
     def _on_estop(self, on: bool) -> None:
         pressed, self._gate.estop = on and not self._gate.estop, on
         if self._active and pressed:
-            self._publish(self._gate.decide(self._now()))
+            self._send(self._gate.send(self._now()))
+
+    def _in_order(self, name: str, stamp: Time) -> bool:
+        """Whether a message is heard: the node is active, and no later one has come before."""
+        return self._active and self._order[name].accepts(_seconds(stamp))
 
     def _on_odometry(self, message: Odometry) -> None:
-        if not self._active:
-            return
         stamp = message.header.stamp
+        if not self._in_order("odom", stamp):
+            return
         if stamp == self._pose_stamp and not self._simulated:
             # a driver that repeats itself knows nothing new; simulated time may well stand still
             return
-        self._pose_stamp = stamp
+        self._pose_stamp, self._odom_frame = stamp, message.header.frame_id
         try:
             x, y, yaw = messages.decode_odometry(message).pose
-        except InvalidMessageError:
+        except InvalidMessageError as error:
             # as good as none: it goes stale
+            self._told.invalid("odom", error)
             return
-        self._gate.odometry(*compose(self.settings.odom_in_map, (x, y, yaw)), now=self._now())
+        place = compose(self.settings.odom_in_map, (x, y, yaw))
+        self._gate.odometry(*place, now=self._now(stamp))
+        self._sensed_at("odom", stamp)
+
+    def _on_tracks(self, message: PointCloud2) -> None:
+        seen = self._tracks("tracks", message)
+        if seen is not None:
+            self._gate.tracks(seen, self._now(message.header.stamp))
+            self._sensed_at("tracks", message.header.stamp)
+
+    def _on_obstacles(self, message: PointCloud2) -> None:
+        seen = self._tracks("obstacles", message)
+        if seen is not None:
+            self._gate.obstacles(seen.values(), self._now(message.header.stamp))
+
+    def _tracks(self, name: str, message: PointCloud2) -> dict[int, Track] | None:
+        """What a cloud shows, by id, in the map; None where it is as good as none."""
+        header = message.header
+        if not self._in_order(name, header.stamp):
+            return None
+        try:
+            if self._odom_frame and header.frame_id != self._odom_frame:
+                raise InvalidMessageError(f"are in '{header.frame_id}', not '{self._odom_frame}'")
+            points = clouds.decode(message, clouds.TRACKS)
+        except InvalidMessageError as error:
+            self._told.invalid(name, error)
+            return None
+        origin = self.settings.odom_in_map
+        turned: Pose = (0.0, 0.0, origin[2])
+        return {
+            number: Track(*compose(origin, (x, y, 0.0))[:2], *compose(turned, (vx, vy, 0.0))[:2])
+            for number, x, y, _, vx, vy, _ in points.tolist()
+        }
+
+    def _sensed_at(self, name: str, stamp: Time) -> None:
+        self._sensed_s[name] = _seconds(stamp)
+        if self._waiting is not None and self._knows(self._waiting):
+            self._answer(self._waiting)
+
+    def _knows(self, message: TwistStamped) -> bool:
+        """Whether the senses of the tick of a command are here."""
+        tick_s = _seconds(message.header.stamp)
+        blind = self._gate.limits.separation_m <= 0
+        return self._sensed_s["odom"] == tick_s and (blind or self._sensed_s["tracks"] == tick_s)
 
     def _on_command(self, message: TwistStamped) -> None:
-        now = self._now()
-        if self._only_listens(now) or not self._active:
+        if self._only_listens() or not self._in_order("command", message.header.stamp):
             return
+        if self.settings.lockstep and not self._knows(message):
+            self._waiting = message
+            return
+        self._answer(message)
+
+    def _answer(self, message: TwistStamped) -> None:
+        self._waiting = None
+        now = self._now(message.header.stamp)
         try:
             v, w = map(float, messages.decode_twist(message))
         except InvalidMessageError:
             v = w = math.nan
         self._gate.command(v, w, now)
-        self._commands += 1
         self._watchdog.reset()
-        allowed = self._gate.decide(now)
-        self._note(allowed)
-        if not allowed.reason:
-            self._command_pub.publish(message)
-            return
-        self._reduced += 1
-        if allowed.reason not in _NOT_YET:
-            self._publish(allowed, message)
+        self._pending = message
+        self._told.command()
+        self._tell_motors(now)
 
     def _on_silence(self) -> None:
-        now = self._now()
-        if self._only_listens(now) or not self._active:
-            return
+        # in lockstep only a command is answered: an old one would pass for that of another tick
+        if self._active and not self.settings.lockstep and not self._only_listens():
+            self._tell_motors(self._now())
+
+    def _tell_motors(self, now: float) -> None:
+        """Send what may be sent, if it is due: an answer to a command, or less than the last."""
         allowed = self._gate.decide(now)
         self._note(allowed)
-        if allowed.reason and allowed.reason not in _NOT_YET:
-            self._publish(allowed)
+        answers = self._pending
+        if allowed.reason in _NOT_YET or not (answers or allowed.reason):
+            return
+        if not (self.settings.lockstep or self._gate.due(allowed, now)):
+            return
+        self._pending = None
+        self._gate.send(now)
+        if answers is not None and not allowed.reason:
+            self._command_pub.publish(answers)
+        else:
+            self._send(allowed, answers)
 
-    def _only_listens(self, now: float) -> bool:
+    def _only_listens(self) -> bool:
         """Whether the gate has just started, and an e-stop that somebody keeps may be on its way.
 
         A release does not end this early, because it may be older than a stop that is found later.
         """
+        now = self._steady_s()
         if self._open_at is None:
             # counted from the first callback: starting the process may take longer than the wait
             self._open_at = now + self.settings.estop_wait_s
@@ -236,7 +337,7 @@ class GateNode(LifecycleNode):
 
     # Outputs
 
-    def _publish(self, allowed: Allowed, answers: TwistStamped | None = None) -> None:
+    def _send(self, allowed: Allowed, answers: TwistStamped | None = None) -> None:
         if answers is not None:
             header = answers.header
             stamp, frame = header.stamp, header.frame_id
@@ -245,37 +346,34 @@ class GateNode(LifecycleNode):
         self._command_pub.publish(messages.encode_twist(np.array(allowed[:2]), stamp, frame))
 
     def _note(self, allowed: Allowed) -> None:
-        if allowed.reason == self._reason:
-            return
-        if allowed.reason in _SILENT:
-            self._stale += 1
-        if allowed.reason in (*_SILENT, "estop"):
-            self.get_logger().warning(f"stops the robot: {allowed.reason}")
-        self._reason = allowed.reason
-        self._last_reason = allowed.reason or self._last_reason
+        event = self._told.note(allowed, self._gate.asked)
+        if event is not None:
+            if allowed.reason in ("estop", *GateReport.SILENT):
+                self.get_logger().warning(f"stops the robot: {allowed.reason}")
+            stamp = self.get_clock().now().to_msg()
+            self._events_pub.publish(messages.diagnostics(stamp, event))
 
     def _report(self) -> None:
-        reason = self._gate.decide(self._now()).reason
-        values = {
-            "state": reason or "nominal",
-            "commands": self._commands,
-            "reduced": self._reduced,
-            "stale": self._stale,
-            "last_reason": self._last_reason,
-            "estop": self._gate.estop,
-        }
-        found = messages.status(
-            f"{self.settings.robot}/gate",
-            values,
-            hardware_id=self.settings.robot,
-            message=reason or "nominal",
-            level=DiagnosticStatus.WARN if reason else DiagnosticStatus.OK,
-        )
-        self._diagnostics_pub.publish(messages.diagnostics(self.get_clock().now().to_msg(), found))
+        status = self._told.status(self._gate)
+        self._diagnostics_pub.publish(messages.diagnostics(self.get_clock().now().to_msg(), status))
 
-    def _now(self) -> float:
-        """Steady time [s]: never stands still, never jumps, whatever the simulation does."""
+    def _now(self, stamp: Time | None = None) -> float:
+        """Steady time [s], which never stands still nor jumps, whatever the simulation does.
+
+        In lockstep the time of the messages, so that the same run has the same brakes.
+        """
+        if not self.settings.lockstep:
+            return self._steady_s()
+        if stamp is not None:
+            self._stamp_s = _seconds(stamp)
+        return self._stamp_s
+
+    def _steady_s(self) -> float:
         return self._steady.now().nanoseconds * 1e-9
+
+
+def _seconds(stamp: Time) -> float:
+    return messages.nanoseconds_of(stamp) * 1e-9
 
 
 def _nodes() -> Iterator[Node]:

@@ -48,6 +48,7 @@ ROBOT_TOPICS: Final = (
     ("cmd_vel", TwistStamped, _RELIABLE, _VOLATILE),
     ("beliefs", PointCloud2, _RELIABLE, _VOLATILE),
     ("decision", DiagnosticArray, _RELIABLE, _VOLATILE),
+    ("gate_events", DiagnosticArray, _RELIABLE, _VOLATILE),
 )
 
 #: Topics of the swarm as a whole.

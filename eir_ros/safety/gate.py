@@ -1,81 +1,19 @@
-"""The gate's rules: what is left of a command on its way to the motors.
+"""The gate: what it remembers, and the order in which its rules act on a command.
 
 The gate may only reduce. A command that is fresh, finite, within the limits and far enough from
-the fence passes bit for bit; of any other, less is left; nothing makes it larger. Times are those
-of a steady clock at arrival [s]: a message's own stamp can be wrong, and simulated time can stop.
+fence, teammates and obstacles passes bit for bit; of any other, less is left; nothing makes it
+larger. Times are those of a steady clock at arrival [s]: a message's own stamp can be wrong, and
+simulated time can stop.
 """
 
-from math import copysign, isfinite, pi, remainder, sqrt
-from typing import Final, Literal, NamedTuple
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from math import isfinite
 
-from pydantic import Field as Setting
-from pydantic import field_validator
+from eir_ros.safety.limits import Allowed, Fence, GateLimits, Pose, Reason, Track
+from eir_ros.safety.rules import apart, eased, inside, within
 
-from eir_ros.contract.config import Schema
-
-Fence = tuple[float, float, float, float]
-
-#: Why a command was reduced, the strongest rule first.
-Reason = Literal[
-    "estop",
-    "no_command",
-    "no_odom",
-    "invalid_command",
-    "stale_command",
-    "stale_odom",
-    "fence",
-    "limit",
-    "",
-]
-
-#: A robot whose motion points this near to straight inward is coming back [rad]: it is not
-#: slowed down, or it could never leave the fence's edge. What is left to a right angle is for
-#: the turn it makes until it stands.
-_INWARD: Final = pi / 3
-
-
-class GateLimits(Schema):
-    """What a robot may do at most. SI units, REP-103.
-
-    With the defaults a robot stands 0.42 s after the last valid command; the gate's node looks
-    every 0.05 s, which keeps it below the half second that is promised.
-    """
-
-    #: [m/s]
-    max_speed: float = Setting(0.5, gt=0)
-    #: [rad/s]
-    max_yaw_rate: float = Setting(3.0, gt=0)
-    #: How fast silence brings a robot to a stand from full speed [m/s^2].
-    max_deceleration: float = Setting(3.0, gt=0)
-    #: A command, or an odometry that the fence needs, older than this is stale [s].
-    command_timeout_s: float = Setting(0.25, gt=0)
-    #: Longest time from measuring a pose until a command that is based on a newer one acts [s].
-    reaction_s: float = Setting(0.3, gt=0)
-    #: xmin, ymin, xmax, ymax of the area to stay in [m; map]; None: no fence.
-    fence: Fence | None = None
-
-    @field_validator("fence")
-    @classmethod
-    def _has_area(cls, fence: Fence | None) -> Fence | None:
-        if fence is not None and not (fence[0] < fence[2] and fence[1] < fence[3]):
-            raise ValueError("expected xmin < xmax and ymin < ymax")
-        return fence
-
-    @property
-    def stop_s(self) -> float:
-        """Time from full speed to a stand [s]."""
-        return self.max_speed / self.max_deceleration
-
-
-class Allowed(NamedTuple):
-    """What is left of a command."""
-
-    #: Forward speed [m/s; base_link]
-    v: float
-    #: Yaw rate [rad/s; base_link]
-    w: float
-    #: The rule that took something away; empty when it is the newest command, bit for bit.
-    reason: Reason
+__all__ = ["Allowed", "Fence", "Gate", "GateLimits", "Reason", "Track"]
 
 
 class Gate:
@@ -83,35 +21,70 @@ class Gate:
 
     The e-stop wins and is latched until the operator releases it. A missing, invalid or stale
     command fades to zero along the path it described, within `GateLimits.stop_s`; so does one
-    whose distance from the fence is no longer known.
+    whose distance from the fence or from others is no longer known.
     """
 
     def __init__(self, limits: GateLimits) -> None:
         self.limits = limits
         self.estop = False
+        #: How often each rule was the strongest that took something away from what was sent.
+        self.counts: Counter[Reason] = Counter()
         self._asked: Allowed | None = None
         self._silent_from = 0.0
         self._invalid = False
-        self._pose: tuple[float, float, float] | None = None
+        self._pose: Pose | None = None
         self._pose_at = 0.0
+        self._teammates: dict[int, tuple[float, Track]] = {}
+        self._obstacles: list[Track] = []
+        self._tracks_at: float | None = None
+        self._obstacles_at: float | None = None
+        self._quarantined: frozenset[int] = frozenset()
+        self._sent, self._sent_at = (0.0, 0.0), 0.0
+        self._has_sent = False
+
+    @property
+    def asked(self) -> tuple[float, float]:
+        """The last valid command, within the limits [m/s, rad/s]; zero before the first."""
+        return (0.0, 0.0) if self._asked is None else self._asked[:2]
 
     def odometry(self, x: float, y: float, yaw: float, now: float) -> None:
         """A pose [m, m, rad; map] arrived at `now` [s]; one that is not finite is ignored."""
         if isfinite(x) and isfinite(y) and isfinite(yaw):
             self._pose, self._pose_at = (x, y, yaw), now
 
+    def tracks(self, seen: Mapping[int, Track], now: float) -> None:
+        """All teammates that are seen, by id, arrived at `now` [s].
+
+        As good as none where a number is not finite: what is known grows old.
+        """
+        if not all(isfinite(number) for track in seen.values() for number in track):
+            return
+        self._tracks_at = now
+        memory = self.limits.memory_s
+        kept = {i: (at, t) for i, (at, t) in self._teammates.items() if now - at <= memory}
+        self._teammates = kept | {i: (now, track) for i, track in seen.items()}
+
+    def obstacles(self, seen: Collection[Track], now: float) -> None:
+        """All points of obstacles that are seen arrived at `now` [s]."""
+        if all(isfinite(number) for track in seen for number in track):
+            self._obstacles, self._obstacles_at = list(seen), now
+
+    def quarantine(self, teammates: Collection[int]) -> None:
+        """Keep `GateLimits.quarantine_m` more from these, and from no others."""
+        self._quarantined = frozenset(teammates)
+
     def command(self, v: float, w: float, now: float) -> None:
         """A command [m/s, rad/s; base_link] arrived at `now` [s]."""
         self._invalid = not (isfinite(v) and isfinite(w))
         if not self._invalid:
-            self._asked = _within(self.limits, v, w)
+            self._asked = within(self.limits, v, w)
             self._silent_from = now + self.limits.command_timeout_s
         else:
             # whoever says nonsense is not waited for
             self._silent_from = min(self._silent_from, now)
 
     def decide(self, now: float) -> Allowed:
-        """What may be sent to the motors at `now` [s]."""
+        """What may be sent to the motors at `now` [s]; nothing is remembered of the question."""
         if self.estop:
             return Allowed(0.0, 0.0, "estop")
         if self._asked is None:
@@ -120,62 +93,84 @@ class Gate:
         share, reason = self._fading(now)
         if reason:
             allowed = Allowed(allowed.v * share, allowed.w * share, reason)
-        if self.limits.fence is None or self._pose is None:
-            return allowed
-        v = _inside(self.limits, self.limits.fence, self._pose, allowed)
-        return allowed if v == allowed.v else Allowed(v, allowed.w, reason or "fence")
+        allowed = eased(self.limits, allowed, self._sent, self._since_sent(now))
+        return self._kept_clear(allowed)
+
+    def send(self, now: float) -> Allowed:
+        """`decide`, and take it that this is what the motors are told at `now` [s]."""
+        allowed = self.decide(now)
+        self._sent, self._sent_at, self._has_sent = allowed[:2], now, True
+        self.counts[allowed.reason] += 1
+        return allowed
+
+    def due(self, allowed: Allowed, now: float) -> bool:
+        """Whether the motors may be told now: a flood of commands does not reach them.
+
+        Not more often than every `GateLimits.period_s`, but what is less than the last at once.
+        """
+        less = abs(allowed.v) <= abs(self._sent[0]) and abs(allowed.w) <= abs(self._sent[1])
+        shrinks = less and allowed[:2] != self._sent
+        return not self._has_sent or shrinks or now - self._sent_at >= self.limits.period_s
+
+    def _since_sent(self, now: float) -> float:
+        """Time in which the robot may have gained speed [s]: none before the first command."""
+        if not self._has_sent:
+            return 0.0
+        # a gap that is longer says that the robot stands, not that it may jump
+        return min(max(0.0, now - self._sent_at), self.limits.command_timeout_s)
 
     def _fading(self, now: float) -> tuple[float, Reason]:
         """The share of the last valid command that is left, and what makes it fade."""
         since = self._silent_from
         reason: Reason = "invalid_command" if self._invalid else "stale_command"
-        if self.limits.fence is not None:
-            if self._pose is None:
-                return 0.0, "no_odom"
-            pose_until = self._pose_at + self.limits.command_timeout_s
-            if pose_until < since:
-                since, reason = pose_until, "stale_odom"
+        for missing, stale, at in self._needed():
+            if at is None:
+                return 0.0, missing
+            until = at + self.limits.command_timeout_s
+            if until < since:
+                since, reason = until, stale
         if now <= since and not self._invalid:
             return 1.0, ""
         return min(1.0, max(0.0, 1.0 - (now - since) / self.limits.stop_s)), reason
 
+    def _needed(self) -> Iterator[tuple[Reason, Reason, float | None]]:
+        """What the rules need to know: its names when missing and stale, and when it came."""
+        limits = self.limits
+        if limits.needs_pose:
+            yield "no_odom", "stale_odom", None if self._pose is None else self._pose_at
+        if limits.separation_m > 0:
+            yield "no_tracks", "stale_tracks", self._tracks_at
+        if limits.obstacle_m > 0:
+            yield "no_tracks", "stale_tracks", self._obstacles_at
 
-def _within(limits: GateLimits, v: float, w: float) -> Allowed:
-    """Slow a command down along its path until it is within the limits."""
-    excess = max(abs(v) / limits.max_speed, abs(w) / limits.max_yaw_rate)
-    if excess <= 1.0:
-        return Allowed(v, w, "")
-    # the clip only undoes rounding
-    v = max(-limits.max_speed, min(limits.max_speed, v / excess))
-    w = max(-limits.max_yaw_rate, min(limits.max_yaw_rate, w / excess))
-    return Allowed(v, w, "limit")
+    def _kept_clear(self, allowed: Allowed) -> Allowed:
+        """Slow down before the fence and before others; the yaw rate stays: to turn is free."""
+        limits, pose = self.limits, self._pose
+        if pose is None:
+            return allowed
+        v, reason = allowed.v, allowed.reason
+        if limits.fence is not None:
+            v = inside(limits, limits.fence, pose, v, allowed.w)
+            reason = reason if v == allowed.v else reason if _fades(reason) else "fence"
+        nearer = apart(limits, pose, v, allowed.w, self._others())
+        if nearer != v:
+            reason = reason if _fades(reason) or reason == "fence" else "separation"
+        return Allowed(nearer, allowed.w, reason)
+
+    def _others(self) -> Iterator[Track]:
+        """Everybody and everything to keep away from."""
+        limits, at_newest = self.limits, self._tracks_at or 0.0
+        if limits.separation_m > 0:
+            for number, (at, track) in self._teammates.items():
+                more = limits.quarantine_m if number in self._quarantined else 0.0
+                # those of the newest tracks are as old as the robot's own pose
+                unseen_s = at_newest - at
+                if unseen_s <= limits.memory_s:
+                    yield track._replace(keep=limits.separation_m + more, unseen_s=unseen_s)
+        if limits.obstacle_m > 0:
+            yield from (track._replace(keep=limits.obstacle_m) for track in self._obstacles)
 
 
-def _inside(
-    limits: GateLimits, fence: Fence, pose: tuple[float, float, float], allowed: Allowed
-) -> float:
-    """Speed from which the robot can still stop before every side that it is not leaving."""
-    x, y, yaw = pose
-    heading = yaw if allowed.v >= 0 else yaw + pi
-    turn = allowed.w * limits.reaction_s
-    speed = abs(allowed.v)
-    sides = (
-        (pi, fence[2] - x),
-        (-pi / 2, fence[3] - y),
-        (0.0, x - fence[0]),
-        (pi / 2, y - fence[1]),
-    )
-    for inward, gap in sides:
-        off = remainder(heading - inward, 2 * pi)
-        if max(abs(off), abs(off + turn)) > _INWARD:
-            speed = min(speed, _braking_speed(limits, gap))
-    return allowed.v if speed == abs(allowed.v) else copysign(speed, allowed.v)
-
-
-def _braking_speed(limits: GateLimits, gap: float) -> float:
-    """Solve gap = v * reaction_s + v^2 / (2 * max_deceleration) for v [m/s]; 0 outside."""
-    if gap <= 0.0:
-        return 0.0
-    reaction = limits.reaction_s
-    # this form does not cancel for small gaps
-    return 2.0 * gap / (reaction + sqrt(reaction**2 + 2.0 * gap / limits.max_deceleration))
+def _fades(reason: Reason) -> bool:
+    """Whether a command is on its way to zero already, for a stronger reason than a place."""
+    return reason not in ("", "limit", "acceleration")

@@ -280,17 +280,33 @@ def _recorder(team: tuple[Robot, ...], options: Options) -> Process:
     return Process("recorder", "recorder", "/", {"recorder": parameters})
 
 
+def _separation(robot: Robot, roster: Roster) -> dict[str, float]:
+    """Distances that a gate keeps, from centre to centre [m]."""
+    if robot.separation is None:
+        return {}
+    near = robot.radius + robot.separation
+    return {
+        "separation_m": near + max(other.radius for other in roster.team()),
+        "quarantine_m": robot.quarantine_separation,
+        # the points of an obstacle lie on its surface
+        **({"obstacle_m": near} if robot.obstacles else {}),
+    }
+
+
 def _gate(robot: Robot, roster: Roster, options: Options) -> Process:
-    patience = _LOCKSTEP_PATIENCE_S if options.lockstep else robot.command_timeout_s
     parameters = {
         **_common(options),
         "robot": robot.name,
         "max_speed": robot.max_speed,
         "max_yaw_rate": robot.max_yaw_rate,
+        "max_acceleration": robot.max_acceleration,
+        "max_yaw_acceleration": robot.max_yaw_acceleration,
         "max_deceleration": robot.max_deceleration,
-        "command_timeout_s": patience,
+        "command_timeout_s": robot.command_timeout_s,
+        **_separation(robot, roster),
         "fence": roster.fence.for_centre(robot.radius),
         "odom_in_map": _odom_in_map(robot, options),
+        "lockstep": options.lockstep,
         "with_fault": options.breakable,
     }
     nodes: dict[str, Parameters] = {"gate": parameters}

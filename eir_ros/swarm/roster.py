@@ -39,8 +39,18 @@ class RobotType(Schema):
     max_speed: float = Setting(gt=0, le=5)
     max_yaw_rate: float = Setting(gt=0, le=20)
     max_deceleration: float = Setting(gt=0, le=50)
-    #: Silence of the agent after which the gate slows down to a stand [s].
+    #: How fast the gate lets speed and yaw rate grow [m/s^2], [rad/s^2].
+    max_acceleration: float = Setting(10.0, gt=0, le=1e4)
+    max_yaw_acceleration: float = Setting(60.0, gt=0, le=1e4)
+    #: Silence of the agent, or of the senses, after which the gate slows down to a stand [s].
     command_timeout_s: float = Setting(gt=0, le=5)
+    #: Room that the gate keeps between this robot's body and those of its teammates, and between
+    #: it and obstacles [m]; None: they may touch, and tracks are not asked for.
+    separation: float | None = Setting(0.05, ge=0, le=5)
+    #: What is added to that for a teammate in quarantine [m].
+    quarantine_separation: float = Setting(0.25, ge=0, le=5)
+    #: Whether this robot has a detector of obstacles, which publishes `obstacles`.
+    obstacles: bool = False
     tracks: TracksSource
 
 
@@ -56,7 +66,12 @@ class RobotEntry(Schema):
     max_speed: float | None = Setting(default=None, gt=0, le=5)
     max_yaw_rate: float | None = Setting(default=None, gt=0, le=20)
     max_deceleration: float | None = Setting(default=None, gt=0, le=50)
+    max_acceleration: float | None = Setting(default=None, gt=0, le=1e4)
+    max_yaw_acceleration: float | None = Setting(default=None, gt=0, le=1e4)
     command_timeout_s: float | None = Setting(default=None, gt=0, le=5)
+    separation: float | None = Setting(default=None, ge=0, le=5)
+    quarantine_separation: float | None = Setting(default=None, ge=0, le=5)
+    obstacles: bool | None = None
     tracks: TracksSource | None = None
 
     @field_validator("name")
@@ -152,7 +167,10 @@ class Roster(Schema):
         return tuple(self._complete(entry) for entry in self.robots)
 
     def _complete(self, entry: RobotEntry) -> Robot:
+        # what is left out is the type's; a separation of null is meant
         own: dict[str, Any] = entry.model_dump(exclude_none=True, exclude={"type"})
+        if "separation" in entry.model_fields_set:
+            own["separation"] = entry.separation
         common = self.types[entry.type].model_dump()
         return Robot.model_validate({"odom_in_map": entry.pose, **common, **own})
 

@@ -3,6 +3,7 @@
 import math
 import time
 
+import numpy as np
 import pytest
 
 pytestmark = pytest.mark.ros
@@ -12,10 +13,11 @@ from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from geometry_msgs.msg import TwistStamped  # noqa: E402
 from nav_msgs.msg import Odometry  # noqa: E402
 from ros_graph import Probe, node_process, probe  # noqa: E402
+from sensor_msgs.msg import PointCloud2  # noqa: E402
 from std_msgs.msg import Bool  # noqa: E402
 
 from eir_ros.contract.errors import EirError  # noqa: E402
-from eir_ros.nodes import messages, qos  # noqa: E402
+from eir_ros.nodes import clouds, messages, qos  # noqa: E402
 
 
 class Driver(Probe):
@@ -61,7 +63,14 @@ HERE = messages.Motion((0.0, 0.0, 0.0), (0.0, 0.0), 0.0)
 
 @pytest.fixture(scope="module")
 def gate(tmp_path_factory):
-    settings = {"robot": "r2", "fence": [-2.5, -2.5, 2.5, 2.5]}
+    settings = {
+        "robot": "r2",
+        "fence": [-2.5, -2.5, 2.5, 2.5],
+        # one command after the other, as fast as they are answered
+        "max_acceleration": 1e4,
+        "max_yaw_acceleration": 1e4,
+        "period_s": 0.0,
+    }
     with node_process("gate", "/r2", {"gate": settings}, tmp_path_factory.mktemp("gate")) as found:
         yield found
 
@@ -230,7 +239,9 @@ def test_nothing_is_published_before_active_nor_after():
         other.spin(0.3)
         assert heard == []
         other.until(lambda: send() or other.spin(0.05) or heard)
-        assert heard[0][1].twist.linear.x == 0.5
+        # from rest
+        assert heard[0][1].twist.linear.x == 0.0
+        other.until(lambda: send() or other.spin(0.1) or heard[-1][1].twist.linear.x == 0.5)
         node.trigger_deactivate()
         other.until(lambda: heard[-1][1].twist.linear.x == 0.0)
         heard.clear()
@@ -307,9 +318,9 @@ def test_a_gate_waits_for_ever_or_not_at_all_for_an_operator(chain):
     began = time.monotonic()
     chain.gate(estop_wait_s=0.5)
     chain.until(lambda: chain.drive(0.1), 20.0)
-    arrival, message = chain.heard[0]
-    assert message.twist.linear.x == 0.5
+    arrival, _ = chain.heard[0]
     assert arrival - began >= 0.5
+    chain.until(lambda: chain.drive(0.1)[-1:] == [0.5])
 
 
 @pytest.mark.parametrize("end", ["trigger_shutdown", "destroy_node"])
@@ -333,3 +344,77 @@ def test_a_driver_that_repeats_itself_keeps_the_fence_informed(chain, simulated,
     chain.drive(2.0, frozen)
     chain.until(lambda: chain.drive(0.1, frozen)[-1:] == [speed], 20.0)
     chain.until(lambda: chain.drive(0.1, fresh)[-1:] == [0.5], 20.0)
+
+
+class Company(Chain):
+    """Around r9, whose gate keeps a distance; `ahead` is where a teammate is seen."""
+
+    def __init__(self):
+        super().__init__("r9")
+        self.tracks = self.node.create_publisher(PointCloud2, "/r9/tracks", qos.sensor(0.1))
+        self.events = self.listen(DiagnosticArray, "/r9/gate_events", qos.EVENT)
+        self.told = self.listen(DiagnosticArray, "/diagnostics", qos.DIAGNOSTICS)
+        self.tick = 0
+
+    def step(self, ahead, *, frame="odom", seen_at=None, speed=0.5):
+        """One tick at 20 Hz; tracks may be of another frame or of an earlier tick."""
+        self.tick += 1
+        stamp = messages.time_of(self.tick * 50_000_000)
+        seen = np.zeros(0 if ahead is None else 1, clouds.TRACKS)
+        seen["x"] = 0.0 if ahead is None else ahead
+        old = messages.time_of((seen_at or self.tick) * 50_000_000)
+        self.odometry.publish(messages.encode_odometry(HERE, stamp, "odom", "base_link"))
+        self.tracks.publish(clouds.encode(seen, old, frame))
+        self.command.publish(messages.encode_twist((speed, 0.0), stamp, "base"))
+        self.spin(0.05)
+        return self.heard[-1][1].twist.linear.x if self.heard else None
+
+    def status(self):
+        """The newest words of the gate in /diagnostics."""
+        mine = [m.status[0] for _, m in self.told if m.status[0].name == "r9/gate"]
+        return messages.values_of(mine[-1]) if mine else {}
+
+
+@pytest.fixture
+def company():
+    found = Company()
+    found.gate(separation_m=0.3, estop_wait_s=0.0)
+    found.connected(found.tracks, found.odometry)
+    yield found
+    found.close()
+
+
+def test_a_teammate_ahead_is_driven_into_and_nobody_is_told_why(company):
+    company.until(lambda: company.step(2.0) == 0.5)
+    company.until(lambda: company.step(0.29) == 0.0)
+    assert company.step(0.29, speed=-0.5) in (0.0, -0.5)
+    company.until(lambda: company.step(0.29, speed=-0.5) == -0.5)
+    reasons = [messages.values_of(m.status[0])["reason"] for _, m in company.events]
+    assert "separation" in reasons
+    assert reasons[-1] == "nominal"
+    event = messages.values_of(company.events[reasons.index("separation")][1].status[0])
+    assert float(event["asked_v"]) == 0.5
+    assert float(event["allowed_v"]) < 0.5
+    company.until(lambda: company.step(2.0) and int(company.status().get("reduced_separation", 0)))
+
+
+@pytest.mark.parametrize("wrong", [{"frame": "map"}, {}])
+def test_tracks_that_are_not_to_be_trusted_keep_a_robot_driving(company, wrong):
+    company.until(lambda: company.step(2.0) == 0.5)
+    if not wrong:
+        # overtaken by those that are here
+        wrong = {"seen_at": company.tick - 1}
+    company.until(lambda: company.step(2.0, **wrong) == 0.0, 20.0)
+    company.until(lambda: company.status().get("state") == "stale_tracks")
+    assert ("are in 'map', not 'odom'" in company.status()["invalid_inputs"]) == ("frame" in wrong)
+    company.until(lambda: company.step(2.0) == 0.5)
+
+
+def test_a_flood_of_commands_is_passed_on_to_the_motors(company):
+    company.until(lambda: company.step(2.0) == 0.5)
+    del company.heard[:]
+    began = time.monotonic()
+    while time.monotonic() - began < 0.15:
+        company.command.publish(messages.encode_twist((0.5, 0.0), messages.time_of(10**12), "base"))
+    company.spin(0.1)
+    assert 1 <= len(company.heard) <= 20
