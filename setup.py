@@ -48,7 +48,7 @@ EXTRAS = {
         f"ros-rclpy[fastrtps]=={ROS_CORE}",
         *(f"ros-{name}=={ROS_MESSAGES}" for name in MESSAGES),
         "rosbags>=0.11",
-        "mcap>=1.2",
+        "mcap>=1.6",
     ],
     # no wheels beyond Python 3.11: there scripts/setup_venv.py provides it
     "sim": [

@@ -19,6 +19,7 @@ class News:
         self._paused = self._estop = False
         self._begun: set[tuple[str, float]] = set()
         self._over: set[tuple[str, float]] = set()
+        self._recorder_level = 0
 
     def lines(self, state: State) -> Iterator[str]:
         """Lines about what changed since the last call; call a few times a second."""
@@ -35,6 +36,11 @@ class News:
             yield (
                 "e-stop: every robot is told to stand" if state.estop else "the e-stop is released"
             )
+
+        level = state.recorder.get("level", 0)
+        if level != self._recorder_level:
+            self._recorder_level = level
+            yield f"recorder: {state.recorder['said']}"
 
     def _about_fault(self, span: FaultSpan, time_s: float) -> Iterator[str]:
         key = (span.robot, span.start_s)

@@ -1,80 +1,292 @@
 """Recordings: rosbag2 directories with MCAP storage that lose little when the writer is killed."""
 
-import struct
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
-from mcap.exceptions import McapError
-from mcap.records import Channel, Chunk, McapRecord, Message, Schema
-from mcap.stream_reader import StreamReader, breakup_chunk
-from rosbags.interfaces import Connection, Qos
-from rosbags.rosbag2 import StoragePlugin, Writer
-from rosbags.rosbag2.metadata import parse_qos
-from rosbags.rosbag2.storage_mcap import McapWriter
+import yaml
+from mcap.writer import CompressionType, Writer
 from rosbags.typesys import Stores, get_typestore
 
+from eir_ros import __version__
 from eir_ros.contract.errors import EirError
+from eir_ros.contract.recording import RECORD, About
+from eir_ros.monitor.bag import METADATA, Bag, Channel
 
 #: Version of rosbag2's metadata.yaml that Jazzy writes.
 _VERSION: Final = 9
+
+#: What rosbag2 calls the start of a file without messages [ns].
+_NEVER_NS: Final = 2**63 - 1
+
+#: A quality of service as rosbag2 writes it: `history`, `depth`, `reliability`, ...
+Offer = Mapping[str, Any]
+
+
+@dataclass
+class _Topic:
+    """One topic, in every file of the recording."""
+
+    name: str
+    message_type: str
+    definition: str
+    type_hash: str
+    offered: Sequence[Offer]
+    messages: int = 0
+
+    def metadata(self) -> dict[str, str]:
+        """What rosbag2 keeps beside a channel."""
+        return {
+            "offered_qos_profiles": _yaml([dict(offer) for offer in self.offered]).rstrip(),
+            "topic_type_hash": self.type_hash,
+        }
+
+
+@dataclass
+class _File:
+    """One MCAP file; what was flushed is whole, whatever becomes of the rest."""
+
+    path: Path
+    stream: IO[bytes]
+    writer: Writer
+    channels: dict[str, int] = field(default_factory=dict)
+    schemas: dict[str, int] = field(default_factory=dict)
+    #: Bytes that are known to be written.
+    size: int = 0
+    messages: int = 0
+    #: Of reception [ns].
+    first_ns: int = _NEVER_NS
+    last_ns: int = 0
+
+    def information(self) -> dict[str, Any]:
+        """What rosbag2 keeps of a file."""
+        return {
+            "path": self.path.name,
+            "starting_time": {"nanoseconds_since_epoch": self.first_ns},
+            "duration": {"nanoseconds": max(0, self.last_ns - self.first_ns)},
+            "message_count": self.messages,
+        }
 
 
 class Recording:
     """A new recording; `ros2 bag`, `rosbags` and `mcap` read it once it is closed.
 
+    Files are called and split as `ros2 bag record` does it, `NAME/NAME_0.mcap` and so on, so that
+    `ros2 bag reindex` finds them. `metadata.yaml` is written at each split and at the end.
+
     Parameters
     ----------
     folder
         Must not exist: a recording is never overwritten.
+    about
+        Written into every file.
+    split_bytes, split_s
+        A file that is larger or lasts longer is followed by another; 0: never [bytes], [s].
 
     Raises
     ------
     EirError
-        The folder exists; from any method: it cannot be written to.
+        The folder exists; from any method: it cannot be written to. What was flushed before that
+        stays whole, see `abandon`.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        about: About | None = None,
+        *,
+        split_bytes: int = 0,
+        split_s: float = 0.0,
+    ) -> None:
         self.folder = Path(folder)
         if self.folder.exists():
             raise EirError(
                 f"{self.folder} exists already, and a recording never overwrites; give another "
                 "folder or move this one away."
             )
+        self._custom = {RECORD: (about or About()).model_dump_json()}
+        self._split_bytes, self._split_s = split_bytes, split_s
         self._types = get_typestore(Stores.ROS2_JAZZY)
-        self._writer = Writer(self.folder, version=_VERSION, storage_plugin=StoragePlugin.MCAP)
-        self._topics: dict[str, Connection] = {}
+        self._topics: dict[str, _Topic] = {}
+        self._closed: list[dict[str, Any]] = []
+        self._closed_size = 0
         with self._advice():
-            self._writer.open()
+            self.folder.mkdir(parents=True)
+            self._file = self._open()
 
     def __contains__(self, topic: str) -> bool:
         return topic in self._topics
 
-    def add(self, topic: str, message_type: str, offered: Sequence[Qos]) -> None:
-        """Make room for a topic; `offered` is how its publishers offer it, for playing it back."""
-        self._topics[topic] = self._writer.add_connection(
-            topic, message_type, typestore=self._types, offered_qos_profiles=offered
-        )
+    @property
+    def messages(self) -> int:
+        """How many there are so far."""
+        return sum(topic.messages for topic in self._topics.values())
 
-    def write(self, topic: str, received_ns: int, data: bytes) -> None:
-        """Record one message in CDR of a topic that was added, received at `received_ns` [ns]."""
+    @property
+    def size(self) -> int:
+        """Bytes that are known to be written, over all files."""
+        return self._closed_size + (0 if self._file.stream.closed else self._file.size)
+
+    def add(self, topic: str, message_type: str, offered: Sequence[Offer]) -> None:
+        """Make room for a topic; `offered` is how its publishers offer it, for playing it back."""
+        definition, _ = self._types.generate_msgdef(message_type, ros_version=2)
+        type_hash = self._types.hash_rihs01(message_type)
+        self._add(_Topic(topic, message_type, definition, type_hash, offered))
+
+    def _add(self, topic: _Topic) -> None:
+        self._topics[topic.name] = topic
+        self._introduce(topic)
+
+    def write(self, topic: str, received_ns: int, data: bytes, sent_ns: int | None = None) -> None:
+        """Record one message in CDR of a topic that was added.
+
+        Parameters
+        ----------
+        received_ns, sent_ns
+            When it was received here, and sent by its publisher, whose clock that is [ns].
+        """
+        file = self._file
         with self._advice():
-            self._writer.write(self._topics[topic], received_ns, data)
+            file.writer.add_message(
+                file.channels[topic],
+                received_ns,
+                data,
+                received_ns if sent_ns is None else sent_ns,
+            )
+        file.messages += 1
+        file.first_ns, file.last_ns = (
+            min(file.first_ns, received_ns),
+            max(file.last_ns, received_ns),
+        )
+        self._topics[topic].messages += 1
 
     def flush(self) -> None:
-        """What was written so far survives the end of this process, however it comes."""
-        storage = self._writer.storage
-        assert isinstance(storage, McapWriter)
+        """What was written so far survives the end of this process, however it comes.
+
+        To survive the end of the computer it takes `sync` as well.
+        """
+        file = self._file
         with self._advice():
-            if storage.chunk.msgs:
-                storage.close_chunk()
-            storage.bio.flush()
+            file.writer.flush()
+            file.size = file.stream.tell()
+            if self._is_full(file):
+                self._finish()
+                self._write_metadata()
+                self._file = self._open()
+                for topic in self._topics.values():
+                    self._introduce(topic)
+
+    def sync(self) -> None:
+        """Wait until what was flushed is on the disk; may be called from another thread."""
+        with suppress(OSError, ValueError):  # split or closed meanwhile, which syncs as well
+            os.fdatasync(self._file.stream.fileno())
 
     def close(self) -> None:
         """Complete the recording: index and metadata.yaml."""
         with self._advice():
-            self._writer.close()
+            self._finish()
+            self._write_metadata()
+
+    def abandon(self) -> None:
+        """Let go of a recording that can no longer be written; `eir recover` makes it whole.
+
+        A torn end is cut off.
+        """
+        file = self._file
+        if file.stream.closed:  # it has its index, only metadata.yaml could not be written
+            return
+        with suppress(OSError):
+            file.stream.close()
+        with suppress(OSError):
+            os.truncate(file.path, file.size)
+
+    # One file
+
+    def _open(self) -> _File:
+        path = self.folder / f"{self.folder.name}_{len(self._closed)}.mcap"
+        stream = path.open("xb")
+        writer = Writer(stream, compression=CompressionType.NONE)
+        writer.start(profile="ros2", library=f"eir_ros {__version__}")
+        writer.add_metadata(RECORD, {"about": self._custom[RECORD]})
+        writer.flush()
+        return _File(path, stream, writer, size=stream.tell())
+
+    def _introduce(self, topic: _Topic) -> None:
+        file = self._file
+        if topic.message_type not in file.schemas:
+            file.schemas[topic.message_type] = file.writer.register_schema(
+                topic.message_type, "ros2msg", topic.definition.encode()
+            )
+        file.channels[topic.name] = file.writer.register_channel(
+            topic.name, "cdr", file.schemas[topic.message_type], topic.metadata()
+        )
+
+    def _is_full(self, file: _File) -> bool:
+        lasts_ns = file.last_ns - file.first_ns
+        return bool(file.messages) and (
+            0 < self._split_bytes <= file.size or 0 < self._split_s * 1e9 <= lasts_ns
+        )
+
+    def _finish(self) -> None:
+        file = self._file
+        information = [*self._closed, file.information()]
+        # rosbag2 reads it when metadata.yaml is lost
+        file.writer.add_metadata(
+            "rosbag2", {"serialized_metadata": _yaml(self._metadata(information)).rstrip()}
+        )
+        file.writer.finish()
+        file.stream.flush()
+        os.fsync(file.stream.fileno())
+        self._closed_size += file.stream.tell()
+        file.stream.close()
+        self._closed = information
+
+    # All of them
+
+    def _metadata(self, files: list[dict[str, Any]]) -> dict[str, Any]:
+        """The contents of `metadata.yaml`, keys in the order in which rosbag2 writes them."""
+        counted = [file for file in files if file["message_count"]]
+        starts = [file["starting_time"]["nanoseconds_since_epoch"] for file in counted]
+        ends = [
+            start + file["duration"]["nanoseconds"]
+            for start, file in zip(starts, counted, strict=True)
+        ]
+        first = min(starts, default=_NEVER_NS)
+        return {
+            "version": _VERSION,
+            "storage_identifier": "mcap",
+            "duration": {"nanoseconds": max(ends, default=first) - first},
+            "starting_time": {"nanoseconds_since_epoch": first},
+            "message_count": sum(file["message_count"] for file in files),
+            "topics_with_message_count": [
+                {
+                    "topic_metadata": {
+                        "name": topic.name,
+                        "type": topic.message_type,
+                        "serialization_format": "cdr",
+                        "offered_qos_profiles": [dict(offer) for offer in topic.offered],
+                        "type_description_hash": topic.type_hash,
+                    },
+                    "message_count": topic.messages,
+                }
+                for topic in self._topics.values()
+            ],
+            "compression_format": "",
+            "compression_mode": "",
+            "relative_file_paths": [file["path"] for file in files],
+            "files": files,
+            "custom_data": self._custom,
+            "ros_distro": os.environ.get("ROS_DISTRO") or "jazzy",
+        }
+
+    def _write_metadata(self) -> None:
+        text = _yaml({"rosbag2_bagfile_information": self._metadata(self._closed)})
+        scratch = self.folder / f".{METADATA}"
+        scratch.write_text(text, encoding="utf-8")
+        scratch.replace(self.folder / METADATA)
 
     @contextmanager
     def _advice(self) -> Iterator[None]:
@@ -82,6 +294,20 @@ class Recording:
             yield
         except OSError as error:
             raise EirError(f"{self.folder}: cannot record there ({error.strerror}).") from error
+
+
+def _yaml(data: Any) -> str:
+    text: str = yaml.dump(
+        data, Dumper=_Plain, sort_keys=False, default_flow_style=False, width=10**6
+    )
+    return text
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes a profile that many topics share out each time: rosbag2 knows no YAML anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
 def recover(folder: Path, out: Path) -> int:
@@ -96,37 +322,24 @@ def recover(folder: Path, out: Path) -> int:
     Raises
     ------
     EirError
-        There is no recording in `folder`, or `out` exists.
+        There is no recording in `folder`, nothing in it can be read, or `out` exists.
     """
-    files = sorted(folder.glob("*.mcap"))
-    if len(files) != 1:
-        raise EirError(f"{folder}: expected one .mcap file here, found {len(files)}.")
-    whole = Recording(out)
-    count = 0
-    schemas: dict[int, Schema] = {}
-    channels: dict[int, Channel] = {}
-    with files[0].open("rb") as stream:
-        for record in _until_torn(stream):
-            if isinstance(record, Schema):
-                schemas[record.id] = record
-            elif isinstance(record, Channel):
-                channels[record.id] = record
-                offered = parse_qos(record.metadata["offered_qos_profiles"])
-                whole.add(record.topic, schemas[record.schema_id].name, offered)
-            elif isinstance(record, Message):
-                whole.write(channels[record.channel_id].topic, record.log_time, record.data)
-                count += 1
+    bag = Bag(folder)
+    whole = Recording(out, bag.about)
+    for channel, message in bag.messages():
+        if channel.topic not in whole:
+            whole._add(_topic_of(channel))
+        whole.write(channel.topic, message.log_time, message.data, message.publish_time)
     whole.close()
-    return count
+    return whole.messages
 
 
-def _until_torn(stream: IO[bytes]) -> Iterator[McapRecord]:
-    """What is in the chunks of an uncompressed MCAP file, up to where the writer was stopped."""
-    try:
-        for record in StreamReader(stream, emit_chunks=True).records:
-            if isinstance(record, Chunk):
-                if len(record.data) < record.uncompressed_size:
-                    return
-                yield from breakup_chunk(record)
-    except (McapError, struct.error):
-        return
+def _topic_of(channel: Channel) -> _Topic:
+    offered = yaml.safe_load(channel.metadata.get("offered_qos_profiles", "")) or []
+    return _Topic(
+        channel.topic,
+        channel.message_type,
+        channel.definition,
+        channel.metadata.get("topic_type_hash", ""),
+        offered if isinstance(offered, list) else [],
+    )

@@ -69,6 +69,8 @@ class State:
         #: When the swarm was stopped, up to now.
         self.estops: list[EStopSpan] = []
         self.intruders = Intruders()
+        #: What the recorder says of itself; empty while nothing is recorded.
+        self.recorder: dict[str, Any] = {}
         self.alarms: deque[Alarm] = deque(maxlen=MAX_ALARMS)
         self._history: deque[list[float | None]] = deque()
 
@@ -106,6 +108,10 @@ class State:
         else:
             self.robots[robot].gate = values
             self._note_estop()
+
+    def set_recorder(self, level: int, said: str, values: Mapping[str, str]) -> None:
+        """Take one status of /diagnostics of the recorder; `level` as in DiagnosticStatus."""
+        self.recorder = {"level": level, "said": said, "size_mb": _number(values.get("size_mb"))}
 
     def decide(self, robot: str, action: str) -> None:
         """Take one decision of `robot`."""
@@ -167,6 +173,7 @@ class State:
             "robots": [self._robot(name, robot, now_s) for name, robot in self.robots.items()],
             "faults": [span.model_dump() for span in self.judge.faults],
             "alarms": [self._alarm(alarm) for alarm in self.alarms],
+            "recorder": self.recorder,
         }
 
     def _robot(self, name: str, robot: Robot, now_s: float) -> dict[str, Any]:

@@ -221,6 +221,9 @@ class Monitor(Node):
             robot, _, part = status.name.partition("/")
             if robot in self.state.robots and part in ("agent", "gate"):
                 self.state.set_diagnostics(robot, part, messages.values_of(status))
+            elif status.name == "recorder":
+                level, values = int.from_bytes(status.level), messages.values_of(status)
+                self.state.set_recorder(level, status.message, values)
         if self.state.estop:
             # stopped before this monitor started, and a gate that starts now must know as well
             self._estop.gate_is_stopped()

@@ -1,11 +1,18 @@
-"""Records all topics of the swarm, byte for byte, into a rosbag2 directory with MCAP storage."""
+"""Records all topics of the swarm, byte for byte, into a rosbag2 directory with MCAP storage.
 
+It says how it is doing in /diagnostics, as `recorder`. When the disk is nearly full, or cannot be
+written to, it says so, ends the recording so that it can be read, and goes on saying so.
+"""
+
+import json
+import shutil
 import sys
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final
 
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import TwistStamped
 from nav_msgs.msg import Odometry
 from pydantic import Field as Setting
@@ -13,27 +20,26 @@ from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
-from rosbags.interfaces import (
-    Qos,
-    QosDurability,
-    QosHistory,
-    QosLiveliness,
-    QosReliability,
-    QosTime,
-)
 from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Bool
 from visualization_msgs.msg import MarkerArray
 
-from eir_ros.contract.config import Schema
+from eir_ros.contract.config import Schema, validate
+from eir_ros.contract.errors import EirError
+from eir_ros.contract.recording import About
 from eir_ros.monitor.recording import Recording
-from eir_ros.nodes import qos
+from eir_ros.nodes import messages, qos
 from eir_ros.nodes.parameters import declare
 from eir_ros.nodes.run import run
 
 #: At most so much is lost when the recorder is killed [s].
 FLUSH_S: Final = 0.5
+
+#: The operator is warned when less is free than this many times what ends the recording.
+_WARN_TIMES: Final = 2.0
+
+_MB: Final = 1e6
 
 _BEST_EFFORT, _RELIABLE = False, True
 _VOLATILE, _LATCHED = False, True
@@ -67,6 +73,16 @@ class Parameters(Schema):
 
     team: tuple[str, ...] = Setting(description="Names of the robots to record")
     out: str = Setting(description="Folder of the recording; must not exist")
+    about: str = Setting("", description="What the recording says of itself, as JSON")
+    min_free_mb: float = Setting(
+        200.0, ge=0.0, le=1e9, description="With less free on the disk the recording ends [MB]"
+    )
+    split_mb: float = Setting(
+        1000.0, ge=0.0, le=1e9, description="A file this large is followed by another; 0: never"
+    )
+    split_s: float = Setting(
+        3600.0, ge=0.0, le=1e6, description="A file this long is followed by another; 0: never"
+    )
 
 
 class Recorder(Node):
@@ -75,39 +91,149 @@ class Recorder(Node):
     Raises
     ------
     EirError
-        A parameter is wrong, or the folder exists or cannot be written to.
+        A parameter is wrong, the folder exists or cannot be written to, or its disk is nearly
+        full already.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__("recorder", **options)
-        settings = declare(self, Parameters)
-        self._recording = Recording(settings.out)
+        settings = self.settings = declare(self, Parameters, changeable=frozenset({"min_free_mb"}))
+        self._recording = Recording(
+            settings.out,
+            self._about(),
+            split_bytes=round(settings.split_mb * _MB),
+            split_s=settings.split_s,
+        )
+        #: Why nothing is recorded any more; empty while it is.
+        self._ended = ""
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="disk")
+        self._syncing: Future[None] | None = None
+        self._refuse_full_disk()
+        self._listen()
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._report_pub = self.create_publisher(DiagnosticArray, "/diagnostics", qos.DIAGNOSTICS)
+        self.create_timer(FLUSH_S, self._on_flush, clock=steady)
+        self.create_timer(1.0, self._report, clock=steady)
+        self.get_logger().info(f"records to {settings.out}")
+
+    def _about(self) -> About:
+        text = self.settings.about
+        try:
+            given = json.loads(text) if text else {"team": self.settings.team}
+        except ValueError as error:
+            raise EirError(f"/recorder: parameter about is not JSON: {error}") from error
+        about = validate(given, About, where="/recorder: parameter about")
+        if about.mission_start_ns is not None:
+            return about
+        # the simulated mission begins at zero, a real one when its processes are started
+        simulated = self.get_parameter("use_sim_time").value
+        start_ns = 0 if simulated else self.get_clock().now().nanoseconds
+        return about.model_copy(update={"mission_start_ns": start_ns})
+
+    def _refuse_full_disk(self) -> None:
+        free_mb = self._free_mb()
+        if free_mb < self.settings.min_free_mb:
+            self._recording.close()
+            raise EirError(
+                f"{self.settings.out}: {free_mb:.0f} MB are free there, and a recording ends at "
+                f"{self.settings.min_free_mb:g} MB; make room, record elsewhere, or lower "
+                "min_free_mb."
+            )
+
+    def _listen(self) -> None:
         topics = list(SWARM_TOPICS)
-        for robot in settings.team:
+        for robot in self.settings.team:
             topics += [(f"/{robot}/{topic}", *rest) for topic, *rest in ROBOT_TOPICS]
         for topic, kind, reliable, latched in topics:
             profile = qos.recorded(reliable=reliable, latched=latched)
             self.create_subscription(
                 kind, topic, partial(self._on_message, topic, _name(kind)), profile, raw=True
             )
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(FLUSH_S, self._recording.flush, clock=steady)
-        self.get_logger().info(f"records to {settings.out}")
 
     def destroy_node(self) -> None:
         """Complete the recording."""
-        self._recording.close()
+        self._disk.shutdown()
+        if not self._ended:
+            self._recording.close()
         super().destroy_node()
 
     def _on_message(self, topic: str, kind: str, data: bytes, info: dict[str, int]) -> None:
-        if topic not in self._recording:
-            self._recording.add(topic, kind, self._offered(topic))
-        self._recording.write(topic, info["received_timestamp"] or time.time_ns(), data)
+        if self._ended:
+            return
+        received_ns = info["received_timestamp"] or time.time_ns()
+        try:
+            if topic not in self._recording:
+                self._recording.add(topic, kind, self._offered(topic))
+            self._recording.write(topic, received_ns, data, info["source_timestamp"] or received_ns)
+        except EirError as error:
+            self._give_up(str(error))
 
-    def _offered(self, topic: str) -> list[Qos]:
+    def _offered(self, topic: str) -> list[dict[str, Any]]:
         """How the publishers of a topic offer it, each way once."""
-        found = [_qos(info.qos_profile) for info in self.get_publishers_info_by_topic(topic)]
-        return list(dict.fromkeys(found))
+        found = [_offer(info.qos_profile) for info in self.get_publishers_info_by_topic(topic)]
+        return [offer for place, offer in enumerate(found) if offer not in found[:place]]
+
+    # The disk
+
+    def _on_flush(self) -> None:
+        if self._ended:
+            return
+        try:
+            self._recording.flush()
+        except EirError as error:
+            self._give_up(str(error))
+            return
+        # a slow disk must not keep messages waiting until they are dropped
+        if self._syncing is None or self._syncing.done():
+            self._syncing = self._disk.submit(self._recording.sync)
+        free_mb = self._free_mb()
+        if free_mb < self._min_free_mb():
+            self._end(f"the disk is nearly full: {free_mb:.0f} MB are free")
+
+    def _end(self, reason: str) -> None:
+        """Complete the recording before its time."""
+        try:
+            self._recording.close()
+        except EirError as error:
+            self._give_up(f"{reason}; {error}")
+            return
+        self._stopped(f"{reason}; the recording is complete up to here")
+
+    def _give_up(self, reason: str) -> None:
+        """Keep what was written, without an index."""
+        self._recording.abandon()
+        self._stopped(f"{reason.rstrip('.')}; `eir recover {self.settings.out}` makes it whole")
+
+    def _stopped(self, reason: str) -> None:
+        self._ended = reason
+        self.get_logger().error(f"records no more: {reason}")
+        self._report()
+
+    def _free_mb(self) -> float:
+        try:
+            return shutil.disk_usage(self.settings.out).free / _MB
+        except OSError:  # the folder is gone, and with it the disk
+            return 0.0
+
+    def _min_free_mb(self) -> float:
+        return float(self.get_parameter("min_free_mb").value)
+
+    def _report(self) -> None:
+        free_mb, least_mb = self._free_mb(), self._min_free_mb()
+        level, said = DiagnosticStatus.OK, "recording"
+        if self._ended:
+            level, said = DiagnosticStatus.ERROR, f"records no more: {self._ended}"
+        elif free_mb < _WARN_TIMES * least_mb:
+            level = DiagnosticStatus.WARN
+            said = f"{free_mb:.0f} MB are free; the recording ends at {least_mb:g} MB"
+        values = {
+            "folder": self.settings.out,
+            "messages": self._recording.messages,
+            "size_mb": f"{self._recording.size / _MB:.1f}",
+            "free_mb": f"{free_mb:.0f}",
+        }
+        found = messages.status("recorder", values, message=said, level=level)
+        self._report_pub.publish(messages.diagnostics(self.get_clock().now().to_msg(), found))
 
 
 def _name(kind: Any) -> str:
@@ -115,23 +241,25 @@ def _name(kind: Any) -> str:
     return f"{kind.__module__.split('.')[0]}/msg/{kind.__name__}"
 
 
-def _qos(profile: QoSProfile) -> Qos:
+def _offer(profile: QoSProfile) -> dict[str, Any]:
+    """Return a profile in rosbag2's words."""
     # DDS does not tell others a publisher's history: the recording asks for enough to play it back
-    return Qos(
-        QosHistory.KEEP_LAST,
-        100,
-        QosReliability(profile.reliability.value),
-        QosDurability(profile.durability.value),
-        _time(profile.deadline),
-        _time(profile.lifespan),
-        QosLiveliness(profile.liveliness.value),
-        _time(profile.liveliness_lease_duration),
-        False,
-    )
+    return {
+        "history": "keep_last",
+        "depth": 100,
+        "reliability": profile.reliability.name.lower(),
+        "durability": profile.durability.name.lower(),
+        "deadline": _time(profile.deadline),
+        "lifespan": _time(profile.lifespan),
+        "liveliness": profile.liveliness.name.lower(),
+        "liveliness_lease_duration": _time(profile.liveliness_lease_duration),
+        "avoid_ros_namespace_conventions": False,
+    }
 
 
-def _time(duration: Duration) -> QosTime:
-    return QosTime(*divmod(duration.nanoseconds, 1_000_000_000))
+def _time(duration: Duration) -> dict[str, int]:
+    seconds, rest = divmod(duration.nanoseconds, 1_000_000_000)
+    return {"sec": seconds, "nsec": rest}
 
 
 def main() -> None:

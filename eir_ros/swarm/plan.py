@@ -17,6 +17,7 @@ import yaml
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.faults import Fault, FaultKind
 from eir_ros.contract.manifest import ADVERSARY_FILE, Manifest
+from eir_ros.contract.recording import About, RobotLimits
 from eir_ros.swarm.roster import Robot, Roster
 
 Parameters = Mapping[str, Any]
@@ -151,7 +152,7 @@ def make_plan(roster: Roster, manifest: Manifest, options: Options) -> tuple[Pro
     processes = [_world(team, manifest, options)] if options.simulation else []
     processes.append(_monitor(team, roster, options))
     if options.record is not None:
-        processes.append(_recorder(team, options))
+        processes.append(_recorder(team, roster, manifest, options))
     for robot in team:
         processes.append(_gate(robot, roster, options))
     for robot in team:
@@ -275,8 +276,31 @@ def _monitor(team: tuple[Robot, ...], roster: Roster, options: Options) -> Proce
     )
 
 
-def _recorder(team: tuple[Robot, ...], options: Options) -> Process:
-    parameters = {**_common(options), "team": _names(team), "out": str(options.record)}
+def _recorder(
+    team: tuple[Robot, ...], roster: Roster, manifest: Manifest, options: Options
+) -> Process:
+    corners = tuple(roster.fence.corners)
+    about = About(
+        team=tuple(_names(team)),
+        task=manifest.task_name,
+        bundle=f"{manifest.name} v{manifest.version}",
+        threshold=manifest.belief.threshold,
+        tick_s=manifest.task.tick_s,
+        serve_radius=manifest.task.serve_radius,
+        arena=None if options.simulation else corners,
+        fence=corners,
+        odom_in_map={robot.name: _odom_in_map(robot, options) for robot in team},
+        limits={
+            robot.name: RobotLimits(**{k: getattr(robot, k) for k in RobotLimits.model_fields})
+            for robot in team
+        },
+    )
+    parameters = {
+        **_common(options),
+        "team": _names(team),
+        "out": str(options.record),
+        "about": about.model_dump_json(),
+    }
     return Process("recorder", "recorder", "/", {"recorder": parameters})
 
 
