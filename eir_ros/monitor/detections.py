@@ -22,6 +22,17 @@ class Alarm(NamedTuple):
     suspect: str
 
 
+class Held(NamedTuple):
+    """Beliefs, one a row, and whether they were about a faulty robot; (T,) each."""
+
+    t_s: NDArray[np.float64]
+    #: Places in the team.
+    observer: NDArray[np.uint8]
+    suspect: NDArray[np.uint8]
+    p_adversary: NDArray[np.float32]
+    faulty: NDArray[np.bool_]
+
+
 class Judge:
     """Debounces every observer's beliefs and compares them with the faults that were injected.
 
@@ -110,6 +121,11 @@ class Judge:
 
     def quality(self) -> BeliefQuality:
         """AUROC and Brier score of all beliefs that healthy observers held."""
+        held = self.held()
+        return quality(held.p_adversary, held.faulty)
+
+    def held(self) -> Held:
+        """All beliefs that healthy observers held, in the order in which they were told."""
         t_s, p = np.array(self._t_s), np.array(self._p)
         observer, suspect = np.array(self._observer), np.array(self._suspect)
         faulty = np.zeros((len(self.team), len(t_s)), bool)
@@ -120,7 +136,8 @@ class Judge:
                 faulty[self._index[robot]] |= active
         row = np.arange(len(t_s))
         trusted = ~faulty[observer, row]
-        return quality(p[trusted], faulty[suspect, row][trusted])
+        columns = (t_s, observer, suspect, p, faulty[suspect, row])
+        return Held(*(column[trusted] for column in columns))
 
 
 def quality(p_adversary: NDArray[np.floating[Any]], faulty: NDArray[np.bool_]) -> BeliefQuality:

@@ -32,11 +32,16 @@ def mission_report(state: State) -> MissionReport:
 
 
 def write_report(report: MissionReport, path: Path) -> None:
+    """Write the report as JSON, see `write_text`."""
+    write_text(report.model_dump_json(indent=2) + "\n", path)
+
+
+def write_text(text: str, path: Path) -> None:
     """Write under a temporary name, then rename: a reader finds all of it or nothing."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
         raise EirError(f"{path}: the report cannot be written ({error.strerror}).") from error

@@ -52,8 +52,8 @@ ROBOT_TOPICS: Final = (
     ("cmd_vel_policy", TwistStamped, _RELIABLE, _VOLATILE),
     ("cmd_vel_faulty", TwistStamped, _RELIABLE, _VOLATILE),
     ("cmd_vel", TwistStamped, _RELIABLE, _VOLATILE),
-    ("beliefs", PointCloud2, _RELIABLE, _VOLATILE),
-    ("decision", DiagnosticArray, _RELIABLE, _VOLATILE),
+    ("beliefs", PointCloud2, _RELIABLE, _LATCHED),
+    ("decision", DiagnosticArray, _RELIABLE, _LATCHED),
     ("gate_events", DiagnosticArray, _RELIABLE, _VOLATILE),
 )
 
@@ -64,7 +64,7 @@ SWARM_TOPICS: Final = (
     ("/swarm/estop", Bool, _RELIABLE, _LATCHED),
     ("/swarm/faults", DiagnosticArray, _RELIABLE, _LATCHED),
     ("/swarm/markers", MarkerArray, _BEST_EFFORT, _VOLATILE),
-    ("/swarm/score", DiagnosticArray, _RELIABLE, _VOLATILE),
+    ("/swarm/score", DiagnosticArray, _RELIABLE, _LATCHED),
 )
 
 

@@ -1,0 +1,50 @@
+"""`eir report`: what a recording proves, as a page and as JSON."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    bag: Annotated[Path, typer.Argument(help="Folder or .mcap file of the recording.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for report.html and report.json. Default: BAG-report."),
+    ] = None,
+    json_only: Annotated[
+        bool, typer.Option("--json", help="Print the JSON, and write no files unless --out.")
+    ] = False,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            help="p(adversary) that counts as an alarm, in (0, 1). Default: as the recording says."
+        ),
+    ] = None,
+) -> None:
+    """Judge a recording: detections, beliefs, latencies, limits, gates, faults.
+
+    Needs no ROS. What a recording lacks is said in the report; one that was not ended by its
+    recorder is read as far as it goes.
+    """
+    from eir_ros.contract.errors import EirError
+    from eir_ros.monitor.bag import Bag
+    from eir_ros.monitor.recording_report import analyse
+    from eir_ros.monitor.report import write_text
+    from eir_ros.monitor.report_page import page
+
+    if threshold is not None and not 0 < threshold < 1:
+        raise EirError(f"--threshold is {threshold:g}, expected a probability between 0 and 1.")
+    analysis = analyse(Bag(bag), threshold)
+    text = analysis.report.model_dump_json(by_alias=True, indent=2) + "\n"
+    if json_only:
+        typer.echo(text, nl=False)
+    if out is None and json_only:
+        return
+    folder = out or bag.absolute().with_name(f"{bag.absolute().stem}-report")
+    write_text(text, folder / "report.json")
+    write_text(page(analysis), folder / "report.html")
+    if not json_only:
+        for sentence in analysis.report.missing:
+            typer.echo(f"note: {sentence}", err=True)
+        typer.echo(f"{folder / 'report.html'}")
