@@ -10,7 +10,19 @@ from typing import Annotated, NoReturn
 import typer
 
 from eir_ros import __version__
-from eir_ros.cli import attack, bundle, doctor, envs, export, play, recover, report, swarm, train
+from eir_ros.cli import (
+    attack,
+    bundle,
+    doctor,
+    envs,
+    export,
+    play,
+    recover,
+    replay,
+    report,
+    swarm,
+    train,
+)
 from eir_ros.cli.extras import EXTRAS, install_command
 from eir_ros.contract.errors import EirError
 
@@ -51,6 +63,7 @@ app.command("attack")(attack.attack)
 app.command("export")(export.export)
 app.add_typer(bundle.app, name="bundle")
 app.command("report")(report.report)
+app.command("replay")(replay.replay)
 app.command("recover")(recover.recover)
 app.command("doctor")(doctor.doctor)
 

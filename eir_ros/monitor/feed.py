@@ -42,6 +42,8 @@ def feed(state: State, event: Event, origins: Mapping[str, Pose]) -> list[Alarm]
         for name, spans in value.items():
             state.judge.set_faults(name, spans)
     elif event.topic == "swarm/estop":
+        # it has no stamp of its own
+        state.time_s = max(state.time_s, event.t_s)
         state.order_estop(value)
     return []
 

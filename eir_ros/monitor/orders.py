@@ -1,7 +1,7 @@
 """What an operator may order from the page, read from the page's JSON and checked."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from eir_ros.contract.config import Schema, validate
@@ -32,6 +32,9 @@ Order = Inject | Pause | EStop
 
 _ORDERS: Final[dict[str, type[Schema]]] = {"inject": Inject, "pause": Pause, "estop": EStop}
 
+#: What robots, and nobody else, can be ordered to do.
+NAMES: Final = frozenset(_ORDERS)
+
 
 def parse(text: str | bytes) -> dict[str, Any]:
     """Read one message of a page; `EirError` when it is not a JSON object."""
@@ -54,15 +57,18 @@ def read_order(message: dict[str, Any], team: Collection[str]) -> Order:
     EirError
         The order, the robot or the kind of fault is unknown, or a value is missing or malformed.
     """
-    values = {key: value for key, value in message.items() if key not in ("do", "id")}
-    schema = _ORDERS.get(str(message.get("do")))
-    if schema is None:
-        raise EirError(
-            f"Unknown order {message.get('do')!r}; expected one of {', '.join(_ORDERS)}."
-        )
-    order = validate(values, schema, where=f"order '{message['do']}'")
+    order = validated(message, _ORDERS)
     if isinstance(order, Inject):
         if order.robot not in team:
             raise EirError(f"Unknown robot '{order.robot}'; the team is {', '.join(team)}.")
         FaultKind.parse(order.kind)
     return order  # type: ignore[return-value]
+
+
+def validated(message: dict[str, Any], known: Mapping[str, type[Schema]]) -> Schema:
+    """The order that `do` names, with the message's other values; `EirError` if it is none."""
+    values = {key: value for key, value in message.items() if key not in ("do", "id")}
+    schema = known.get(str(message.get("do")))
+    if schema is None:
+        raise EirError(f"Unknown order {message.get('do')!r}; expected one of {', '.join(known)}.")
+    return validate(values, schema, where=f"order '{message['do']}'")

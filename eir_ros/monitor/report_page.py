@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
+from statistics import median
 from typing import Any, Final
 
 from eir_ros.contract.recording_report import RecordingReport, Spread
@@ -14,7 +15,7 @@ _NONE: Final = "\N{EN DASH}"
 _STYLE: Final = """
 :root { color-scheme: light; --ink: #1d2733; --soft: #5b6875; --line: #d5dbe1; }
 * { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 980px; padding: 28px 24px 60px; color: var(--ink);
+body { margin: 0 auto; max-width: 1040px; padding: 28px 24px 60px; color: var(--ink);
   background: #fff; font: 15px/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", sans-serif;
   font-variant-numeric: tabular-nums; }
 h1 { font-size: 26px; margin: 0 0 2px; } h2 { font-size: 19px; margin: 38px 0 6px; }
@@ -23,7 +24,8 @@ p { margin: 4px 0 10px; } .soft, figcaption { color: var(--soft); }
   margin: 18px 0; padding: 0; }
 .tiles div { border: 1px solid var(--line); border-radius: 8px; padding: 8px 12px; }
 .tiles dt { color: var(--soft); font-size: 13px; } .tiles dd { margin: 0; font-size: 21px;
-  font-weight: 600; } .tiles small { font-size: 12px; font-weight: 400; color: var(--soft); }
+  font-weight: 600; } .tiles small { display: block; line-height: 1.3; font-size: 12px;
+  font-weight: 400; color: var(--soft); }
 .missing { border: 2px solid #e69f00; border-radius: 8px; padding: 8px 14px; }
 .missing ul { margin: 4px 0; padding-left: 20px; }
 figure { margin: 8px 0 14px; } figcaption { font-size: 13px; margin-top: 4px; }
@@ -32,7 +34,7 @@ svg text { font: 12px system-ui, "Segoe UI", Roboto, sans-serif; fill: #1d2733; 
 svg .soft { fill: #5b6875; } svg .small { font-size: 11px; } svg .strong { font-weight: 600; }
 svg .label { font-weight: 600; paint-order: stroke; stroke: #fff; stroke-width: 3px; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: 14px; }
-th, td { text-align: right; padding: 3px 10px; border-bottom: 1px solid var(--line);
+th, td { text-align: right; padding: 3px 8px; border-bottom: 1px solid var(--line);
   white-space: nowrap; } th { color: var(--soft); font-weight: 600; }
 th:first-child, td:first-child, .left { text-align: left; }
 .side { display: flex; flex-wrap: wrap; gap: 24px; align-items: flex-start; }
@@ -81,8 +83,8 @@ def _head(report: RecordingReport) -> Iterator[str]:
     ]
     yield f'<p class="soft">{escape(" · ".join(filter(None, facts)))}</p>'
     found = [d.delay_s for fault in report.delays for d in fault.observers if d.healthy]
-    noticed = sorted(delay for delay in found if delay is not None)
-    middle = noticed[len(noticed) // 2] if noticed else None
+    noticed = [delay for delay in found if delay is not None]
+    middle = median(noticed) if noticed else None
     yield _tiles(
         ("Mission", _number(report.duration_s, "s", 1), f"{report.decisions} decisions"),
         ("Sites served", _percent(score.served_fraction), "of the time, by working robots"),
@@ -222,7 +224,8 @@ def _latencies(analysis: Analysis) -> Iterator[str]:
             for cell in _spread(spread)
         ]
         rows.append((found.robot, str(found.sense_to_base.count), *cells))
-    columns = [f"{what} {q}" for what in ("agent", "gate", "both") for q in ("p50", "p99", "max")]
+    parts = ("agent", "gate", "both")
+    columns = [f"{part} {q}" for part in parts for q in ("p50", "p99", "max")]
     yield _table(("robot [ms]", "ticks", *columns), rows)
     tick, inference = report.tick_ms, report.inference_us
     yield (
@@ -249,8 +252,8 @@ def _latencies(analysis: Analysis) -> Iterator[str]:
 def _motion(report: RecordingReport) -> Iterator[str]:
     yield "<h2>Limits</h2>"
     yield _table(
-        ("robot", "commanded", "measured", "limit [m/s]", "commanded", "measured",
-         "limit [rad/s]", "beyond", "to the fence", "nearest other"),
+        ("robot", "sent m/s", "odom m/s", "limit m/s", "sent rad/s", "odom rad/s",
+         "limit rad/s", "beyond", "to the fence", "nearest other"),
         [
             (
                 m.robot,
@@ -268,8 +271,8 @@ def _motion(report: RecordingReport) -> Iterator[str]:
         ],
     )  # fmt: skip
     yield (
-        '<p class="soft">Largest values. Commanded: what the gate let through. Measured: by the '
-        "robot's own odometry. Beyond: commands over a limit. Distances are the least of the run: "
+        '<p class="soft">Largest values. Sent: what the gate let through. Odom: as the robot '
+        "measured it. Beyond: commands over a limit. Distances are the least of the run: "
         "of the robot's edge to the fence (negative: outside), and between centres.</p>"
     )
 
@@ -302,8 +305,7 @@ def _gates(report: RecordingReport) -> Iterator[str]:
 
 def _tiles(*tiles: tuple[str, str, str]) -> str:
     inside = "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}<br><small>{escape(more)}</small></dd>"
-        "</div>"
+        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}<small>{escape(more)}</small></dd></div>"
         for name, value, more in tiles
     )
     return f'<dl class="tiles">{inside}</dl>'

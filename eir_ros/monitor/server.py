@@ -10,7 +10,7 @@ import json
 import logging
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,10 @@ _HEADERS = {
 }
 
 #: Starts carrying out an order; the future holds a sentence, or an EirError.
-Carry = Callable[[orders.Order], "Future[str]"]
+Carry = Callable[[Any], "Future[str]"]
+
+#: Checks a page's message against the team and makes an order of it, or raises an EirError.
+ReadOrder = Callable[[dict[str, Any], Collection[str]], Any]
 
 
 class Server:
@@ -63,6 +66,8 @@ class Server:
         What a page needs to know once, JSON-ready; `team` must be in it.
     carry_out
         Called in the server's thread with every order that was allowed.
+    read_order
+        What an order is: of the robots' operator, or of somebody who watches a recording.
 
     Raises
     ------
@@ -71,7 +76,13 @@ class Server:
     """
 
     def __init__(
-        self, host: str, port: int, token: str, hello: dict[str, Any], carry_out: Carry
+        self,
+        host: str,
+        port: int,
+        token: str,
+        hello: dict[str, Any],
+        carry_out: Carry,
+        read_order: ReadOrder = orders.read_order,
     ) -> None:
         self.access = Access(host, token)
         self._socket = _bind(host, port)
@@ -81,6 +92,7 @@ class Server:
         self._hello = hello
         self._history = "[]"
         self._carry_out = carry_out
+        self._read_order = read_order
         self._viewers: set[_Viewer] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         config = uvicorn.Config(
@@ -145,6 +157,13 @@ class Server:
         """What a page that is opened from now on is given of the past, JSON text."""
         self._history = history
 
+    def rewind(self, history: str) -> None:
+        """Give every page another past, JSON text, with the next picture: time has jumped."""
+        self.set_history(history)
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has just been closed
+                self._loop.call_soon_threadsafe(self._broadcast_past, history)
+
     def _serve(self) -> None:
         async def serve() -> None:
             self._loop = asyncio.get_running_loop()
@@ -161,6 +180,10 @@ class Server:
     def _broadcast(self, picture: str) -> None:
         for viewer in self._viewers:
             viewer.show(picture)
+
+    def _broadcast_past(self, history: str) -> None:
+        for viewer in self._viewers:
+            viewer.history = history
 
     def _app(self) -> FastAPI:
         # without the generated API pages, whose scripts would come from elsewhere
@@ -235,7 +258,7 @@ class Server:
     async def _order(self, viewer: "_Viewer", message: dict[str, Any]) -> str:
         if self.access.needs_token and not viewer.unlocked:
             raise self.access.refusal()
-        order = orders.read_order(message, self._team)
+        order = self._read_order(message, self._team)
         waiting = asyncio.wrap_future(self._carry_out(order))
         if order == orders.EStop(on=True):
             # other orders are taken back when nobody took them in time; a stop is better late
@@ -282,6 +305,8 @@ class _Viewer:
         self.unlocked = False
         #: Held while a token is tried: one at a time.
         self.unlocking = asyncio.Lock()
+        #: Another past, which it is given with the next picture; None: the one that it has.
+        self.history: str | None = None
         self._open = 0
         self._websocket = websocket
         self._newest: str | None = None
@@ -312,7 +337,9 @@ class _Viewer:
             while True:
                 await self._fresh.wait()
                 self._fresh.clear()
-                await self.send(f'{{"picture": {self._newest}}}')
+                past, self.history = self.history, None
+                with_past = "" if past is None else f'"history": {past}, '
+                await self.send(f'{{{with_past}"picture": {self._newest}}}')
 
     async def receive(self) -> str | bytes | None:
         """The next message; None when the page has gone."""

@@ -15,7 +15,7 @@ BLUE, ORANGE, GREEN, VERMILLION = "#0072b2", "#e69f00", "#009e73", "#d55e00"
 _INK, _SOFT, _LINE = "#1d2733", "#5b6875", "#d5dbe1"
 
 #: Of the figures [px].
-_WIDTH: Final = 900
+_WIDTH: Final = 980
 _LEFT: Final = 56
 
 _HATCH: Final = (
@@ -196,7 +196,8 @@ def delays(faults: Sequence[FaultDelays]) -> str:
         name = f"{fault.robot} {fault.kind} at {fault.start_s:g} s"
         parts.append(text(4, y + 4, name, style="strong"))
         parts.append(line(left, y, _WIDTH - right, y, _SOFT))
-        missed, last_x = [], -99.0
+        missed: list[str] = []
+        named: list[tuple[float, list[str]]] = []
         for d in sorted(fault.observers, key=lambda d: d.delay_s or 0.0):
             if not d.healthy:
                 continue
@@ -208,11 +209,13 @@ def delays(faults: Sequence[FaultDelays]) -> str:
                 f'<circle cx="{x}" cy="{y}" r="5.5" fill="{BLUE}" fill-opacity=".75">'
                 f"<title>{escape(d.observer)}: {d.delay_s:.1f} s</title></circle>"
             )
-            # names of marks that are close stand on both sides
-            below = x - last_x < 18
-            last_x = x
-            label_y = y + (19 if below else -10)
-            parts.append(text(x, label_y, d.observer, anchor="middle", style="small"))
+            # marks that are close share a label
+            if named and x - named[-1][0] < 24:
+                named[-1][1].append(d.observer)
+            else:
+                named.append((x, [d.observer]))
+        for x, names in named:
+            parts.append(text(x - 5, y - 10, ", ".join(names), style="small"))
         if missed:
             parts.append(text(_WIDTH - right + 10, y + 4, f"✕ {', '.join(missed)}", style="small"))
     return figure("Delay from each fault to its detection by each observer", height, parts)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from eir_ros.contract.detection import CONSECUTIVE, Detector, auroc
+from eir_ros.contract.detection import CONSECUTIVE, Detector, auroc, calibration
 
 
 def run(beliefs: list[float], threshold: float = 0.8) -> list[int]:
@@ -67,3 +67,20 @@ def test_auroc_counts_pairs_by_hand():
 def test_auroc_of_one_class_only_is_undefined_not_zero(label):
     assert auroc(np.array([0.5]), np.array([label])) is None
     assert auroc(np.empty(0), np.empty(0, bool)) is None
+
+
+def test_a_belief_of_one_falls_out_of_the_last_bin():
+    bins, ece = calibration(np.array([0.0, 0.05, 1.0, 0.55]), np.array([False, True, True, False]))
+    assert [b.beliefs for b in bins] == [2, 0, 0, 0, 0, 1, 0, 0, 0, 1]
+    assert bins[0].mean_p == pytest.approx(0.025)
+    assert bins[0].faulty_share == 0.5
+    assert (bins[1].mean_p, bins[1].faulty_share) == (None, None)
+    assert ece == pytest.approx(0.5 * 0.475 + 0.25 * 0.55)
+
+
+def test_beliefs_that_mean_what_they_say_have_an_error():
+    rng = np.random.default_rng(0)
+    p = rng.random(200_000)
+    _, ece = calibration(p, rng.random(200_000) < p)
+    assert ece < 0.005
+    assert calibration(np.array([]), np.array([], bool))[1] is None

@@ -22,6 +22,8 @@ import pytest
 from eir_ros.cli import prepare
 from eir_ros.cli.main import main
 from eir_ros.contract.report import SwarmReport
+from eir_ros.monitor.bag import Bag
+from eir_ros.monitor.recording_report import analyse
 
 ROOT = Path(__file__).parents[2]
 BUNDLE = Path(os.environ.get("EIR_TEST_BUNDLE", prepare.default_bundle()))
@@ -93,8 +95,9 @@ def running(folder: Path, *arguments: str) -> Iterator[Swarm]:
 
 @pytest.mark.ros
 def test_a_mission_ends_without_score_or_report(tmp_path: Path) -> None:
+    bag = tmp_path / "bag"
     arguments = ("--headless", "--seed", "3", "--duration", "8", "--fault", "r2:stop@2")
-    with running(tmp_path, *arguments) as swarm:
+    with running(tmp_path, *arguments, "--record", str(bag)) as swarm:
         assert swarm.end() == 0, swarm.errors
     report = swarm.report()
     assert json.loads(swarm.report_file.read_text())["schema"] == 1
@@ -110,9 +113,19 @@ def test_a_mission_ends_without_score_or_report(tmp_path: Path) -> None:
     assert report.tick_ms.p99 is not None
     assert report.inference_us.p50 is not None
     assert report.restarts == 0
-    assert len(report.processes) == 10
+    assert len(report.processes) == 11
     assert {end.exit for end in report.processes} == {0}
     assert "Traceback" not in swarm.logs()
+    recorded = analyse(Bag(bag)).report
+    assert recorded.missing == ()
+    same = ("duration_s", "ticks", "robots", "score", "faults", "detections", "false_alarms")
+    for name in same:
+        assert getattr(recorded, name) == getattr(report, name), name
+    # the recorder may be told to end before the last words of an agent arrive
+    assert recorded.decisions == pytest.approx(report.decisions, abs=4)
+    assert recorded.belief.brier == pytest.approx(report.belief.brier, abs=0.01)
+    assert recorded.latencies_ms[0].sense_to_base.count > 70
+    assert recorded.motion[0].max_speed == 0.5
 
 
 @pytest.mark.ros

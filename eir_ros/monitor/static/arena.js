@@ -33,6 +33,12 @@ export class Arena {
     if (!this.gliding) this.glide();
   }
 
+  /** Time has jumped: nobody came from where they were shown last. */
+  rewind() {
+    for (const trail of this.trails.values()) trail.length = 0;
+    this.picture = null;
+  }
+
   glide() {
     this.repaint();
     this.gliding = this.smooth && performance.now() - this.shown < this.period;

@@ -7,8 +7,8 @@ const LAST_RETRY_MS = 4000;
 export const STALE_MS = 2000;
 
 export class Link {
-  constructor({ onHello, onPicture, onChange }) {
-    this.handlers = { onHello, onPicture, onChange };
+  constructor({ onHello, onPast, onPicture, onChange }) {
+    this.handlers = { onHello, onPast, onPicture, onChange };
     this.retry = FIRST_RETRY_MS;
     this.waiting = new Map();
     this.number = 0;
@@ -41,6 +41,8 @@ export class Link {
       this.retry = FIRST_RETRY_MS;
       this.handlers.onHello(message.hello, message.history);
       this.handlers.onChange();
+    } else if (message.history) {
+      this.handlers.onPast(message.history);
     }
     if (message.picture) {
       this.heard = performance.now();

@@ -4,6 +4,7 @@ import { Arena } from "./arena.js";
 import { Link, STALE_MS } from "./link.js";
 import { readPalette } from "./palette.js";
 import { Events, Matrix, put, Robots, Tiles } from "./panels.js";
+import { Replay } from "./replay.js";
 import { Timeline } from "./timeline.js";
 import { clock, siteLetter } from "./words.js";
 
@@ -14,6 +15,8 @@ const ANSWER_MS = 6000;
 const AGAIN_MS = 2000;
 // A larger team is shown more densely.
 const CROWD = 8;
+// Levels of diagnostic_msgs/DiagnosticStatus.
+const [WARNING, ERROR] = [1, 2];
 const at = (id) => document.getElementById(id);
 
 let hello = null;
@@ -23,7 +26,9 @@ let unlocked = false;
 // kept in memory only, so that the page can unlock itself after a reconnection
 let token = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
 
-const link = new Link({ onHello: welcome, onPicture: show, onChange: showLink });
+let replay = null;
+
+const link = new Link({ onHello: welcome, onPast: rewind, onPicture: show, onChange: showLink });
 
 function welcome(news, history) {
   // a new team or a restarted monitor: begin anew; the same one: keep trails and scroll positions
@@ -39,8 +44,23 @@ function welcome(news, history) {
     const timeline = new Timeline(at("timeline"), hello, history);
     const robots = new Robots(at("robots"), hello, (robot, kind) => give({ do: "inject", robot, kind }));
     views = [arena, timeline, robots, new Matrix(at("matrix"), hello.team), new Tiles(document), new Events(at("events"))];
+    showReplay();
   }
   settle();
+}
+
+/** A recording has controls of its own, and none of those that robots obey. */
+function showReplay() {
+  replay = hello.replay ? new Replay(hello, tell) : null;
+  if (replay) views.push(replay);
+  else at("replay").hidden = true;
+  document.body.toggleAttribute("data-replay", Boolean(replay));
+  put(at("title"), replay ? "Replay" : "Swarm monitor");
+  document.title = replay ? `Replay of ${hello.replay.name}` : "Swarm monitor";
+}
+
+function rewind(history) {
+  for (const view of views) view.rewind?.(history);
 }
 
 /** Unlock where that is known how, then send the e-stop that is owed. */
@@ -58,7 +78,16 @@ function show(news) {
   put(at("estop-word"), picture.estop ? "Release e-stop" : "E-stop");
   document.body.toggleAttribute("data-estop", picture.estop);
   document.body.toggleAttribute("data-paused", picture.paused);
+  showRecorder(picture.recorder);
   showLink();
+}
+
+function showRecorder(recorder) {
+  at("recording-fact").hidden = recorder.level === undefined;
+  if (recorder.level === undefined) return;
+  const size = recorder.size_mb === null ? "" : `${recorder.size_mb.toFixed(0)} MB`;
+  put(at("recording"), recorder.level >= ERROR ? `ended · ${size}` : size);
+  document.body.toggleAttribute("data-unrecorded", recorder.level >= WARNING);
 }
 
 /** Say what the view is worth: live, paused, stale, lost. */
@@ -66,7 +95,7 @@ function showLink() {
   const [state, word, banner] = linkWords();
   document.body.dataset.link = state;
   put(at("link"), word);
-  const words = [debtWords(), banner].filter(Boolean).join(" ");
+  const words = [debtWords(), replayWords(), banner, recorderWords()].filter(Boolean).join(" ");
   put(at("banner"), words);
   at("banner").hidden = !words;
   document.body.toggleAttribute("data-overdue", link.overdue);
@@ -79,6 +108,18 @@ function debtWords() {
   return "E-stop pressed but not carried out yet, trying again.";
 }
 
+function replayWords() {
+  if (!replay) return "";
+  const { name, started } = hello.replay;
+  const when = started ? `, recorded ${started}` : "";
+  return `Replay of ${name}${when}. Nothing here is live, and no orders can be sent.`;
+}
+
+function recorderWords() {
+  const { level = 0, said } = picture?.recorder ?? {};
+  return level >= WARNING ? `Recorder: ${said}.` : "";
+}
+
 function linkWords() {
   if (!link.heard) return ["waiting", "connecting", ""];
   const silent = (link.silence / 1000).toFixed(0);
@@ -88,8 +129,9 @@ function linkWords() {
   if (link.silence > STALE_MS) {
     return ["lost", "silent", `No news from the monitor for ${silent} s, showing the last known state.`];
   }
-  if (picture.estop) return ["live", "live", standWords()];
-  if (picture.paused) return ["live", "live", "Paused: the simulated world is held."];
+  const [state, word] = replay ? ["replay", "replay"] : ["live", "live"];
+  if (picture.estop) return [state, word, standWords()];
+  if (picture.paused) return [state, word, "Paused: the simulated world is held."];
   const ages = picture.robots.map((robot) => robot.age_s);
   const newest = Math.min(...ages.map((age) => age ?? Infinity));
   if (newest > STALE_MS / 1000) {
@@ -97,7 +139,7 @@ function linkWords() {
       ? ["stale", "no data", `No data from any robot for ${newest.toFixed(0)} s, showing the last known state.`]
       : ["stale", "no data", "Waiting for the robots: nothing was heard from them yet."];
   }
-  return ["live", "live", ""];
+  return [state, word, ""];
 }
 
 function standWords() {
@@ -131,6 +173,12 @@ async function give(order) {
   report(await link.order(order));
 }
 
+/** Like `give`, for what shows its effect by itself: only a refusal is told. */
+async function tell(order) {
+  const answer = await link.order(order);
+  if (!answer.ok) report(answer);
+}
+
 async function unlock(typed) {
   const answer = await link.order({ do: "unlock", token: typed });
   unlocked = answer.ok;
@@ -141,6 +189,10 @@ async function unlock(typed) {
 }
 
 async function stop() {
+  if (replay) {
+    report({ ok: false, sentence: "This is a replay: there is nothing here to stop." });
+    return;
+  }
   report(await link.stop());
 }
 
@@ -165,6 +217,13 @@ at("key").onclose = () => {
   at("token").value = "";
   if (at("key").returnValue === "unlock") unlock(typed);
 };
+
+// Space plays and holds a recording, unless something else has the focus that it means something to.
+addEventListener("keydown", (event) => {
+  if (!replay || event.key !== " " || event.target.closest("button, select, input")) return;
+  event.preventDefault();
+  replay.toggle();
+});
 
 // Escape stops the swarm from wherever the focus is; in a dialog it only closes the dialog.
 addEventListener("keydown", (event) => {

@@ -20,6 +20,11 @@ export class Timeline {
     this.repaint = fit(canvas, (context, width, height) => this.draw(context, width, height));
   }
 
+  /** Time has jumped: begin with another past. */
+  rewind(history) {
+    this.rows = history;
+  }
+
   show(picture) {
     this.picture = picture;
     const last = this.rows.at(-1);
