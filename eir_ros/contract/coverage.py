@@ -21,6 +21,7 @@ from eir_ros.contract.drive import (
     decide,
 )
 from eir_ros.contract.layout import Field
+from eir_ros.contract.scratch import Scratch, ascending, taken
 
 __all__ = ["CONTRACT", "CoverageTask", "Decision", "Sensed", "command", "decode", "observe"]
 
@@ -63,23 +64,55 @@ class Sensed(SwarmSensed):
     served: NDArray[np.bool_]
 
 
-def nearest_sites(sensed: Sensed) -> NDArray[np.intp]:
+def nearest_sites(sensed: Sensed, scratch: Scratch | None = None) -> NDArray[np.intp]:
     """Indices of the sites by distance from the robot, nearest first, (..., M)."""
-    offset = sensed.sites.astype(np.float32) - sensed.pose[..., None, :2].astype(np.float32)
-    return np.argsort(np.square(offset).sum(-1), axis=-1, kind="stable")
+    lend = scratch or Scratch()
+    offset = _offsets(sensed, lend)
+    np.square(offset, out=offset)
+    distance = lend("sites.distance", offset.shape[:-1], np.float32)
+    np.add(offset[..., 0], offset[..., 1], out=distance)
+    return ascending(distance, "sites.order", lend)
 
 
-def observe(task: CoverageTask, sensed: Sensed) -> NDArray[np.float32]:
-    """Build the observation vector, (..., task.layout.size) float32, laid out as `task.layout`."""
-    position = np.asarray(sensed.pose, np.float32)[..., :2]
-    order = nearest_sites(sensed)
-    sites = np.take_along_axis(np.asarray(sensed.sites, np.float32), order[..., None], axis=-2)
-    served = np.take_along_axis(np.asarray(sensed.served, np.float32), order, axis=-1)
-    relative = (sites - position[..., None, :]).reshape(*position.shape[:-1], -1)
-    return assemble(task, sensed, relative, served)
+def _offsets(sensed: Sensed, lend: Scratch) -> NDArray[np.float32]:
+    """Where the sites are, relative to the robot, (..., M, 2) [m; map]."""
+    offset = lend.copy("sites.offset", sensed.sites, np.float32)
+    own = np.asarray(sensed.pose)[..., None, :2]
+    offset -= lend.spread("sites.own", own, offset.shape, np.float32)
+    return offset
 
 
-def decode(task: CoverageTask, action: NDArray[np.integer[Any]], sensed: Sensed) -> Decision:
-    """Turn action indices (...) into what the controller follows until the next decision."""
-    order = nearest_sites(sensed)
-    return decide(task, action, np.take_along_axis(sensed.sites, order[..., None], axis=-2))
+def observe(
+    task: CoverageTask,
+    sensed: Sensed,
+    out: NDArray[np.float32] | None = None,
+    scratch: Scratch | None = None,
+) -> NDArray[np.float32]:
+    """Build the observation vector, (..., task.layout.size) float32, laid out as `task.layout`.
+
+    `out` and `scratch` are those of `drive.assemble`.
+    """
+    lend = scratch or Scratch()
+    order = nearest_sites(sensed, lend)
+    seen = lend("sites.seen", (*order.shape, 3), np.float32)
+    seen[..., :2], seen[..., 2] = _offsets(sensed, lend), sensed.served
+    seen = taken(seen, order, "sites.sorted", lend)
+    relative = lend.copy("sites.relative", seen[..., :2], np.float32)
+    flat = relative.reshape(*order.shape[:-1], 2 * task.num_sites)
+    return assemble(task, sensed, flat, seen[..., 2], out=out, scratch=lend)
+
+
+def decode(
+    task: CoverageTask,
+    action: NDArray[np.integer[Any]],
+    sensed: Sensed,
+    scratch: Scratch | None = None,
+) -> Decision:
+    """Turn action indices (...) into what the controller follows until the next decision.
+
+    `scratch` is that of `drive.decide`.
+    """
+    lend = scratch or Scratch()
+    order = nearest_sites(sensed, lend)
+    sites = lend.copy("decode.sites", sensed.sites)
+    return decide(task, action, taken(sites, order, "decode.places", lend), lend)

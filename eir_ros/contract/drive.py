@@ -5,6 +5,7 @@ nothing else, so a policy cannot meet on a robot what it has not met in training
 accept any leading dimensions `(...)`: `(batch, N)` in training, none on a robot.
 """
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -15,6 +16,7 @@ from pydantic import Field as Setting
 
 from eir_ros.contract.config import Schema
 from eir_ros.contract.layout import Field, Layout
+from eir_ros.contract.scratch import Scratch, taken
 
 Floats = NDArray[np.floating[Any]]
 
@@ -118,7 +120,13 @@ class Decision(NamedTuple):
     homing: NDArray[np.bool_]
 
 
-def assemble(task: SwarmTask, sensed: SwarmSensed, *blocks: Floats) -> NDArray[np.float32]:
+def assemble(
+    task: SwarmTask,
+    sensed: SwarmSensed,
+    *blocks: NDArray[np.float32],
+    out: NDArray[np.float32] | None = None,
+    scratch: Scratch | None = None,
+) -> NDArray[np.float32]:
     """The observation vector, (..., task.layout.size) float32, from the task's own `blocks`.
 
     Every input is rounded to float32 first, because that is what tracks and sites carry on the
@@ -128,58 +136,107 @@ def assemble(task: SwarmTask, sensed: SwarmSensed, *blocks: Floats) -> NDArray[n
     ----------
     blocks : (..., size) float32
         The fields of `task.task_fields` in their order.
+    out
+        Where the vector goes; None: a new array.
+    scratch
+        Room to work in, for who calls this again and again.
     """
-    pose = np.asarray(sensed.pose, np.float32)
-    position, yaw = pose[..., :2], pose[..., 2]
-    visible = np.asarray(sensed.visible, np.float32)
-    tracks = np.asarray(sensed.tracks, np.float32)
-    relative = (tracks[..., :2] - position[..., None, :]) * visible[..., None]
-    moving = tracks[..., 2:] * visible[..., None]
-    identity = np.asarray(sensed.index)[..., None] == np.arange(task.num_robots)
-    lead = position.shape[:-1]
-    return np.concatenate(
-        [
-            position,
-            np.asarray(sensed.velocity, np.float32),
-            np.stack([np.cos(yaw), np.sin(yaw)], axis=-1),
-            *blocks,
-            relative.reshape(*lead, -1),
-            moving.reshape(*lead, -1),
-            visible,
-            identity.astype(np.float32),
-        ],
-        axis=-1,
-        dtype=np.float32,
-    )
+    lend = scratch or Scratch()
+    lead, n = np.shape(sensed.index), task.num_robots
+    pairs = (*lead, n - 1, 2)
+    pose = lend.copy("assemble.pose", sensed.pose, np.float32)
+    heading = lend("assemble.heading", (*lead, 2), np.float32)
+    directions_of(pose[..., 2], heading, lend)
+    visible = np.asarray(sensed.visible)
+    seen = lend.spread("assemble.seen", visible[..., None], pairs, np.float32)
+    place = lend.copy("assemble.place", sensed.tracks[..., :2], np.float32)
+    place -= lend.spread("assemble.own", pose[..., None, :2], pairs, np.float32)
+    place *= seen
+    moving = lend.copy("assemble.moving", sensed.tracks[..., 2:], np.float32)
+    moving *= seen
+    one_hot = lend.kept(("one_hot", n), lambda: np.eye(n, dtype=np.float32))
+    identity = lend("assemble.identity", (*lead, n), np.float32)
+    # the mode makes it write straight away
+    index = lend.copy("assemble.index", sensed.index, np.intp)
+    np.take(one_hot, index, axis=0, out=identity, mode="clip")
+    parts = (pose[..., :2], sensed.velocity, heading, *blocks, place, moving, visible, identity)
+    sizes = [math.prod(part.shape[len(lead) :]) for part in parts]
+    if out is None:
+        out = np.empty((*lead, sum(sizes)), np.float32)
+    at = 0
+    for part, size in zip(parts, sizes, strict=True):
+        out[..., at : at + size].reshape(part.shape)[...] = part
+        at += size
+    return out
 
 
-def decide(task: SwarmTask, action: NDArray[np.integer[Any]], places: Floats) -> Decision:
+def directions_of(angle: Floats, out: Floats, scratch: Scratch) -> None:
+    """Write cosine and sine of angles (...) [rad] into `out` (..., 2) of the same type."""
+    given = scratch.copy("directions.angle", angle, out.dtype)
+    found = scratch("directions.found", given.shape, out.dtype)
+    np.cos(given, out=found)
+    out[..., 0] = found
+    np.sin(given, out=found)
+    out[..., 1] = found
+
+
+def decide(
+    task: SwarmTask,
+    action: NDArray[np.integer[Any]],
+    places: Floats,
+    scratch: Scratch | None = None,
+) -> Decision:
     """Turn action indices (...) into what the controller follows until the next decision.
 
     Parameters
     ----------
     places : (..., H, 2)
         Where each of the go-to actions heads for [m; map].
+    scratch
+        Room to work in, and the decision's, for who calls this again and again.
+
+    Raises
+    ------
+    IndexError
+        There is no such action.
     """
-    action = np.asarray(action)
-    table = np.zeros((len(task.actions), 2))
+    lend = scratch or Scratch()
+    action = np.asarray(action, np.intp)
+    count = FIRST_HOMING + places.shape[-2]
+    if action.size and not 0 <= action.min() <= action.max() < count:
+        raise IndexError(f"actions are {action}; expected 0 to {count - 1}")
+    table = lend.kept(("velocities", task.max_speed, count), lambda: _velocities(task, count))
+    velocity = lend("decide.velocity", (*action.shape, 2))
+    np.take(table, action, axis=0, out=velocity, mode="clip")
+    homing = lend("decide.homing", action.shape, np.bool_)
+    np.greater_equal(action, FIRST_HOMING, out=homing)
+    rank = lend.copy("decide.rank", action[..., None], np.intp)
+    rank -= FIRST_HOMING
+    np.maximum(rank, 0, out=rank)
+    goal = taken(places, rank, "decide.place", lend)[..., 0, :]
+    return Decision(velocity, as_on_the_wire(goal, "decide.goal", lend), homing)
+
+
+def _velocities(task: SwarmTask, count: int) -> NDArray[np.float64]:
+    """Velocity of each action that is not a go-to one, zero for those, (A, 2) [m/s; map]."""
+    table = np.zeros((count, 2))
     table[1:FIRST_HOMING] = task.max_speed * DIRECTIONS
-    homing = action >= FIRST_HOMING
-    rank = np.where(homing, action - FIRST_HOMING, 0)[..., None, None]
-    goal = np.take_along_axis(as_on_the_wire(places), rank, axis=-2)
-    return Decision(table[action], goal[..., 0, :], homing)
+    return table
 
 
-def as_on_the_wire(numbers: Floats) -> NDArray[np.float64]:
+def as_on_the_wire(numbers: Floats, name: str, scratch: Scratch) -> NDArray[np.float64]:
     """Round to float32 like `assemble`, so that both sides of a wire compute the same command."""
-    return np.asarray(numbers, np.float32).astype(np.float64)
+    rounded = scratch.copy(f"{name}.wire", numbers, np.float32)
+    return scratch.copy(name, rounded)
 
 
 #: Approach gain of the go-to actions [1/s]: full speed until 0.25 m from the goal.
 _APPROACH_GAIN = 2.0
 
 
-def command(task: SwarmTask, decision: Decision, pose: Floats) -> NDArray[np.float64]:
+def command(
+    task: SwarmTask, decision: Decision, pose: Floats, scratch: Scratch | None = None
+) -> NDArray[np.float64]:
     """Forward speed and yaw rate that follow `decision` from `pose`, (..., 2) [m/s, rad/s].
 
     A differential-drive base cannot move sideways, but the point `lookahead` ahead of its axle
@@ -192,14 +249,39 @@ def command(task: SwarmTask, decision: Decision, pose: Floats) -> NDArray[np.flo
     ----------
     pose : (..., 3)
         x, y, yaw [m, m, rad; map].
+    scratch
+        Room to work in, and the command's, for who calls this again and again.
     """
-    pose = as_on_the_wire(pose)
-    ahead = np.stack([np.cos(pose[..., 2]), np.sin(pose[..., 2])], axis=-1)
-    to_goal = _APPROACH_GAIN * (decision.goal - pose[..., :2] - task.lookahead * ahead)
-    speed = np.sqrt(np.square(to_goal).sum(-1, keepdims=True))
-    to_goal *= task.max_speed / np.maximum(speed, task.max_speed)
-    wanted = np.where(decision.homing[..., None], to_goal, decision.velocity)
-    forward = wanted[..., 0] * ahead[..., 0] + wanted[..., 1] * ahead[..., 1]
-    leftward = wanted[..., 1] * ahead[..., 0] - wanted[..., 0] * ahead[..., 1]
-    yaw_rate = np.clip(leftward / task.lookahead, -task.max_yaw_rate, task.max_yaw_rate)
-    return np.stack([forward, yaw_rate], axis=-1)
+    lend = scratch or Scratch()
+    lead = np.shape(decision.homing)
+    pose = as_on_the_wire(pose, "command.pose", lend)
+    ahead = lend("command.ahead", (*lead, 2))
+    directions_of(pose[..., 2], ahead, lend)
+    # to the goal, from the point ahead of the axle
+    wanted = lend.copy("command.wanted", decision.goal)
+    wanted -= lend.copy("command.place", pose[..., :2])
+    part = lend.copy("command.part", ahead)
+    part *= task.lookahead
+    wanted -= part
+    wanted *= _APPROACH_GAIN
+    # no faster than allowed
+    np.square(wanted, out=part)
+    speed = lend("command.speed", lead)
+    np.add(part[..., 0], part[..., 1], out=speed)
+    np.sqrt(speed, out=speed)
+    np.maximum(speed, task.max_speed, out=speed)
+    np.divide(task.max_speed, speed, out=speed)
+    wanted *= lend.spread("command.part", speed[..., None], (*lead, 2))
+    steered = lend("command.steered", lead, np.bool_)
+    np.logical_not(decision.homing, out=steered)
+    np.copyto(wanted, decision.velocity, where=steered[..., None])
+    # along the heading, and to the left of it
+    out = lend("command", (*lead, 2))
+    np.multiply(wanted, ahead, out=part)
+    np.add(part[..., 0], part[..., 1], out=out[..., 0])
+    np.multiply(lend.copy("command.turned", wanted[..., ::-1]), ahead, out=part)
+    yaw_rate = out[..., 1]
+    np.subtract(part[..., 0], part[..., 1], out=yaw_rate)
+    yaw_rate /= task.lookahead
+    np.clip(yaw_rate, -task.max_yaw_rate, task.max_yaw_rate, out=yaw_rate)
+    return out

@@ -22,6 +22,7 @@ from eir_ros.contract.drive import (
     decide,
 )
 from eir_ros.contract.layout import Field
+from eir_ros.contract.scratch import Scratch
 
 
 class PursuitTask(SwarmTask):
@@ -60,22 +61,52 @@ class Sensed(SwarmSensed):
     evader_visible: NDArray[np.bool_]
 
 
-def observe(task: PursuitTask, sensed: Sensed) -> NDArray[np.float32]:
-    """Build the observation vector, (..., task.layout.size) float32, laid out as `task.layout`."""
-    evader = np.asarray(sensed.evader, np.float32)
-    visible = np.asarray(sensed.evader_visible, np.float32)[..., None]
-    relative = evader[..., :2] - np.asarray(sensed.pose, np.float32)[..., :2]
-    return assemble(task, sensed, relative * visible, evader[..., 2:] * visible, visible)
+def observe(
+    task: PursuitTask,
+    sensed: Sensed,
+    out: NDArray[np.float32] | None = None,
+    scratch: Scratch | None = None,
+) -> NDArray[np.float32]:
+    """Build the observation vector, (..., task.layout.size) float32, laid out as `task.layout`.
+
+    `out` and `scratch` are those of `drive.assemble`.
+    """
+    lend = scratch or Scratch()
+    visible = np.asarray(sensed.evader_visible)[..., None]
+    evader = lend.copy("observe.evader", sensed.evader, np.float32)
+    shift = lend("observe.shift", evader.shape, np.float32)
+    shift[..., :2], shift[..., 2:] = np.asarray(sensed.pose)[..., :2], 0.0
+    evader -= shift
+    evader *= lend.spread("observe.seen", visible, evader.shape, np.float32)
+    return assemble(task, sensed, evader, visible, out=out, scratch=lend)
 
 
-def decode(task: PursuitTask, action: NDArray[np.integer[Any]], sensed: Sensed) -> Decision:
+def decode(
+    task: PursuitTask,
+    action: NDArray[np.integer[Any]],
+    sensed: Sensed,
+    scratch: Scratch | None = None,
+) -> Decision:
     """Turn action indices (...) into what the controller follows until the next decision.
 
     Who does not see the evader stays where it is; the ring around it has half of `catch_radius`.
+    `scratch` is that of `drive.decide`.
     """
-    own = np.asarray(sensed.pose, np.float32)[..., None, :2]
-    evader = np.asarray(sensed.evader, np.float32)[..., None, :2]
-    ring = evader + 0.5 * task.catch_radius * DIRECTIONS
-    places = np.concatenate([evader, ring], axis=-2)
-    seen = np.asarray(sensed.evader_visible)[..., None, None]
-    return decide(task, action, np.where(seen, places, own))
+    lend = scratch or Scratch()
+    seen = np.asarray(sensed.evader_visible)
+    shape = (*seen.shape, 1 + len(DIRECTIONS), 2)
+    evader = lend.copy("decode.evader", np.asarray(sensed.evader)[..., :2], np.float32)
+    places = lend.spread("decode.places", evader[..., None, :], shape)
+    ring = lend.kept(("ring", task.catch_radius, shape), lambda: _ring(task, shape))
+    places += ring
+    unseen = lend("decode.unseen", seen.shape, np.bool_)
+    np.logical_not(seen, out=unseen)
+    own = np.asarray(sensed.pose)[..., None, :2]
+    np.copyto(places, own, where=unseen[..., None, None])
+    return decide(task, action, places, lend)
+
+
+def _ring(task: PursuitTask, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Where the go-to actions head for, relative to the evader, (*shape) [m; map]."""
+    around = 0.5 * task.catch_radius * DIRECTIONS
+    return np.broadcast_to(np.concatenate([np.zeros((1, 2)), around]), shape).copy()

@@ -13,13 +13,13 @@ from pydantic import Field as Setting
 
 from eir_ros.contract.drive import (
     Decision,
-    Floats,
     SwarmSensed,
     SwarmTask,
     assemble,
     decide,
 )
 from eir_ros.contract.layout import Field
+from eir_ros.contract.scratch import Scratch, ascending, taken
 
 
 class RendezvousTask(SwarmTask):
@@ -49,23 +49,55 @@ class Sensed(SwarmSensed):
     linked: NDArray[np.bool_]
 
 
-def observe(task: RendezvousTask, sensed: Sensed) -> NDArray[np.float32]:
-    """Build the observation vector, (..., task.layout.size) float32, laid out as `task.layout`."""
-    return assemble(task, sensed, np.asarray(sensed.linked, np.float32)[..., None])
+def observe(
+    task: RendezvousTask,
+    sensed: Sensed,
+    out: NDArray[np.float32] | None = None,
+    scratch: Scratch | None = None,
+) -> NDArray[np.float32]:
+    """Build the observation vector, (..., task.layout.size) float32, laid out as `task.layout`.
+
+    `out` and `scratch` are those of `drive.assemble`.
+    """
+    return assemble(task, sensed, np.asarray(sensed.linked)[..., None], out=out, scratch=scratch)
 
 
-def decode(task: RendezvousTask, action: NDArray[np.integer[Any]], sensed: Sensed) -> Decision:
+def decode(
+    task: RendezvousTask,
+    action: NDArray[np.integer[Any]],
+    sensed: Sensed,
+    scratch: Scratch | None = None,
+) -> Decision:
     """Turn action indices (...) into what the controller follows until the next decision.
 
-    A teammate that is not seen is looked for where the robot stands.
+    A teammate that is not seen is looked for where the robot stands. `scratch` is that of
+    `drive.decide`.
     """
-    own = np.asarray(sensed.pose, np.float32)[..., None, :2]
-    seen = np.asarray(sensed.visible)[..., None]
-    places = np.where(seen, np.asarray(sensed.tracks, np.float32)[..., :2], own)
-    distance = np.where(seen[..., 0], np.square(places - own).sum(-1), np.inf)
-    order = np.argsort(distance, axis=-1, kind="stable")
-    nearest: Floats = np.take_along_axis(places, order[..., None], axis=-2)
-    centre = own + ((places - own) * seen).sum(-2, keepdims=True) / (
-        1 + seen.sum(-2, keepdims=True)
-    ).astype(np.float32)
-    return decide(task, action, np.concatenate([nearest, centre], axis=-2))
+    lend = scratch or Scratch()
+    seen = np.asarray(sensed.visible)
+    unseen = lend("decode.unseen", seen.shape, np.bool_)
+    np.logical_not(seen, out=unseen)
+    *lead, mates = seen.shape
+    around = lend.copy("decode.around", np.asarray(sensed.pose)[..., None, :2], np.float32)
+    places = lend.copy("decode.places", sensed.tracks[..., :2], np.float32)
+    np.copyto(places, around, where=unseen[..., None])
+    offset = lend.copy("decode.offset", places, np.float32)
+    offset -= lend.spread("decode.own", around, offset.shape, np.float32)
+    squares = lend("decode.squares", offset.shape, np.float32)
+    np.square(offset, out=squares)
+    distance = lend("decode.distance", seen.shape, np.float32)
+    np.add(squares[..., 0], squares[..., 1], out=distance)
+    np.copyto(distance, np.inf, where=unseen)
+    order = ascending(distance, "decode.order", lend)
+    goals = lend("decode.goals", (*lead, mates + 1, 2), np.float32)
+    goals[..., :-1, :] = taken(places, order, "decode.nearest", lend)
+    # the middle of all that are seen, and of the robot itself
+    count = lend("decode.count", tuple(lead), np.float32)
+    np.add.reduce(lend.copy("decode.seen", seen, np.float32), axis=-1, out=count)
+    count += 1
+    middle = lend("decode.middle", (*lead, 2), np.float32)
+    np.add.reduce(offset, axis=-2, out=middle)
+    middle /= lend.spread("decode.parts", count[..., None], middle.shape, np.float32)
+    middle += around[..., 0, :]
+    goals[..., -1, :] = middle
+    return decide(task, action, goals, lend)

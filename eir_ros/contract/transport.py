@@ -5,6 +5,7 @@ all tasks share.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -18,8 +19,10 @@ from eir_ros.contract.drive import (
     SwarmTask,
     assemble,
     decide,
+    directions_of,
 )
 from eir_ros.contract.layout import Field
+from eir_ros.contract.scratch import Scratch, ascending, taken
 
 #: Distance that a robot keeps from the box while it goes round [m].
 _STANDOFF: Final = 0.3
@@ -66,48 +69,113 @@ class Sensed(SwarmSensed):
     goal: Floats
 
 
-def observe(task: TransportTask, sensed: Sensed) -> NDArray[np.float32]:
-    """Build the observation vector, (..., task.layout.size) float32, laid out as `task.layout`."""
-    box = np.asarray(sensed.box, np.float32)
-    turned = 4 * box[..., 2]
+def observe(
+    task: TransportTask,
+    sensed: Sensed,
+    out: NDArray[np.float32] | None = None,
+    scratch: Scratch | None = None,
+) -> NDArray[np.float32]:
+    """Build the observation vector, (..., task.layout.size) float32, laid out as `task.layout`.
+
+    `out` and `scratch` are those of `drive.assemble`.
+    """
+    lend = scratch or Scratch()
+    yaw = lend.copy("observe.yaw", np.asarray(sensed.box)[..., 2], np.float32)
+    yaw *= 4
+    turned = lend("observe.turned", (*yaw.shape, 2), np.float32)
+    directions_of(yaw, turned, lend)
+    box = lend.copy("observe.box", np.asarray(sensed.box)[..., :2], np.float32)
+    goal = lend.copy("observe.goal", sensed.goal, np.float32)
+    goal -= box
+    box -= lend.copy("observe.own", np.asarray(sensed.pose)[..., :2], np.float32)
     return assemble(
-        task,
-        sensed,
-        box[..., :2] - np.asarray(sensed.pose, np.float32)[..., :2],
-        np.asarray(sensed.box_velocity, np.float32),
-        np.stack([np.cos(turned), np.sin(turned)], axis=-1),
-        np.asarray(sensed.goal, np.float32) - box[..., :2],
+        task, sensed, box, sensed.box_velocity, turned, goal, out=out, scratch=lend
     )
 
 
-def decode(task: TransportTask, action: NDArray[np.integer[Any]], sensed: Sensed) -> Decision:
+def decode(
+    task: TransportTask,
+    action: NDArray[np.integer[Any]],
+    sensed: Sensed,
+    scratch: Scratch | None = None,
+) -> Decision:
     """Turn action indices (...) into what the controller follows until the next decision.
 
     Who is in front of the chosen face drives into it. Others go round the box: away from it, past
-    its corner, and then before the face.
+    its corner, and then before the face. `scratch` is that of `drive.decide`.
     """
-    box = np.asarray(sensed.box, np.float64)
-    angle = box[..., 2:] + 0.5 * np.pi * np.arange(4)
-    out = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
-    wanted = np.asarray(sensed.goal, np.float64) - box[..., :2]
-    # the force of a push on a face points into the box
-    order = np.argsort((out * wanted[..., None, :]).sum(-1), axis=-1, kind="stable")
-    out = np.take_along_axis(out, order[..., None], axis=-2)
-    along = np.stack([-out[..., 1], out[..., 0]], axis=-1)
-    offset = (np.asarray(sensed.pose, np.float64)[..., :2] - box[..., :2])[..., None, :]
-    ahead, aside = (offset * out).sum(-1), (offset * along).sum(-1)
-    goal = _way_round(ahead, aside, task.box_half)
-    places = box[..., None, :2] + goal[..., :1] * out + goal[..., 1:] * along
-    return decide(task, action, places)
+    lend = scratch or Scratch()
+    out = _faces(sensed, lend)
+    shape = out.shape
+    along = lend("decode.along", shape)
+    np.negative(out[..., 1], out=along[..., 0])
+    np.copyto(along[..., 1], out[..., 0])
+    box = np.asarray(sensed.box)[..., None, :2]
+    offset = lend.spread("decode.offset", np.asarray(sensed.pose)[..., None, :2], shape)
+    offset -= lend.spread("decode.box", box, shape)
+    ahead = _dot(offset, out, "decode.ahead", lend)
+    aside = _dot(offset, along, "decode.aside", lend)
+    _way_round(ahead, aside, task.box_half, lend)
+    places = lend.spread("decode.places", box, shape)
+    out *= lend.spread("decode.part", ahead[..., None], shape)
+    places += out
+    along *= lend.spread("decode.part", aside[..., None], shape)
+    places += along
+    return decide(task, action, places, lend)
 
 
-def _way_round(ahead: Floats, aside: Floats, half: float) -> Floats:
-    """Where to go next from a place given before and beside a face; both (..., 2) [m]."""
+def _faces(sensed: Sensed, lend: Scratch) -> NDArray[np.float64]:
+    """Unit vectors out of the four faces, the one first where a push helps most, (..., 4, 2)."""
+    box = np.asarray(sensed.box)
+    shape = (*box.shape[:-1], 4)
+    quarters = lend.kept(
+        ("quarters", shape), lambda: np.broadcast_to(0.5 * np.pi * np.arange(4), shape).copy()
+    )
+    angle = lend.spread("faces.angle", box[..., 2:], shape)
+    angle += quarters
+    out = lend("faces.out", (*shape, 2))
+    directions_of(angle, out, lend)
+    wanted = lend.spread("faces.wanted", np.asarray(sensed.goal)[..., None, :], out.shape)
+    wanted -= lend.spread("faces.box", box[..., None, :2], out.shape)
+    # the force of a push on a face points into the box; keys are from 0 on
+    outward = _dot(out, wanted, "faces.outward", lend)
+    length = _dot(wanted, wanted, "faces.length", lend)
+    np.sqrt(length, out=length)
+    outward += length
+    np.maximum(outward, 0.0, out=outward)
+    keys = lend.copy("faces.keys", outward, np.float32)
+    return taken(out, ascending(keys, "faces.order", lend), "faces.sorted", lend)
+
+
+def _dot(one: Floats, other: Floats, name: str, lend: Scratch) -> NDArray[np.float64]:
+    """Scalar products of vectors (..., 2)."""
+    product = lend("dot.product", one.shape)
+    np.multiply(one, other, out=product)
+    found = lend(name, one.shape[:-1])
+    np.add(product[..., 0], product[..., 1], out=found)
+    return found
+
+
+def _way_round(ahead: Floats, aside: Floats, half: float, lend: Scratch) -> None:
+    """Turn places before and beside a face, (...) [m] each, into those where to go next."""
     clear = half + _STANDOFF
-    side = np.where(aside < 0, -clear, clear)
-    pushing = (ahead > half) & (np.abs(aside) < 0.8 * half)
-    before = (ahead > half) & ~pushing
-    beside = np.abs(aside) > clear - 0.05
-    goal_ahead = np.select([pushing, before | beside], [half - _PRESS, clear], ahead)
-    goal_aside = np.select([pushing, before], [aside, 0.0], side)
-    return np.stack([goal_ahead, goal_aside], axis=-1)
+    flag = partial(lend, shape=ahead.shape, dtype=np.bool_)
+    distance = lend("way.distance", ahead.shape)
+    np.abs(aside, out=distance)
+    before, pushing, beside = flag("way.before"), flag("way.pushing"), flag("way.beside")
+    np.greater(ahead, half, out=before)
+    np.less(distance, 0.8 * half, out=pushing)
+    pushing &= before
+    np.greater(distance, clear - 0.05, out=beside)
+    beside |= before
+    # past the corner, unless it is before the face already
+    side = lend("way.side", ahead.shape)
+    right = flag("way.right")
+    np.less(aside, 0.0, out=right)
+    np.copyto(side, clear)
+    np.copyto(side, -clear, where=right)
+    np.copyto(side, 0.0, where=before)
+    np.copyto(side, aside, where=pushing)
+    np.copyto(aside, side)
+    np.copyto(ahead, clear, where=beside)
+    np.copyto(ahead, half - _PRESS, where=pushing)

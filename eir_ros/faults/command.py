@@ -1,11 +1,14 @@
 """Faults that act on what the motors are told, elementwise over any array of robots."""
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eir_ros.contract.faults import FaultKind
+from eir_ros.contract.scratch import Scratch
+from eir_ros.contract.streams import generators
 
 #: What is left of a slow robot's command.
 SLOW_GAIN = 0.3
@@ -28,30 +31,39 @@ class CommandFaults:
 
     Call `apply` once per tick, also while every robot is healthy: `stuck` repeats the last
     command given before its onset, and `wear` goes on from tick to tick and is mended by any
-    other kind.
+    other kind. Each team of a batch draws from a random stream of its own.
 
     Parameters
     ----------
     shape
         Shape of the array of robots: `(batch, N)` in training, `()` on a robot.
     seed
-        Anything `numpy.random.default_rng` takes.
+        Anything `numpy.random.SeedSequence` takes.
     """
 
     def __init__(self, shape: tuple[int, ...], seed: Any) -> None:
-        self._rng = np.random.default_rng(seed)
+        self._shape = shape
         self._last = np.zeros((*shape, 2))
         self._walk = np.zeros((*shape, 2))
         self._gain = np.ones((*shape, 1))
+        self._scratch = Scratch()
+        self.reset(seed)
 
     def reset(self, seed: Any) -> None:
         """Forget the past and start again from `seed`."""
-        self._rng = np.random.default_rng(seed)
+        teams = math.prod(self._shape[:-1])
+        alone = len(self._shape) < 2
+        self._rngs = [np.random.default_rng(seed)] if alone else generators(seed, teams)
         self._last[...] = 0.0
         self._walk[...] = 0.0
         self._gain[...] = 1.0
 
-    def apply(self, kinds: NDArray[np.integer[Any]], commands: NDArray) -> NDArray[np.float64]:
+    def apply(
+        self,
+        kinds: NDArray[np.integer[Any]],
+        commands: NDArray[np.floating[Any]],
+        out: NDArray[np.float64] | None = None,
+    ) -> NDArray[np.float64]:
         """Commands that are carried out, (..., 2) [m/s, rad/s; base_link].
 
         Parameters
@@ -60,30 +72,78 @@ class CommandFaults:
             Codes of `FaultKind`; kinds that are not actuator faults leave the command alone.
         commands : (..., 2)
             Intended forward speed and yaw rate.
+        out
+            Where the commands go; None: a new array.
         """
-        kind = np.asarray(kinds)[..., None]
-        walking = kind == FaultKind.RANDOM_WALK
-        if walking.any():
-            noise = self._rng.standard_normal(self._walk.shape) * WALK_STEP
-            walk = (1.0 - WALK_REVERSION) * self._walk + noise
-            self._walk = np.where(walking, np.clip(walk, -WALK_LIMIT, WALK_LIMIT), 0.0)
-        out = np.where(kind == FaultKind.STOP, 0.0, commands)
-        out = np.where(kind == FaultKind.SLOW, SLOW_GAIN * out, out)
-        out = np.where(kind == FaultKind.REVERSE, -out, out)
-        drifting = kind == FaultKind.DRIFT
+        kinds = np.asarray(kinds)
+        if out is None:
+            out = np.empty(self._last.shape)
+        np.copyto(out, commands)
+        where = self._where(kinds, FaultKind.STOP)
+        np.copyto(out, 0.0, where=where)
+        factor = self._scratch("factor", out.shape)
+        factor[...] = 1.0
+        np.copyto(factor, SLOW_GAIN, where=self._where(kinds, FaultKind.SLOW))
+        np.copyto(factor, -1.0, where=self._where(kinds, FaultKind.REVERSE))
+        wearing = self._where(kinds, FaultKind.WEAR)
+        self._gain *= 1.0 - WEAR_RATE
+        np.copyto(self._gain, 1.0, where=np.logical_not(wearing, out=self._healthy))
+        np.copyto(factor, self._gain, where=wearing)
+        out *= factor
+        drifting = self._where(kinds, FaultKind.DRIFT)
         if drifting.any():
-            out = np.where(drifting, _with_weak_wheel(out), out)
-        wearing = kind == FaultKind.WEAR
-        self._gain = np.where(wearing, (1.0 - WEAR_RATE) * self._gain, 1.0)
-        out = np.where(wearing, self._gain * out, out)
-        out = np.where(walking, self._walk, out)
-        out = np.where(kind == FaultKind.STUCK, self._last, out)
-        self._last = out
+            np.copyto(out, self._with_weak_wheel(out), where=drifting)
+        walking = self._where(kinds, FaultKind.RANDOM_WALK)
+        if walking.any():
+            self._wander(walking)
+            np.copyto(out, self._walk, where=walking)
+        np.copyto(out, self._last, where=self._where(kinds, FaultKind.STUCK))
+        np.copyto(self._last, out)
         return out
 
+    @property
+    def _healthy(self) -> NDArray[np.bool_]:
+        """Room for a mask of robots, (..., 1)."""
+        return self._scratch("healthy", (*self._shape, 1), np.bool_)
 
-def _with_weak_wheel(commands: NDArray) -> NDArray[np.float64]:
-    """What becomes of commands (..., 2) whose left wheel turns too slowly."""
-    forward, turn = commands[..., 0], 0.5 * TRACK_M * commands[..., 1]
-    left, right = DRIFT_GAIN * (forward - turn), forward + turn
-    return np.stack([0.5 * (right + left), (right - left) / TRACK_M], axis=-1)
+    def _where(self, kinds: NDArray[np.integer[Any]], kind: FaultKind) -> NDArray[np.bool_]:
+        """Which robots have that fault, (..., 1)."""
+        found = self._scratch("where", (*self._shape, 1), np.bool_)
+        np.equal(kinds, int(kind), out=found[..., 0])
+        return found
+
+    def _wander(self, walking: NDArray[np.bool_]) -> None:
+        """Move the commands of wandering robots on; the others start from standing still."""
+        noise = self._scratch("noise", self._walk.shape)
+        teams = len(self._rngs)
+        rows = zip(self._rngs, noise.reshape(teams, -1), walking.reshape(teams, -1), strict=True)
+        for rng, row, some in rows:
+            if some.any():
+                rng.standard_normal(out=row)
+        lend, shape = self._scratch, noise.shape
+        noise *= lend.spread("step", WALK_STEP, shape)
+        self._walk *= 1.0 - WALK_REVERSION
+        self._walk += noise
+        limit = lend.spread("limit", WALK_LIMIT, shape)
+        np.clip(self._walk, lend.spread("least", -WALK_LIMIT, shape), limit, out=self._walk)
+        standing = np.logical_not(walking, out=self._healthy)
+        np.copyto(self._walk, 0.0, where=standing)
+
+    def _with_weak_wheel(self, commands: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What becomes of commands (..., 2) whose left wheel turns too slowly."""
+        lend = self._scratch
+        forward, turn = lend.copy("left", commands[..., 0]), lend.copy("turn", commands[..., 1])
+        turn *= 0.5 * TRACK_M
+        right = lend.copy("right", forward)
+        right += turn
+        left = forward
+        left -= turn
+        left *= DRIFT_GAIN
+        found = lend("weak", commands.shape)
+        np.add(right, left, out=turn)
+        turn *= 0.5
+        found[..., 0] = turn
+        np.subtract(right, left, out=turn)
+        turn /= TRACK_M
+        found[..., 1] = turn
+        return found
