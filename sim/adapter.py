@@ -77,8 +77,16 @@ def shape_of(env: Any) -> Shape:
     Raises
     ------
     ValueError
-        Its actions are neither all `Discrete` nor all bounded `Box`.
+        It is no `ParallelEnv`, or its actions are neither all `Discrete` nor all bounded `Box`.
     """
+    needed = ("possible_agents", "observation_space", "action_space", "reset", "step")
+    missing = [name for name in needed if not hasattr(env, name)]
+    if missing or hasattr(env, "agent_iter"):
+        why = f"has no {missing[0]}" if missing else "lets agents act in turns"
+        raise ValueError(
+            f"{env!r} {why}; expected a PettingZoo ParallelEnv, as "
+            "pettingzoo.utils.aec_to_parallel makes of one with turns"
+        )
     agents = tuple(env.possible_agents)
     if not agents:
         raise ValueError("the environment has no possible_agents; expected at least one")

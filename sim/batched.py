@@ -91,6 +91,8 @@ class BatchedEnv(ABC):
         num_actions: int = 0,
         action_size: int = 0,
     ) -> None:
+        if not hasattr(batch, "__index__"):
+            raise ValueError(f"batch is {batch!r}; expected an integer from 1 on")
         if batch < 1:
             raise ValueError(f"batch is {batch}; expected at least 1")
         self.batch, self.num_agents = batch, num_agents

@@ -1,5 +1,6 @@
 """PettingZoo's view of any world: a `ParallelEnv` over a batch of one."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium
@@ -79,7 +80,22 @@ class ParallelView(ParallelEnv):
         return self._by_name(observation[0]), self._infos()
 
     def step(self, actions: dict[str, Any]) -> tuple[dict[str, Any], ...]:
-        """One joint action, one entry per agent."""
+        """One joint action, one entry per agent.
+
+        Raises
+        ------
+        ValueError
+            No episode is running, an agent has no action or an unknown one has, or an action is
+            none that the world takes. Nothing has moved then.
+        """
+        if not self.agents:
+            raise ValueError("no episode is running; expected reset to be called first")
+        if not isinstance(actions, Mapping) or set(actions) != set(self.agents):
+            found = ", ".join(map(str, actions)) if isinstance(actions, Mapping) else repr(actions)
+            raise ValueError(
+                f"actions are for {found or 'nobody'}; expected one for each of "
+                f"{', '.join(self.agents)}"
+            )
         joint = np.array([[actions[name] for name in self.agents]])
         replaced = self._made_legal(joint) if self._replace and self._env.num_actions else {}
         observation, reward, terminated, truncated, info = self._env.step(joint)

@@ -66,8 +66,11 @@ class WrappedEnv(BatchedEnv):
             raise ValueError(f"reward is '{reward}'; expected one of {', '.join(REWARDS)}")
         if workers is None:
             workers = len(os.sched_getaffinity(0))
-        if workers < 0:
-            raise ValueError(f"workers is {workers}; expected 0 (this process) or more")
+        if not hasattr(workers, "__index__") or workers < 0:
+            raise ValueError(f"workers is {workers!r}; expected 0 (this process) or more")
+        for name, given in (("make", make), ("scene", scene)):
+            if not callable(given) and (given is not None or name == "make"):
+                raise ValueError(f"{name} is {given!r}; expected a function")
         probe = make()
         shape = shape_of(probe)
         super().__init__(

@@ -5,7 +5,7 @@ import time
 
 import gymnasium
 import numpy as np
-from pettingzoo import ParallelEnv
+from pettingzoo import AECEnv, ParallelEnv
 
 
 class Relay(ParallelEnv):
@@ -126,3 +126,10 @@ class Unbounded(Relay):
 
     def action_space(self, agent):
         return gymnasium.spaces.Box(-np.inf, np.inf, (1,), np.float32)
+
+
+class Turns(AECEnv):
+    """Agents act one after the other."""
+
+    metadata = {"name": "turns"}  # noqa: RUF012
+    possible_agents = ["one"]  # noqa: RUF012

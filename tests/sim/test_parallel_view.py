@@ -67,6 +67,28 @@ def test_an_illegal_action_is_refused_or_replaced_and_told_never_passed_on():
         view.step({"short": 0, "long": 3})
 
 
+@pytest.mark.parametrize(
+    ("actions", "sentence"),
+    [
+        ({"short": 0}, "actions are for short; expected one for each of short, long"),
+        ({"short": 0, "long": 0, "tall": 0}, "for short, long, tall; expected one"),
+        ({}, "actions are for nobody; expected one"),
+        (None, "actions are for None; expected one"),
+        ([0, 0], "actions are for .*; expected one"),
+        ({"short": "up", "long": 0}, "expected integers"),
+        ({"short": float("nan"), "long": 0}, "expected integers"),
+    ],
+)
+def test_actions_of_the_wrong_agents_or_kind_move_something(actions, sentence):
+    view = view_of(odd_worlds.Relay)
+    with pytest.raises(ValueError, match="expected reset to be called first"):
+        view.step({"short": 0, "long": 0})
+    view.reset(seed=0)
+    with pytest.raises(ValueError, match=sentence):
+        view.step(actions)
+    assert view.step({"short": 1, "long": 0})[0]["long"][0] == 1
+
+
 def test_the_end_shows_what_the_episode_ended_with_not_the_next_ones_start():
     view = view_of(odd_worlds.Relay, "replace")
     view.reset(seed=0)

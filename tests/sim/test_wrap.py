@@ -268,6 +268,12 @@ sim.wrap(odd_worlds.Relay, workers=1)
         ({"workers": -1}, "expected 0"),
         ({"reward": "max"}, "expected one of mean, sum"),
         ({"make": odd_worlds.Unbounded}, "expected all Discrete or all bounded Box"),
+        ({"make": 3}, "make is 3; expected a function"),
+        ({"make": lambda: None}, "None has no possible_agents; expected a PettingZoo ParallelEnv"),
+        ({"make": odd_worlds.Turns}, "lets agents act in turns; expected a PettingZoo ParallelEnv"),
+        ({"scene": 3}, "scene is 3; expected a function"),
+        ({"batch": 1.5}, "batch is 1.5; expected an integer"),
+        ({"workers": "x"}, "workers is 'x'; expected 0"),
     ],
 )
 def test_what_cannot_be_wrapped_is_refused(options, message):
