@@ -61,6 +61,8 @@ EXTRAS = {
         "numba>=0.60",
         "pillow>=10.1",
         "cloudpickle>=2.0",
+        # films in MP4, where the machine has no ffmpeg
+        "imageio-ffmpeg>=0.5",
     ],
     "mpe": ["mpe2>=1.1"],
     "monitor": ["fastapi>=0.110", "uvicorn>=0.29", "websockets>=12"],
