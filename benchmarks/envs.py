@@ -44,7 +44,6 @@ GOALS = {
 }
 UNIT = "env-steps/CPU-s"
 _ROUNDS = 2
-#: Every arena on wheels is a physics client of its own, and the batch brings it nothing.
 _WHEELS = "swarm-coverage on wheels"
 
 
@@ -157,8 +156,7 @@ def measure(worlds: list[str], batches: list[int], seconds: float) -> dict[str, 
     peers: list[dict[str, Any]] = []
     for world in worlds:
         found = []
-        sizes = [min(batches)] if world == _WHEELS else batches
-        for batch in sizes:
+        for batch in batches:
             ours, *theirs = (round(each) for each in measure_together(world, batch, seconds))
             found.append(ours)
             measures.append(Measure(f"{world}, batch {batch}", ours, UNIT))
@@ -169,11 +167,10 @@ def measure(worlds: list[str], batches: list[int], seconds: float) -> dict[str, 
                 peers.append({**row, "leaves_out": peer.leaves_out})
         if GOALS[world]:
             measures.append(Measure(f"{world}, best", max(found), UNIT, ">=", GOALS[world]))
-        if world != _WHEELS:
-            measures.append(measure_temporaries(world))
+        measures.append(measure_temporaries(world))
         if world == "swarm-coverage":
             # next to each other, because a busy machine slows both
-            step, close = stepper(world, max(sizes))
+            step, close = stepper(world, max(batches))
             shares = [rate(step, seconds / 2) / engine_rate() for _ in range(3)]
             close()
             share = round(100 * float(np.median(shares)))

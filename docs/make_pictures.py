@@ -28,7 +28,7 @@ PICTURES = {
     "swarm-coverage.gif": [*COVERAGE, "--steps", "47"],
     "swarm-coverage.png": COVERAGE,
     "swarm-camera.png": [*COVERAGE, "--camera", "--option", "world={body: wheels}"],
-    "swarm-rendezvous.png": ["swarm-rendezvous", "--random", "--seed", "1", "--steps", "40"],
+    "swarm-rendezvous.png": ["swarm-rendezvous", "--random", "--seed", "13", "--steps", "40"],
     "swarm-pursuit.png": ["swarm-pursuit", "--random", "--seed", "1", "--steps", "40"],
     "swarm-transport.png": ["swarm-transport", "--random", "--seed", "1", "--steps", "40"],
     "meeting.png": ["meeting:MeetingEnv", "--random", "--seed", "25", "--option", "cells=6"],

@@ -86,6 +86,11 @@ class SwarmEnv(BatchedEnv):
         self.task = _settings(task, self._new_task, "task")
         chosen = _settings(world, self._new_world, "world")
         self.faults = None if faults is None else _settings(faults, FaultMixture, "faults")
+        if self.faults and self.faults.max_faulty > self.task.num_robots:
+            raise ValueError(
+                f"faults.max_faulty is {self.faults.max_faulty}; expected at most the "
+                f"{self.task.num_robots} robots"
+            )
         self._sim = self._new_sim(self.task, batch, 0, chosen)
         n = self.task.num_robots
         size = n * _PER_ROBOT + sum(fact[0].size for fact in self._sim.facts())

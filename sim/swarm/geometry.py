@@ -13,9 +13,12 @@ Floats = NDArray[np.floating[Any]]
 def lengths(
     vectors: Floats, name: str, lend: Scratch, squared: bool = False
 ) -> NDArray[np.float64]:
-    """Lengths of vectors (..., 2), or their squares, in the array of that name."""
+    """Lengths of vectors (..., 2), or their squares, in the array of that name.
+
+    `vectors` are float64, in one contiguous piece.
+    """
     square = lend("lengths.square", vectors.shape)
-    np.square(lend.copy("lengths.vectors", vectors), out=square)
+    np.square(vectors, out=square)
     found = lend(name, vectors.shape[:-1])
     np.add(square[..., 0], square[..., 1], out=found)
     return found if squared else np.sqrt(found, out=found)

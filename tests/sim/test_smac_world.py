@@ -52,6 +52,27 @@ def test_damage_and_period_are_those_of_the_table():
     assert shots == pytest.approx([expected, expected], rel=0.02)
 
 
+@pytest.mark.parametrize(
+    ("unit", "target", "distance", "kind", "each"),
+    [
+        (0, 2, 5.0, STALKER, 13 - 1),  # a zealot's armour
+        (0, 0, 5.0, STALKER, 13 + 5 - 1),  # the bonus against armoured ones
+        (2, 2, 1.05, ZEALOT, 2 * (8 - 1)),  # both hits meet the armour
+    ],
+)
+def test_stalkers_and_zealots_do_other_damage_over_time_than_the_table_says(
+    unit, target, distance, kind, each
+):
+    env = alone(unit, target, distance, map="2s3z")
+    fighters = [unit, 5 + target]
+    env.units["shield"][0, fighters], env.units["health"][0, fighters] = 0.0, 1e6
+    steps = 2000
+    for _ in range(steps):
+        act(env, unit, 6 + target)
+    expected = each * steps * 8 / (kind.period * 16 + 0.5)
+    assert 1e6 - env.units["health"][0, 5 + target] == pytest.approx(expected, rel=0.02)
+
+
 def test_armour_weakens_health_only_and_shields_go_first():
     env = alone(0, 2, 6.0, map="2s3z")
     zealot = env.units[0, 5 + 2]

@@ -5,9 +5,12 @@ import psutil
 import pytest
 from pydantic import ValidationError
 
+from eir_ros.contract.faults import FaultKind
+from eir_ros.faults.schedule import Schedule
 from sim.swarm.body import PlanarBodies
 from sim.swarm.coverage import CoverageWorld
-from sim.swarm.env import CoverageEnv
+from sim.swarm.env import CoverageEnv, PursuitEnv, RendezvousEnv, TransportEnv
+from sim.swarm.transport import TransportSim
 from sim.swarm.wheels import WheelBodies, WheelDrive
 
 WHEELS = CoverageWorld(body="wheels")
@@ -122,6 +125,45 @@ def test_what_happened_before_a_reset_is_felt_after_it():
         env.step(row)
     assert np.array_equal(first, play())
     env.close()
+
+
+#: What becomes of a robot that is told to drive east for two seconds and then to stand.
+DRIVES = {
+    "none": lambda x, y: 0.7 < x[19] < 1.05 and abs(y).max() < 0.05 and x[-1] - x[22] < 0.05,
+    "stop": lambda x, y: abs(x).max() < 0.02 and abs(y).max() < 0.02,
+    "slow": lambda x, y: 0.2 < x[19] < 0.35 and abs(y).max() < 0.05,
+    "reverse": lambda x, y: -1.05 < x[19] < -0.6 and abs(y).max() < 0.1,
+    "wear": lambda x, y: 0.6 < x[19] < 0.98 and x[19] - x[14] < x[9] - x[4] - 0.005,
+    "drift": lambda x, y: y[19] > 0.05,
+    "stuck": lambda x, y: x[-1] - x[22] > 0.2,
+    "random_walk": lambda x, y: abs(x[-1] - 0.9) > 0.05 or abs(y).max() > 0.05,
+}
+
+
+@pytest.mark.parametrize("body", ["planar", "wheels"])
+@pytest.mark.parametrize("kind", [CoverageEnv, RendezvousEnv, PursuitEnv, TransportEnv])
+def test_a_fault_does_nothing_to_a_body(kind, body):
+    """One arena for each fault, by the code that also breaks real robots."""
+    env = kind(len(DRIVES), 0, world={"body": body, "actuation_noise": 0.0})
+    kinds = np.array([FaultKind.parse(word) for word in DRIVES])
+    schedule = Schedule.single(len(DRIVES), 4, FaultKind.NONE, 0)
+    schedule.kind[:, 0] = kinds
+    # a stuck robot repeats what it was told before its onset
+    schedule.start_s[kinds == FaultKind.STUCK] = 1.9
+    env.reset(0, schedule)
+    places = np.zeros((len(DRIVES), 4, 3))
+    places[:, 1:, :2] = [[-1.8, -1.8], [-1.8, 1.8], [1.8, -1.8]]
+    env._sim.reset(0, places)
+    if isinstance(env._sim, TransportSim):
+        env._sim.box[:] = [0.9, 1.4, 0.0]
+    path = []
+    for decision in range(15):
+        env.step(np.where(np.arange(4) == 0, 1 * (decision < 10), 0)[None].repeat(len(DRIVES), 0))
+        path += [env.sense().pose[:, 0, :2].copy()] * 2
+    env.close()
+    for b, (word, expected) in enumerate(DRIVES.items()):
+        x, y = np.stack(path)[:, b].T
+        assert expected(x, y), f"{word}: x {x.round(2)}, y {y.round(2)}"
 
 
 @pytest.mark.parametrize("world", [CoverageWorld(), WHEELS], ids=["planar", "wheels"])

@@ -159,6 +159,7 @@ FITS = "do not fit an arena of"
         (TransportEnv, {"world": {"goal_distance": 30.0}}, "expected less than 1.56 m"),
         (TransportEnv, {"world": {"goal_range": 1.9}}, "expected a sum of at most 2 m"),
         (CoverageEnv, {"faults": {"kinds": {"stpo": 1}}}, "unknown fault kind"),
+        (CoverageEnv, {"faults": {"kinds": {"stop": 1}, "max_faulty": 9}}, "at most the 4 robots"),
         (CoverageEnv, {"faults": 3}, "faults"),
     ],
 )  # fmt: skip

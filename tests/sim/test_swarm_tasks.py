@@ -34,9 +34,11 @@ def returns(env: SwarmEnv, action: int, kind: FaultKind = FaultKind.NONE) -> flo
 
 @pytest.mark.parametrize("kind", TASKS)
 @pytest.mark.parametrize("count", [3, 16])
-def test_a_team_of_another_size_does_not_fit(kind, count):
+@pytest.mark.parametrize("body", ["planar", "wheels"])
+def test_a_team_of_another_size_does_not_fit(kind, count, body):
     extra = {"num_sites": 2} if kind is CoverageEnv else {}
-    env = kind(2, 0, task=kind._new_task(num_robots=count, **extra))
+    task = {"num_robots": count, **extra}
+    env = kind(2, 0, task=task, world={"body": body})
     rng = np.random.default_rng(0)
     for _ in range(5):
         step = env.step(rng.integers(0, env.num_actions, (2, count)))
