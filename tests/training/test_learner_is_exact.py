@@ -6,13 +6,23 @@ import numpy as np
 import pytest
 import torch
 
+from eir_ros.contract.faults import FaultKind
+from eir_ros.faults.schedule import Schedule
 from training import checkpoint
 from training.actions import Discrete
 from training.checkpoint import Run
 from training.methods import METHODS
-from training.ppo import generalised_advantages, normalised, policy_loss
+from training.networks import Normaliser
+from training.ppo import Targets, generalised_advantages, normalised, policy_loss
 from training.rollout import Rollout
 from training.train import iterate, make_collector
+
+#: A few units in the last place of float32.
+ROUNDING = 2e-6
+#: One minibatch of everything.
+ONE_BATCH = {f"{part}.minibatches": 1 for part in ("policy", "belief", "adversary")} | {
+    f"{part}.epochs": 1 for part in ("belief", "adversary")
+}
 
 
 def play(run: Run, **options) -> Rollout:
@@ -20,16 +30,21 @@ def play(run: Run, **options) -> Rollout:
     return collector.collect([run.recipe.seed, 0], run.recipe.steps, **options)
 
 
-@pytest.mark.parametrize("method", sorted(METHODS))
+@pytest.mark.parametrize("method", sorted(set(METHODS) - {"maddpg", "m3ddpg"}))
 def test_the_ratio_is_one_before_the_first_step_of_every_learner(method, tiny_recipe):
     """In the real loop: with its teacher, after normalisers have moved, and run in sequence."""
     run = checkpoint.fresh(tiny_recipe(method, batch=16))
     collector = make_collector(run)
     for _ in range(3):
-        metrics = iterate(run, collector)
-        assert metrics["policy/first_ratio_error"] < 1e-5
-        if METHODS[method].attacked:
-            assert metrics["adversary/first_ratio_error"] < 1e-5
+        errors = {
+            name: value
+            for name, value in iterate(run, collector).items()
+            if name.endswith("first_ratio_error")
+        }
+        # 1 up to the rounding of matrix products, which depends on the size of a batch
+        assert all(value < ROUNDING for value in errors.values()), errors
+        assert "policy/first_ratio_error" in errors
+        assert ("adversary/first_ratio_error" in errors) is METHODS[method].attacked
 
 
 def test_advantages_and_returns_match_a_hand_computed_rollout():
@@ -155,3 +170,101 @@ def _rollout(
     over = torch.tensor(ended).bool() if ended else torch.zeros(shape, dtype=torch.bool)
     known = {"reward": reward, "value": value, "next_value": next_value}
     return Rollout(**blank | {k: torch.tensor(v) for k, v in known.items()} | {"ended": over})
+
+
+def two_actions(toy_recipe, theta: int) -> tuple[Run, Rollout]:
+    """One decision in each of 64 games, in which agent 0 is of type `theta`, and what it did."""
+    run = checkpoint.fresh(toy_recipe("ear-mappo", batch=64, steps=1))
+    kind = FaultKind.ADVERSARY if theta else FaultKind.NONE
+    schedule = Schedule.single(64, 2, kind, robot=0)
+    return run, make_collector(run).collect([0, 0], 1, schedule=schedule)
+
+
+@pytest.mark.parametrize("theta", [0, 1])
+@pytest.mark.parametrize("better", [0, 1])
+def test_a_better_action_becomes_likelier_for_the_team_and_rarer_for_the_adversary(
+    theta, better, toy_recipe
+):
+    """E[(1 - θ) ∇log π A] and E[-θ ∇log π̂ A], through the learner's own updates."""
+    run, rollout = two_actions(toy_recipe, theta)
+    learner = run.learner
+    advantage = (rollout.executed[0, :, 0] == better).float()
+    targets = Targets((advantage - advantage.mean()).unsqueeze(0), torch.zeros(1, 64))
+    player = learner.adversary if theta else learner.team
+    seen, types = rollout.observation[0, :, 0], rollout.types[0].float()
+
+    def probability() -> float:
+        if theta:
+            scores = learner.adversary(seen, types)
+        else:
+            scores = learner.team.scores(learner.team.actor_input(seen, rollout.belief[0, :, 0]))
+        return torch.softmax(scores, -1)[:, better].mean().item()
+
+    other = learner.team if theta else learner.adversary
+    before, untouched = probability(), [p.clone() for p in other.actor.parameters()]
+    learner._seed([0])
+    if theta:
+        settings = learner.recipe.adversary
+        learner.update_adversary(rollout, targets, 0.0, settings)
+        player.normaliser = Normaliser(len(player.normaliser.mean))  # it moved after the update
+    else:
+        learner.update_policy(rollout, targets, 0.0)
+    assert (probability() < before) if theta else (probability() > before)
+    if not theta:  # nobody was corrupted: the adversary has nothing to learn from
+        assert learner.update_adversary(rollout, targets, 0.0, learner.recipe.adversary) == {}
+        assert all(map(torch.equal, untouched, other.actor.parameters()))
+
+
+def test_a_corrupted_agent_teaches_the_team_nothing(toy_recipe):
+    run, rollout = two_actions(toy_recipe, 1)
+    rollout.types[...] = 1
+    before = [p.clone() for p in run.team.actor.parameters()]
+    run.learner._seed([0])
+    targets = Targets(torch.randn(1, 64), torch.zeros(1, 64))
+    run.learner.update_policy(rollout, targets, 0.0)
+    assert all(map(torch.equal, before, run.team.actor.parameters()))
+
+
+def test_a_belief_is_taught_the_types_of_its_own_step_and_observer(toy_recipe, monkeypatch):
+    """A rollout of 3 steps in 2 games, and beliefs that are given: the loss by hand."""
+    run = checkpoint.fresh(toy_recipe("eir-mappo", batch=2, steps=3, **ONE_BATCH))
+    rollout = make_collector(run).collect([0, 0], 3)
+    rollout.types = torch.tensor([[[0, 0], [0, 0]], [[0, 1], [0, 0]], [[0, 1], [1, 0]]])
+    # p(adversary) that agent i has of the other, by step, game and observer
+    p = torch.tensor([[[0.1, 0.2], [0.3, 0.4]], [[0.6, 0.5], [0.1, 0.2]], [[0.9, 0.5], [0.5, 0.7]]])
+    given = torch.stack([1 - p, p], -1).log().unsqueeze(-2).requires_grad_()
+
+    def beliefs(observation, state, fresh):
+        envs = [0, 1] if torch.equal(observation, rollout.observation) else [1, 0]
+        return given[:, envs], state
+
+    monkeypatch.setattr(run.team, "beliefs", beliefs)
+    run.learner._seed([0])
+    metrics = run.learner.update_belief(rollout, 0.0)
+    right = [0.9, 0.8, 0.7, 0.6, 0.6, 0.9, 0.8, 0.9, 0.7]  # of healthy observers, in order
+    assert metrics["belief/loss"] == pytest.approx(-np.log(right).mean(), abs=1e-6)
+    assert metrics["belief/accuracy"] == 1.0
+
+
+def test_an_adversary_learns_from_the_steps_that_it_took_and_from_no_other(toy_recipe, monkeypatch):
+    """Onset at step 2 in one game, at step 1 in the other; everything else is somebody else's."""
+    run = checkpoint.fresh(toy_recipe("ear-mappo", batch=2, steps=3, **ONE_BATCH))
+    schedule = Schedule.single(2, 2, FaultKind.ADVERSARY, np.array([0, 1]), np.array([2.0, 1.0]))
+    rollout = make_collector(run).collect([0, 0], 3, schedule=schedule)
+    took = [(1, 1, 1), (2, 0, 0), (2, 1, 1)]  # step, game, agent
+    assert (rollout.kinds == FaultKind.ADVERSARY).nonzero().tolist() == [list(t) for t in took]
+    seen = {}
+
+    def loss(actions, scores, action, log_prob, advantage, mask, clip, entropy):
+        order = advantage.argsort(descending=True)
+        seen.update(action=action[order], log_prob=log_prob[order], advantage=advantage[order])
+        return policy_loss(actions, scores, action, log_prob, advantage, mask, clip, entropy)
+
+    monkeypatch.setattr("training.learner.policy_loss", loss)
+    team = torch.tensor([[9.0, 9.0], [9.0, 1.0], [2.0, 3.0]])  # the adversary's, in the order above
+    run.learner._seed([0])
+    run.learner.update_adversary(rollout, Targets(team, team), 0.0, run.recipe.adversary)
+    assert seen["advantage"].tolist() == pytest.approx([1.2247, 0.0, -1.2247], abs=1e-3)
+    for k, (step, game, agent) in enumerate(took):
+        assert seen["action"][k] == rollout.executed[step, game, agent]
+        assert seen["log_prob"][k] == rollout.adversary_log_prob[step, game, agent]
