@@ -19,10 +19,10 @@ def mlp(sizes: list[int], gain: float) -> nn.Sequential:
 @torch.no_grad()
 def follow(target: nn.Module, network: nn.Module, rate: float) -> None:
     """Move a target network's weights a share `rate` of the way; its normalisers go all of it."""
-    for slow, fast in zip(target.parameters(), network.parameters(), strict=True):
-        slow.lerp_(fast, rate)
-    for slow, fast in zip(target.buffers(), network.buffers(), strict=True):
-        slow.copy_(fast)
+    for weights, latest in zip(target.parameters(), network.parameters(), strict=True):
+        weights.lerp_(latest, rate)
+    for held, found in zip(target.buffers(), network.buffers(), strict=True):
+        held.copy_(found)
 
 
 def orthogonal(fan_in: int, fan_out: int, gain: float) -> nn.Linear:
