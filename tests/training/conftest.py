@@ -12,12 +12,12 @@ RECIPES = Path(__file__).parents[2] / "config" / "recipes"
 
 #: Of `tiny_everywhere`: recipe and changes. Between them: masks, continuous actions, both beliefs.
 WORLDS: dict[str, tuple[str, dict[str, str]]] = {
-    "toy": ("toy", {"belief.network": "pairwise", "options.episode_steps": "5"}),
-    "lbf": ("lbf", {"environment": "lbf-6x6-3p-2f-c", "belief.network": "pairwise"}),
-    "smac": ("smac", {"environment": "smac-3m", "options.episode_limit": "5"}),
-    "mpe": ("mpe", {"options.num_agents": "3"}),
-    "mpe-continuous": ("mpe", {"options": "{num_agents: 3, continuous: true}"}),
-    "coverage": ("coverage", {"options.episode_decisions": "6", "belief.network": "plain"}),
+    "toy": ("toy", {"belief.network": "pairwise", "options.episode_steps": 5}),
+    "lbf": ("lbf", {"environment": "lbf-6x6-3p-2f-c", "options.episode_limit": 5}),
+    "smac": ("smac", {"environment": "smac-3m", "options.episode_limit": 5}),
+    "mpe": ("mpe", {"options": "{num_agents: 3, episode_steps: 5}"}),
+    "mpe-continuous": ("mpe", {"options": "{num_agents: 3, episode_steps: 5, continuous: true}"}),
+    "coverage": ("coverage", {"options.episode_decisions": 6, "belief.network": "plain"}),
 }
 
 
@@ -63,7 +63,7 @@ def tiny_everywhere() -> Callable[..., Recipe]:
     """
 
     def make(method: str, world: str, **changes: object) -> Recipe:
-        name, fitting = WORLDS.get(world, (world, {"options.episode_decisions": "6"}))
+        name, fitting = WORLDS.get(world, (world, {"options.episode_decisions": 6}))
         small: dict[str, object] = {"method": method, "batch": 4, "shards": 2, "steps": 6}
         small |= {"iterations": 4, "width": 8, "belief.hidden": 8}
         small |= {f"{part}.minibatches": 1 for part in ("policy", "belief", "rmaac.policy")}
