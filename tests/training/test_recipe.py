@@ -1,8 +1,11 @@
 """A recipe that is wrong is refused before anything runs."""
 
+from pathlib import Path
+
 import pytest
 
 from eir_ros.contract.errors import EirError
+from training import checkpoint
 from training.methods import METHODS
 from training.recipe import Anneal, read_recipe
 
@@ -25,13 +28,56 @@ def test_the_shipped_recipe_is_valid_for_every_method(tiny_recipe):
         ("batch=2", "minibatches"),
         ("shards=3", "3 equal shards"),
         ("type_space=[[sleepy]]", "sleepy"),
-        ("method=rmaac", "section 'rmaac'"),
+        ("policy.learning_rate.frist=1", "'policy.learning_rate.frist', did you mean 'first'"),
+        ("replay.capcity=5", "'replay.capcity', did you mean 'capacity'"),
+        ("rmaac.policy.clip=2", "'rmaac.policy.clip' is 2"),
+        ("observe.idenity=true", "did you mean 'identity'"),
+        ("critic.gamma=1", "'critic.gamma' is 1: input should be less than 1"),
+        ("belief.network=pairwize", "did you mean 'pairwise'"),
+        ("method=eirmappo", "did you mean 'eir-mappo'"),
+        ("faults.kinds={advrsary: 1}", "did you mean 'adversary'"),
+        ("faults.kinds={none: 1}", "'none' is no fault"),
+        ("type_space=[[stop], [stop]]", "stop is told twice"),
+        ("type_space=[[adversary]]", "mute, random_action, stop of faults.kinds is of no type"),
+        ("replay.warmup=200000", "learning would never begin"),
         ("seed=[1", r"--set seed: '\[1' is not a YAML value"),
     ],
 )
 def test_a_wrong_setting_is_refused_and_the_valid_one_named(change, message):
     with pytest.raises(EirError, match=message):
         read_recipe("config/recipes/coverage.yaml", [change])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("environment=swarm-coverge", "did you mean 'swarm-coverage'"),
+        ("options.episode_decision=9", "did you mean 'episode_decisions'"),
+        ("options.task.num_robot=4", "did you mean 'num_robots'"),
+        ("faults.max_faulty=5", "max_faulty is 5, but 'swarm-coverage' has 4 agents"),
+    ],
+)
+def test_what_only_the_world_knows_is_refused_before_the_first_step(change, message):
+    with pytest.raises(EirError, match=message):
+        checkpoint.fresh(read_recipe("config/recipes/coverage.yaml", [change]))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "path", sorted(Path("config/recipes").glob("*.yaml")), ids=lambda p: p.stem
+)
+def test_a_shipped_recipe_lacks_what_a_method_needs(path, method):
+    recipe = read_recipe(path, [f"method={method}"])
+    # what is written there, and commented, not what would hold if it were not
+    assert {"replay", "rmaac"} <= recipe.model_fields_set
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for section in ("replay:", "rmaac:"):
+        assert lines[lines.index(section) - 1].startswith("# ")
+
+
+def test_rmaac_needs_its_section():
+    with pytest.raises(EirError, match="needs the section 'rmaac'"):
+        read_recipe("config/recipes/coverage.yaml", ["method=rmaac", "rmaac=null"])
 
 
 def test_a_roster_is_refused_as_no_recipe():
