@@ -77,6 +77,10 @@ class Learner(ABC):
         """What else a checkpoint must hold to go on exactly: arrays and numbers."""
         return {}
 
+    def growth(self) -> int:
+        """How much `memory` may still grow [bytes]."""
+        return 0
+
     def remember(self, memory: dict[str, Any]) -> None:  # noqa: B027 (most have nothing)
         """Take back what `memory` gave."""
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from training.game import Shape
 from training.rollout import Rollout
 
 
@@ -27,6 +28,13 @@ class Transitions(NamedTuple):
     next_observation: Tensor
     next_available: Tensor
     next_state: Tensor
+
+
+def row_bytes(shape: Shape, state: int) -> int:
+    """What one transition takes, where the critic reads `state` numbers [bytes]."""
+    action = 8 if shape.num_actions else 4 * shape.action_size
+    agent = 2 * (4 * shape.observation + shape.num_actions) + action
+    return shape.num_agents * agent + 2 * 4 * state + 4 + 1
 
 
 class ReplayBuffer:

@@ -50,7 +50,7 @@ def needs_of(run: Run, folder: Path) -> Needs:
         for optimiser in learner.optimisers.values() if not optimiser.state
         for group in optimiser.param_groups for p in group["params"]
     )  # fmt: skip
-    size = len(checkpoint.pack(checkpoint.state_of(run))) + _MOMENTS * weights
+    size = len(checkpoint.pack(checkpoint.state_of(run))) + _MOMENTS * weights + learner.growth()
     past = len(list((folder / PAST).glob("*.pt")))
     # one more than stay: a checkpoint is written beside the one that it replaces
     missing = 1 + max(0, recipe.checkpoints_kept - past) + (not (folder / checkpoint.FILE).exists())

@@ -101,6 +101,23 @@ def test_a_checkpoint_holds_no_more_than_what_was_played(toy_recipe, tmp_path: P
         assert torch.equal(a, b)
 
 
+@pytest.mark.parametrize("world", ["smac", "mpe-continuous"])
+def test_room_is_found_for_a_full_buffer_before_the_first_step(world, tiny_everywhere):
+    if world.startswith("mpe"):
+        pytest.importorskip("mpe2")
+    changes = {"replay.capacity": 300, "evaluation.every": 0, "checkpoints_kept": 0}
+    run = checkpoint.fresh(tiny_everywhere("maddpg", world, **changes))
+    asked = run.learner.growth()
+    collector = make_collector(run)
+    iterate(run, collector)
+    collector.game.close()
+    held = run.learner.memory()["columns"].values()
+    rows = run.learner.replay.size
+    assert rows == 24
+    assert asked == 300 * sum(column.nbytes for column in held) // rows
+    assert run.learner.growth() == asked * (300 - rows) // 300
+
+
 def test_a_buffer_that_never_fills_enough_is_refused(toy_recipe):
     with pytest.raises(EirError, match="learning would never begin"):
         toy_recipe("maddpg", **{"replay.warmup": 11, "replay.capacity": 10})

@@ -19,7 +19,7 @@ from training.learner import Learner, Metrics, adam
 from training.networks import follow
 from training.ppo import Targets
 from training.recipe import Recipe
-from training.replay import ReplayBuffer, Transitions
+from training.replay import ReplayBuffer, Transitions, row_bytes
 from training.rollout import Rollout
 from training.team import JointCritic, Team, trusting
 from training.views import view_of
@@ -45,6 +45,7 @@ class Maddpg(Learner):
         self.target_team = copy.deepcopy(self.team)
         self.target_critic = copy.deepcopy(self.joint_critic)
         self.replay = ReplayBuffer(recipe.replay.capacity)
+        self._row_bytes = row_bytes(game.shape, inputs)
         self.optimisers["policy"] = adam(self.team.actor)
         self.optimisers["joint critic"] = adam(self.joint_critic.net)
         self._own = torch.eye(n, dtype=torch.bool).unsqueeze(-1)
@@ -63,6 +64,10 @@ class Maddpg(Learner):
     def memory(self) -> dict[str, Any]:
         """The replay buffer."""
         return self.replay.memory()
+
+    def growth(self) -> int:
+        """What the rest of the buffer will take [bytes]."""
+        return (self.replay.capacity - self.replay.size) * self._row_bytes
 
     def remember(self, memory: dict[str, Any]) -> None:
         """The replay buffer, as it was."""
