@@ -71,6 +71,7 @@ EXTRAS = {
         "onnx>=1.16",
         "onnxscript>=0.2",
         "scipy>=1.11",
+        "matplotlib>=3.8",
         "tensorboard>=2.16",
     ],
     "ray": ["ray>=2.40"],

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from eir_ros.contract.errors import EirError
-from training import checkpoint, provenance
+from training import checkpoint, provenance, ranks
 from training.checkpoint import Run
 from training.recipe import Recipe
 from training.records import (
@@ -32,7 +32,8 @@ from training.room import check_room
 def opened(recipe: Recipe, folder: Path) -> Iterator[Run]:
     """The run of `folder`, continued if there is one, while nobody else works there.
 
-    Afterwards `run.json` says whether the run is done, stopped or failed, and why.
+    Only the first rank writes. Afterwards `run.json` says whether the run is done, stopped or
+    failed, and why.
 
     Raises
     ------
@@ -40,6 +41,9 @@ def opened(recipe: Recipe, folder: Path) -> Iterator[Run]:
         The folder cannot be written, has no room for what the run will write, is in use, or holds
         a run of another recipe; later on, the disk takes no more.
     """
+    if ranks.index() > 0:
+        yield _open(recipe, folder)
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
         claim = claimed(folder)

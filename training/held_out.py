@@ -1,4 +1,4 @@
-"""What a run is worth on held-out seeds, measured at intervals: greedy and sampled, attacked or not.
+"""What a run is worth on held-out seeds, at intervals: greedy and sampled, attacked or not.
 
 Nothing here touches what training draws its random numbers from, so a run has the same weights with
 and without evaluation. True types reach nobody but the oracle.

@@ -1,4 +1,4 @@
-"""Which checkpoints stay: the last, the best on held-out seeds, and some of the past."""
+"""What a run leaves in its folder after every iteration: metrics, and the checkpoints that stay."""
 
 import os
 from collections.abc import Mapping
@@ -6,7 +6,8 @@ from pathlib import Path
 
 from training import checkpoint
 from training.checkpoint import Run
-from training.held_out import SCORE
+from training.held_out import SCORE, HeldOut
+from training.logbook import Logbook
 from training.records import write_whole
 
 #: The best checkpoint by its score on held-out seeds, in the folder of a run.
@@ -15,36 +16,54 @@ BEST = "best.pt"
 PAST = "checkpoints"
 
 
-def save_last(run: Run, folder: Path) -> None:
-    """Write `checkpoint.pt`, and keep `checkpoints_kept` of those before it.
+class Keeper:
+    """Evaluates, logs and saves `run` into `folder`.
 
     Raises
     ------
     OSError
-        The disk does not take it; the checkpoint that was there is whole.
+        From every method that writes: the disk does not take it. Files with a name are whole.
     """
-    last, past = folder / checkpoint.FILE, folder / PAST
-    kept = run.recipe.checkpoints_kept
-    checkpoint.save(run, last)
-    if not kept:
-        return
-    past.mkdir(exist_ok=True)
-    # the same file under a second name: it takes room only once the first is replaced
-    _link(last, past / f"{run.iteration:09d}.pt")
-    for old in sorted(past.glob("*.pt"))[: -kept - 1]:
-        old.unlink()
 
+    def __init__(self, run: Run, folder: Path) -> None:
+        self._run, self._folder = run, folder
+        self._log, self._held_out = Logbook(folder, run.iteration), HeldOut(run)
 
-def save_if_best(run: Run, folder: Path, metrics: Mapping[str, float]) -> None:
-    """Write `best.pt` if the run has just been evaluated, and scored higher than ever before."""
-    score = metrics.get(SCORE)
-    if score is None or (run.best_score is not None and score <= run.best_score):
-        return
-    run.best_score, run.best_iteration = score, run.iteration
-    checkpoint.save(run, folder / BEST)
+    def evaluation(self) -> dict[str, float]:
+        """What the run is worth on held-out seeds, where it is due after this iteration."""
+        return self._held_out.measure() if self._held_out.due() else {}
+
+    def keep(self, metrics: Mapping[str, float]) -> None:
+        """Write what has come of an iteration, and the checkpoints that are due."""
+        run = self._run
+        score = metrics.get(SCORE)
+        if score is not None and (run.best_score is None or score > run.best_score):
+            run.best_score, run.best_iteration = score, run.iteration
+            checkpoint.save(run, self._folder / BEST)
+        self._log.write(run.iteration, metrics)
+        if run.iteration % run.recipe.checkpoint_every == 0:
+            self.save()
+
+    def save(self) -> None:
+        """Write `checkpoint.pt`, and keep `checkpoints_kept` of those before it."""
+        last, past = self._folder / checkpoint.FILE, self._folder / PAST
+        kept = self._run.recipe.checkpoints_kept
+        checkpoint.save(self._run, last)
+        if not kept:
+            return
+        past.mkdir(exist_ok=True)
+        _link(last, past / f"{self._run.iteration:09d}.pt")
+        for old in sorted(past.glob("*.pt"))[: -kept - 1]:
+            old.unlink()
+
+    def close(self) -> None:
+        """Close the files, and free what the world of the evaluations holds."""
+        self._log.close()
+        self._held_out.close()
 
 
 def _link(source: Path, target: Path) -> None:
+    """Give a file a second name: it takes room only once something else has the first one."""
     target.unlink(missing_ok=True)
     try:
         os.link(source, target)

@@ -1,24 +1,30 @@
 """A progress bar around training."""
 
+from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
+from training import ranks
 from training.checkpoint import Run
 from training.methods import METHODS
 from training.recipe import Recipe
 from training.train import train
 
+#: Where there is no terminal, a line is printed after every so many iterations.
+EVERY = 10
+
 
 def run_with_progress(recipe: Recipe, out: Path) -> Run:
     """Train and show return, return under attack, belief accuracy, speed and time left.
 
-    On a terminal this is a bar; elsewhere a line every tenth iteration.
+    On a terminal this is a bar; elsewhere a line every tenth iteration. Evaluations get a line.
     """
-    console = Console()
+    console = Console(quiet=ranks.index() > 0)
     title = METHODS[recipe.method].title
-    columns = (BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
+    columns = (BarColumn(bar_width=20), TextColumn("{task.description}"))
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("starting", total=recipe.iterations, visible=False)
 
@@ -31,22 +37,41 @@ def run_with_progress(recipe: Recipe, out: Path) -> Run:
             )
 
         def watch(run: Run, metrics: dict[str, float]) -> None:
-            line = _line(run, metrics)
+            line = training_line(run, metrics)
             bar.update(task, completed=run.iteration, description=line)
-            if bar.disable and run.iteration % 10 == 0:
+            if bar.disable and run.iteration % EVERY == 0:
                 console.print(line, soft_wrap=True)
+            if found := evaluation_line(run, metrics):
+                console.print(found, soft_wrap=True)
 
         run = train(recipe, out, watch, announce)
     done = "done" if run.iteration >= recipe.iterations else "stopped, saved"
-    console.print(f"{done} at iteration {run.iteration} after {run.wall_s / 60:.1f} min")
+    best = f", best under attack at {run.best_iteration}" if run.best_score is not None else ""
+    console.print(f"{done} at iteration {run.iteration} after {run.wall_s / 60:.1f} min{best}")
     return run
 
 
-def _line(run: Run, metrics: dict[str, float]) -> str:
-    parts = [f"iteration {run.iteration}/{run.recipe.iterations}"]
+def training_line(run: Run, metrics: Mapping[str, float]) -> str:
+    """What the last iteration's episodes were worth, how fast it goes, and for how long."""
+    total = run.recipe.iterations
+    parts = [f"{run.iteration}/{total}"]
     for key, title in (("return/healthy", "return"), ("return/attacked", "under attack")):
         if key in metrics:
-            parts.append(f"{title} {metrics[key]:.1f}")
+            parts.append(f"{title} {metrics[key]:.4g}")
     if "belief/accuracy" in metrics:
         parts.append(f"belief {metrics['belief/accuracy']:.1%}")
-    return "  ".join([*parts, f"{metrics['steps_per_s']:.0f} steps/s"])
+    left = timedelta(seconds=round(run.wall_s / run.iteration * (total - run.iteration)))
+    return "  ".join([*parts, f"{metrics['steps_per_s']:.0f} steps/s", f"{left} left"])
+
+
+def evaluation_line(run: Run, metrics: Mapping[str, float]) -> str:
+    """What a team is worth on held-out seeds; empty where that was not measured."""
+    parts = []
+    for mode in ("greedy", "sampled"):
+        if f"evaluation/{mode}/healthy" in metrics:
+            healthy, attacked = (metrics[f"evaluation/{mode}/{k}"] for k in ("healthy", "attacked"))
+            parts.append(f"{mode} return {healthy:.4g}, under attack {attacked:.4g}")
+    if not parts:
+        return ""
+    best = ", the best so far" if run.best_iteration == run.iteration else ""
+    return f"held-out seeds at {run.iteration}: {'; '.join(parts)}{best}"

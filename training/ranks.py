@@ -69,6 +69,11 @@ def total(value: Tensor) -> Tensor:
     return value
 
 
+def any_of(wish: bool) -> bool:
+    """Whether any rank wishes it: all get the same answer."""
+    return wish if count() == 1 else bool(total(torch.tensor(float(wish))) > 0)
+
+
 def moments(samples: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Count (), mean (D,) and variance (D,) of samples (M, D) over all ranks."""
     if count() == 1:

@@ -173,7 +173,8 @@ def table(rows: Sequence[Row], columns: Sequence[str]) -> str:
 
 def cells(row: Row, columns: Sequence[str]) -> list[Any]:
     """The values of `row` in order, "" for what it has not."""
-    return [row.get(column, "") for column in columns]
+    known = {**row, "iteration": int(row["iteration"])}
+    return [known.get(column, "") for column in columns]
 
 
 def _line(values: Sequence[Any]) -> str:

@@ -88,7 +88,7 @@ def check_room(run: Run, folder: Path) -> None:
         raise EirError(
             f"{folder} has no room for this run ({error.strerror}; {free / 1e6:.1f} MB are free): "
             f"it will write {needs}. Free some space, choose another folder with --out, or lower "
-            "checkpoints_kept."
+            "checkpoints_kept or replay.capacity."
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""The training loop: collect, learn, log, checkpoint; stops cleanly and resumes exactly."""
+"""The training loop: collect, learn, evaluate, write; stops cleanly and resumes exactly."""
 
 import math
 import time
@@ -11,16 +11,14 @@ from eir_ros.contract.errors import EirError
 from training import checkpoint, folder, mishap, ranks
 from training.checkpoint import Run
 from training.game import make_game
-from training.held_out import HeldOut
-from training.keeping import save_if_best, save_last
-from training.logbook import Logbook
+from training.keeping import Keeper
 from training.mishap import NotANumberError
 from training.recipe import Recipe
 from training.rollout import Collector, Rollout, first_returns
 from training.stopping import StopRequest
 from training.team import BeliefSource
 
-#: Called after every iteration with the run and its metrics.
+#: Called after every iteration with the run and its metrics, on the first rank.
 Watcher = Callable[[Run, dict[str, float]], None]
 #: Called with the run once it is opened, before its first iteration.
 Opened = Callable[[Run], None]
@@ -46,36 +44,31 @@ def train(
         A second Ctrl-C; the last checkpoint stays.
     """
     torch.set_num_threads(1)
+    leads = ranks.index() == 0
     with folder.opened(recipe, out) as run, StopRequest() as stop:
         opened(run)
-        log, held_out, collector = Logbook(out, run.iteration), HeldOut(run), make_collector(run)
+        collector, keeper = make_collector(run), Keeper(run, out) if leads else None
         try:
-            while run.iteration < recipe.iterations and not stop.requested:
-                metrics = _advance(run, collector, held_out)
+            while run.iteration < recipe.iterations and not ranks.any_of(stop.requested):
+                started = time.perf_counter()
+                metrics = iterate(run, collector)
+                if keeper is not None:
+                    metrics |= keeper.evaluation()
+                run.wall_s += time.perf_counter() - started
+                if keeper is not None:
+                    with stop.writing():
+                        keeper.keep(metrics)
+                    watch(run, metrics)
+            if keeper is not None:
                 with stop.writing():
-                    save_if_best(run, out, metrics)
-                    log.write(run.iteration, metrics)
-                    if run.iteration % recipe.checkpoint_every == 0:
-                        save_last(run, out)
-                watch(run, metrics)
-            with stop.writing():
-                save_last(run, out)
+                    keeper.save()
         except NotANumberError as error:
-            raise _explained(error, run, out) from error
+            raise _explained(error, run, out) if leads else error from error
         finally:
-            for thing in (log, held_out, collector.game):
-                thing.close()
+            collector.game.close()
+            if keeper is not None:
+                keeper.close()
     return run
-
-
-def _advance(run: Run, collector: Collector, held_out: HeldOut) -> dict[str, float]:
-    """One iteration, and an evaluation where one is due."""
-    started = time.perf_counter()
-    metrics = iterate(run, collector)
-    if held_out.due():
-        metrics |= held_out.measure()
-    run.wall_s += time.perf_counter() - started
-    return metrics
 
 
 def _explained(error: NotANumberError, run: Run, out: Path) -> EirError:

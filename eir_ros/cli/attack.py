@@ -7,7 +7,9 @@ import typer
 
 
 def attack(
-    victim: Annotated[Path, typer.Argument(help="Checkpoint of the team, or its run folder.")],
+    victim: Annotated[
+        Path, typer.Argument(help="Checkpoint of the team, or its run folder: the last one.")
+    ],
     out: Annotated[
         Path | None, typer.Option(help="Where the adversary goes. Default: beside the victim.")
     ] = None,
@@ -44,8 +46,11 @@ def attack(
         warm=checkpoint.load(checkpoint.find(warm_from)).adversary if warm_from else None,
         greedy=not sampled,
     )
-    path = out or checkpoint.find(victim).with_name(f"attack-{name}.pt")
-    save_attack(found, run, checkpoint.find(victim), path)
+    source = checkpoint.find(victim)
+    # the attack on best.pt is not that on the last checkpoint
+    prefix = "" if source.name == checkpoint.FILE else f"{source.stem}-"
+    path = out or source.with_name(f"{prefix}attack-{name}.pt")
+    save_attack(found, run, source, path)
     first, last = found.curve[0], found.curve[-1]
     for k in found.agents:
         Console().print(f"agent {k}: return {first[k]:.1f} -> {last[k]:.1f}")

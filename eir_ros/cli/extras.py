@@ -7,6 +7,8 @@ import sys
 EXTRAS = {
     "torch": "train",
     "onnx": "train",
+    "matplotlib": "train",
+    "scipy": "train",
     "ray": "ray",
     "pybullet": "sim",
     "pettingzoo": "sim",

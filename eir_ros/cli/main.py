@@ -17,9 +17,11 @@ from eir_ros.cli import (
     envs,
     export,
     play,
+    plot,
     recover,
     replay,
     report,
+    runs,
     swarm,
     train,
 )
@@ -59,6 +61,8 @@ app.command("swarm")(swarm.swarm)
 app.command("envs")(envs.envs)
 app.command("play")(play.play)
 app.command("train")(train.train)
+app.command("runs")(runs.runs)
+app.command("plot")(plot.plot)
 app.command("attack")(attack.attack)
 app.command("export")(export.export)
 app.add_typer(bundle.app, name="bundle")
