@@ -182,16 +182,23 @@ def draw(tracks: Sequence[Track], metrics: Sequence[str], smooth: int = 1) -> Fi
 
 
 def _panel(axes: Axes, groups: dict[str, list[Track]], metric: str, smooth: int) -> None:
+    shown: list[Floats] = []
     for number, (label, group) in enumerate(groups.items()):
         curves = [track.curve(metric) for track in group]
         curves = [(x, smoothed(y, smooth)) for x, y in curves if len(x)]
         if not curves:
             continue
+        shown += [y for _, y in curves]
         found, colour = band(curves), COLOURS[number % len(COLOURS)]
         seeds = f"{found.seeds} seed{'s' if found.seeds > 1 else ''}"
         style = "-" if number < len(COLOURS) else "--"
         axes.plot(found.x, found.mean, style, color=colour, label=f"{label}, {seeds}", lw=1.5)
         axes.fill_between(found.x, found.low, found.high, color=colour, alpha=0.2, lw=0)
+    if shown:
+        # all seeds are in sight; the band of two seeds may leave it, being twelve times as wide
+        low, high = (f(np.concatenate(shown)) for f in (np.min, np.max))
+        margin = 0.15 * (high - low) or 1.0
+        axes.set_ylim(low - margin, high + margin)
     axes.set_title(metric, fontsize="medium")
     axes.set_xlabel("environment steps" + (f", mean of {smooth} points" if smooth > 1 else ""))
     axes.grid(alpha=0.3)
