@@ -4,14 +4,17 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from eir_ros.contract.errors import EirError
+from eir_ros.contract.faults import FaultKind
 from training.recipe import Recipe, read_recipe
 from training.records import METRICS, RECIPE, STORY, Row, is_claimed, read_metrics, read_story
 
 #: Iterations that a return of training is averaged over.
 WINDOW = 10
-#: Suffixes that are no folders of runs.
+#: Attacks of an evaluation, by the names in `metrics.csv`.
+ATTACKS = (FaultKind.ADVERSARY.word, FaultKind.RANDOM_ACTION.word)
 _CHECKPOINTS = ("checkpoint.pt", "best.pt")
 
 
@@ -28,8 +31,9 @@ class Summary:
     #: Without faults, and under attack.
     healthy: float | None = None
     attacked: float | None = None
-    #: Whether these are of held-out seeds.
+    #: Whether these are of held-out seeds, and the attacks that the second is the lowest of.
     held_out: bool = False
+    attacks: tuple[str, ...] = ()
     #: Why it failed, or what is broken.
     reason: str = ""
     steps_per_s: float | None = None
@@ -57,7 +61,7 @@ def _read(folder: Path) -> Summary:
     if state == "running" and not is_claimed(folder):
         # nobody works there, and nobody wrote down why
         state = "killed"
-    healthy, attacked, held_out = returns(rows, recipe)
+    found = returns(rows, recipe)
     commits = list(dict.fromkeys(session.commit for session in story.sessions))
     return Summary(
         folder,
@@ -65,25 +69,31 @@ def _read(folder: Path) -> Summary:
         recipe,
         int(rows[-1]["iteration"]) if rows else 0,
         ", ".join(commits),
-        healthy,
-        attacked,
-        held_out,
-        story.reason,
-        rows[-1].get("steps_per_s") if rows else None,
+        reason=story.reason,
+        steps_per_s=rows[-1].get("steps_per_s") if rows else None,
+        **found,
     )
 
 
-def returns(rows: Sequence[Row], recipe: Recipe) -> tuple[float | None, float | None, bool]:
-    """Return without faults and under attack, and whether they are of held-out seeds.
+def returns(rows: Sequence[Row], recipe: Recipe) -> dict[str, Any]:
+    """Return without faults and under attack, and what they are of: fields of `Summary`.
 
     Those of the last evaluation, in the mode that the recipe chooses checkpoints by; without one,
     means of the last iterations of training.
     """
-    mode = f"evaluation/{recipe.evaluation.mode}"
+    mode = f"evaluation/{recipe.evaluation.mode}/"
     for row in reversed(rows):
-        if f"{mode}/healthy" in row:
-            return row[f"{mode}/healthy"], row.get(f"{mode}/attacked"), True
-    return _mean(rows, "return/healthy"), _mean(rows, "return/attacked"), False
+        if mode + "healthy" in row:
+            return {
+                "healthy": row[mode + "healthy"],
+                "attacked": row[mode + "attacked"],
+                "held_out": True,
+                "attacks": tuple(name for name in ATTACKS if mode + name in row),
+            }
+    return {
+        "healthy": _mean(rows, "return/healthy"),
+        "attacked": _mean(rows, "return/attacked"),
+    }
 
 
 def _mean(rows: Sequence[Row], key: str) -> float | None:

@@ -1,7 +1,10 @@
 """A sweep as it is seen: one line for each run."""
 
+import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 from rich.console import Console
@@ -30,15 +33,34 @@ def sweep_with_progress(runs: Sequence[Member], **engine: Any) -> bool:
     with Progress(
         *columns, TextColumn("{task.description}"), console=console, disable=not console.is_terminal
     ) as bars:
-        lines = _Lines(console, bars, runs, width)
         console.print(f"{len(runs)} runs", soft_wrap=True)
-        verdicts = run_sweep(runs, lines.show, **engine)
+        lines = _Lines(console, bars, runs, width)
+        try:
+            with _sigterm_as_ctrl_c():
+                verdicts = run_sweep(runs, lines.show, **engine)
+        except KeyboardInterrupt:
+            console.print("stopped, every run saved; the same command goes on", soft_wrap=True)
+            return True
     failed = [verdict for verdict in verdicts if verdict.trouble]
     for verdict in failed:
         console.print(_trouble(verdict), soft_wrap=True, markup=False)
     done = sum(verdict.summary.state == "done" for verdict in verdicts)
     console.print(f"{done} of {len(runs)} runs done, {len(failed)} failed", soft_wrap=True)
     return not failed
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """Either ends the sweep: its runs are asked to save, and waited for."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class _Lines:

@@ -42,13 +42,17 @@ def runs(
 
 
 def _cells(summary: "Summary", folder: Path) -> list[str]:
-    """One row: returns are of held-out seeds, or of the last iterations of training."""
+    """One row; `of` says what the returns are of.
+
+    Held-out seeds, with the attacks that the team met there, or the last iterations of training.
+    A team that trained without an adversary has not met one.
+    """
     name = str(summary.folder.relative_to(folder)) if summary.folder != folder else str(folder)
     recipe = summary.recipe
     if recipe is None:
         return [name, *[""] * (len(COLUMNS) - 2), summary.state]
     values = ["" if v is None else f"{v:.4g}" for v in (summary.healthy, summary.attacked)]
-    source = "held-out seeds" if summary.held_out else "training"
+    source = f"held-out: {', '.join(summary.attacks)}" if summary.held_out else "training"
     return [
         name, recipe.name, recipe.method, str(recipe.seed),
         f"{summary.iteration}/{recipe.iterations}", _short(summary.commit), *values,

@@ -3,6 +3,7 @@
 import csv
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,12 @@ import torch
 from eir_ros.contract.errors import EirError
 from training import checkpoint
 from training.checkpoint import Run
+from training.methods import METHODS
 from training.progress import run_with_progress
+from training.recipe import Recipe, read_recipe
 from training.train import train
+
+MPE = Path(__file__).parents[2] / "config" / "recipes" / "mpe.yaml"
 
 
 def weights(run: Run) -> dict[str, torch.Tensor]:
@@ -23,22 +28,42 @@ def weights(run: Run) -> dict[str, torch.Tensor]:
     }
 
 
-def test_a_resumed_run_has_the_weights_of_one_that_never_stopped(tiny_recipe, tmp_path: Path):
-    recipe = tiny_recipe("eir-mappo")
-    whole = train(recipe, tmp_path / "whole")
+OFF_POLICY = {"replay.capacity": 99, "replay.warmup": 60, "replay.updates": 2, "replay.batch": 9}
 
+PERTURBATION = (
+    "{radius: 0.1, policy: {learning_rate: {first: 1.0e-3, last: 1.0e-4}, clip: 0.2, epochs: 1, "
+    "minibatches: 2, entropy: {first: 0.01, last: 0.01}}}"
+)
+
+
+def one_of_each(tiny_recipe) -> Iterator[Recipe]:
+    """A small recipe for each method, and one that averages and explores in numbers."""
+    more = {**OFF_POLICY, "batch": 4, "steps": 10, "options.episode_decisions": 10}
+    more |= {"averaging": 0.9, "rmaac": PERTURBATION}
+    for method in METHODS:
+        yield tiny_recipe(method, **more)
+    small = {**OFF_POLICY, "batch": 4, "steps": 10, "iterations": 4, "evaluation.every": 0}
+    small |= {"method": "maddpg", "options": "{continuous: true}", "checkpoint_every": 2}
+    yield read_recipe(MPE, [f"{key}={value}" for key, value in small.items()])
+
+
+def test_a_resumed_run_has_the_weights_of_one_that_never_stopped(tiny_recipe, tmp_path: Path):
     def interrupt(run: Run, metrics: dict[str, float]) -> None:
         if run.iteration == 3:  # between two checkpoints
             os.kill(os.getpid(), signal.SIGTERM)
 
-    stopped = train(recipe, tmp_path / "parts", interrupt)
-    assert stopped.iteration == 3
-    resumed = train(recipe, tmp_path / "parts")
-    assert resumed.iteration == 4
-    before, after = weights(whole), weights(resumed)
-    assert all(torch.equal(before[key], after[key]) for key in before)
-    rows = list(csv.DictReader((tmp_path / "parts" / "metrics.csv").open()))
-    assert [int(float(row["iteration"])) for row in rows] == [1, 2, 3, 4]
+    for number, recipe in enumerate(one_of_each(tiny_recipe)):
+        out = tmp_path / str(number)
+        whole = train(recipe, out / "whole")
+        stopped = train(recipe, out / "parts", interrupt)
+        assert stopped.iteration == 3
+        resumed = train(recipe, out / "parts")
+        assert resumed.iteration == 4
+        before, after = weights(whole), weights(resumed)
+        assert all(torch.equal(before[key], after[key]) for key in before), recipe.method
+        assert len(resumed.learner.optimisers) > 1
+        rows = list(csv.DictReader((out / "parts" / "metrics.csv").open()))
+        assert [row["iteration"] for row in rows] == ["1", "2", "3", "4"]
 
 
 def test_a_run_of_another_recipe_is_not_overwritten(tiny_recipe, tmp_path: Path):
