@@ -14,16 +14,12 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from eir_ros.contract.errors import EirError
+from eir_ros.contract.faults import FaultKind
 from training.recipe import Recipe, read_recipe
 from training.records import METRICS, RECIPE, Row, read_metrics
 from training.summary import find_runs
 
 FORMATS = (".svg", ".png")
-#: What is shown unless something is asked for: of these pairs, the first that all runs have.
-DEFAULT = (
-    ("evaluation/{mode}/healthy", "evaluation/{mode}/attacked"),
-    ("return/healthy", "return/attacked"),
-)
 #: Colours that people who confuse red and green tell apart (Okabe and Ito 2008).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 _CONFIDENCE = 0.95
@@ -80,15 +76,21 @@ def read_tracks(places: Iterable[Path]) -> list[Track]:
 
 
 def default_metrics(tracks: Sequence[Track]) -> list[str]:
-    """Returns without faults and under attack: of held-out seeds, if all runs have them."""
+    """Returns without faults and under attack: of held-out seeds, if all runs have them.
+
+    Under the attacks that all of them met: a team that trained without an adversary was attacked
+    at random only, and would look better than one that was attacked by its own.
+    """
     modes = {track.recipe.evaluation.mode for track in tracks}
-    mode = modes.pop() if len(modes) == 1 else "sampled"
-    for names in DEFAULT:
-        metrics = [name.format(mode=mode) for name in names]
-        known = [_known(track) for track in tracks]
-        if all(metrics[0] in names for names in known):
-            return [name for name in metrics if any(name in names for names in known)]
-    raise EirError(f"these runs have no returns; choose with --metric among {_names(tracks)}.")
+    mode = f"evaluation/{modes.pop() if len(modes) == 1 else 'sampled'}/"
+    common = set.intersection(*map(_known, tracks))
+    if mode + "healthy" in common:
+        met = mode + FaultKind.ADVERSARY.word in common
+        return [mode + "healthy", mode + ("attacked" if met else FaultKind.RANDOM_ACTION.word)]
+    found: list[str] = [name for name in ("return/healthy", "return/attacked") if name in common]
+    if not found:
+        raise EirError(f"these runs share no returns; choose with --metric among {_names(tracks)}.")
+    return found
 
 
 def groups_of(tracks: Sequence[Track]) -> dict[str, list[Track]]:
@@ -177,33 +179,41 @@ def draw(tracks: Sequence[Track], metrics: Sequence[str], smooth: int = 1) -> Fi
     figure.legend(
         handles.values(), handles.keys(), loc="outside lower center", frameon=False,
         ncols=min(len(handles), max(1, 5 * len(metrics) // 2)), fontsize="small",
+        title="mean over seeds, with its 95 % band", title_fontsize="small",
     )  # fmt: skip
     return figure
 
 
 def _panel(axes: Axes, groups: dict[str, list[Track]], metric: str, smooth: int) -> None:
-    shown: list[Floats] = []
+    seeds_y: list[Floats] = []
+    bands: list[Band] = []
     for number, (label, group) in enumerate(groups.items()):
         curves = [track.curve(metric) for track in group]
         curves = [(x, smoothed(y, smooth)) for x, y in curves if len(x)]
         if not curves:
             continue
-        shown += [y for _, y in curves]
+        seeds_y += [y for _, y in curves]
         found, colour = band(curves), COLOURS[number % len(COLOURS)]
+        bands.append(found)
         seeds = f"{found.seeds} seed{'s' if found.seeds > 1 else ''}"
         style = "-" if number < len(COLOURS) else "--"
         axes.plot(found.x, found.mean, style, color=colour, label=f"{label}, {seeds}", lw=1.5)
         axes.fill_between(found.x, found.low, found.high, color=colour, alpha=0.2, lw=0)
-    if shown:
-        # all seeds are in sight; the band of two seeds may leave it, being twelve times as wide
-        low, high = (f(np.concatenate(shown)) for f in (np.min, np.max))
-        margin = 0.15 * (high - low) or 1.0
-        axes.set_ylim(low - margin, high + margin)
+    axes.set_ylim(*_limits(np.concatenate(seeds_y), bands))
     axes.set_title(metric, fontsize="medium")
     axes.set_xlabel("environment steps" + (f", mean of {smooth} points" if smooth > 1 else ""))
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.xaxis.get_major_formatter().set_powerlimits((-3, 4))  # type: ignore[attr-defined]
+
+
+def _limits(seeds_y: Floats, bands: Sequence[Band]) -> tuple[float, float]:
+    """Every seed in sight, and of the bands what does not dwarf them: two seeds make a wide one."""
+    low, high = float(seeds_y.min()), float(seeds_y.max())
+    room = (high - low) or 1.0
+    bottom = max(min(float(b.low.min()) for b in bands), low - room / 2)
+    top = min(max(float(b.high.max()) for b in bands), high + room / 2)
+    return min(bottom, low) - 0.05 * room, max(top, high) + 0.05 * room
 
 
 def plot(places: Iterable[Path], out: Path, metrics: Sequence[str] = (), smooth: int = 1) -> None:

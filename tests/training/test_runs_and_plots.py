@@ -127,6 +127,18 @@ def test_runs_are_grouped_by_all_that_tells_them_apart_but_the_seed(make, tmp_pa
     }
 
 
+def test_a_team_that_met_no_adversary_is_compared_under_what_all_met(make, tmp_path: Path):
+    mode = "evaluation/greedy/"
+    make("mappo", rows=[{**ROWS[0], **HELD_OUT}])
+    make("eir", "eir-mappo", rows=[{**ROWS[0], **HELD_OUT, mode + "adversary": 3.0}])
+    both, one = plot.read_tracks([tmp_path]), plot.read_tracks([tmp_path / "eir"])
+    assert plot.default_metrics(both) == [mode + "healthy", mode + "random_action"]
+    assert plot.default_metrics(one) == [mode + "healthy", mode + "attacked"]
+    make("not-evaluated", seed=3)
+    everything = plot.read_tracks([tmp_path])
+    assert plot.default_metrics(everything) == ["return/healthy", "return/attacked"]
+
+
 def test_the_same_seed_twice_is_refused(make, tmp_path: Path):
     make("a", seed=1)
     make("b", seed=1)
