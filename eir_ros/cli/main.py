@@ -21,7 +21,9 @@ from eir_ros.cli import (
     recover,
     replay,
     report,
+    robot,
     runs,
+    security,
     swarm,
     train,
 )
@@ -58,6 +60,7 @@ def _root(
 
 # One line for each sub-command, in the order in which --help lists them.
 app.command("swarm")(swarm.swarm)
+app.add_typer(robot.app, name="robot")
 app.command("envs")(envs.envs)
 app.command("play")(play.play)
 app.command("train")(train.train)
@@ -68,6 +71,7 @@ app.command("export")(export.export)
 app.add_typer(bundle.app, name="bundle")
 app.command("report")(report.report)
 app.command("replay")(replay.replay)
+app.add_typer(security.app, name="security")
 app.command("recover")(recover.recover)
 app.command("doctor")(doctor.doctor)
 
