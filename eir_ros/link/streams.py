@@ -68,6 +68,7 @@ def from_robots(robots: Iterable[str], *, simulation: bool) -> tuple[Stream, ...
         ]
         if not simulation:
             found += _senses(robot, _LOOK_HZ)
+            found.append(Stream(f"/{robot}/obstacles", Kind.CLOUD, Channel.LIVE, _LOOK_HZ))
     return tuple(found)
 
 

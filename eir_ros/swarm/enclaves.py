@@ -79,6 +79,7 @@ def rights_of(node: str, team: Iterable[str]) -> Rights:
             ("/diagnostics",),
             (
                 *(*every[_SENSES], *every[_TOLD], *every[_COMMANDS]),
+                *_of_all(team, ("obstacles",)),
                 *("/diagnostics", "/swarm/estop", "/swarm/faults"),
                 *("/swarm/markers", "/swarm/score"),
             ),

@@ -49,11 +49,10 @@ def settings(kind, bundle_path, tmp_path):
     }[kind]
 
 
-def own_topics(graph, node):
+def own_topics(node):
     """Topics and services of `node` that a bare lifecycle node has not."""
-    names = [t for t, _ in graph.node.get_publisher_names_and_types_by_node(*node)]
-    names += [t for t, _ in graph.node.get_subscriber_names_and_types_by_node(*node)]
-    names += [t for t, _ in graph.node.get_service_names_and_types_by_node(*node)]
+    names = [entity.topic_name for kind in (node.publishers, node.subscriptions) for entity in kind]
+    names += [entity.srv_name for kind in (node.services, node.clients) for entity in kind]
     bare = ("/rosout", "/parameter_events", "/clock", "transition_event", "change_state")
     bare += ("get_state", "get_available_", "get_transition_graph", "parameter", "type_description")
     return sorted(name for name in names if not any(word in name for word in bare))
@@ -67,8 +66,7 @@ def test_a_node_is_left_over_from_its_earlier_life(kind, bundle_path, tmp_path):
         given = settings(kind, bundle_path, tmp_path) | {"autostart": False}
         of_robot = kind in (Agent, GateNode, FaultNode, Link)
         node = graph.start(kind, "/r1" if of_robot else "/", **given)
-        name = (node.get_name(), node.get_namespace())
-        assert own_topics(graph, name) == []
+        assert own_topics(node) == []
         timers = len(list(node.timers))
         seen = []
         for _ in range(2):
@@ -77,14 +75,14 @@ def test_a_node_is_left_over_from_its_earlier_life(kind, bundle_path, tmp_path):
                 assert node.trigger_configure() != SUCCESS
                 shutil.rmtree(tmp_path / "recording")
             assert node.trigger_configure() == SUCCESS
-            seen.append(own_topics(graph, name))
+            seen.append(own_topics(node))
             assert node.trigger_activate() == SUCCESS
             graph.spin(0.2)
             assert node.trigger_deactivate() == SUCCESS
             assert node.trigger_activate() == SUCCESS
             assert node.trigger_deactivate() == SUCCESS
             assert node.trigger_cleanup() == SUCCESS
-            assert own_topics(graph, name) == []
+            assert own_topics(node) == []
             assert len(list(node.timers)) == timers
         assert seen[0] == seen[1] != []
         if kind is Monitor:
