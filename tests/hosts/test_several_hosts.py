@@ -130,7 +130,7 @@ def test_a_network_that_fails_ends_a_secure_mission(hosts: dict[str, Host], tmp_
 
 def test_robots_fill_the_air(tmp_path: Path) -> None:
     """The budget of docs/hosts.md, both ways together: a radio is shared by all robots."""
-    found = packets_per_robot(4, "link", "motion", settle_s=12.0, count_s=5.0)
+    found = packets_per_robot(4, "link", "motion", settle_s=9.0, count_s=4.0)
     print(found)
     assert 10.0 < found["robot"] < PACKETS_PER_ROBOT
 
