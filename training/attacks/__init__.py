@@ -1,0 +1,57 @@
+"""Attacks on a frozen team: one small class each over one interface (`training.attacks.base`).
+
+To add one, write a class and put it into `ATTACKS`; docs/attacks.md walks through an example.
+"""
+
+from typing import Any
+
+from eir_ros.contract.config import validate
+from eir_ros.contract.errors import EirError, nearest
+from training.attacks.actions import (
+    Budgeted,
+    Frozen,
+    Intermittent,
+    LateSwitch,
+    Learned,
+    RandomAction,
+    TwoAdversaries,
+)
+from training.attacks.base import Attack, Moment, Nobody, WithFault
+from training.attacks.observations import Noise, TargetedPgd
+from training.attacks.wolfpack import Wolfpack
+
+ATTACKS: dict[str, type[Attack]] = {
+    "none": Nobody,
+    "fault": WithFault,
+    "random": RandomAction,
+    "learned": Learned,
+    "pgd": TargetedPgd,
+    "noise": Noise,
+    "frozen": Frozen,
+    "intermittent": Intermittent,
+    "late-switch": LateSwitch,
+    "two-adversaries": TwoAdversaries,
+    "budgeted": Budgeted,
+    "wolfpack": Wolfpack,
+}
+
+__all__ = ["ATTACKS", "Attack", "Moment", "make_attack", "name_of"]
+
+
+def make_attack(kind: str, settings: dict[str, Any] | None = None) -> Attack:
+    """An attack by its name and settings.
+
+    Raises
+    ------
+    EirError
+        The name or a setting is unknown, or a value is out of range; the nearest valid name is
+        given.
+    """
+    if kind not in ATTACKS:
+        raise EirError(f"unknown attack '{kind}'{nearest(kind, ATTACKS)}")
+    return validate(settings or {}, ATTACKS[kind], where=f"attack '{kind}'")
+
+
+def name_of(kind: str, settings: dict[str, Any] | None = None) -> str:
+    """What an attack is called in tables and file names, for example `pgd-epsilon=0.5`."""
+    return "-".join([kind, *(f"{key}={value}" for key, value in sorted((settings or {}).items()))])

@@ -1,0 +1,169 @@
+"""Play episodes of a frozen team under an attack."""
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from eir_ros.contract.errors import EirError
+from eir_ros.contract.faults import FaultKind
+from eir_ros.contract.types import COOPERATIVE
+from eir_ros.faults.attack_process import executed_actions
+from eir_ros.faults.schedule import Schedule
+from training.attacks.base import Attack, Moment
+from training.checkpoint import Run
+from training.evaluate import EVALUATION_STREAM, Episodes
+from training.game import Game, make_game
+from training.team import Adversary, BeliefSource
+
+
+class Arena:
+    """Where a frozen team is attacked: one world, played in batches of first episodes.
+
+    True types reach nobody but the True Type oracle and the attack.
+
+    Parameters
+    ----------
+    run
+        The team, and the world it was trained in.
+    batch
+        Episodes played at once.
+    greedy
+        The team takes its most likely actions, as robots do, instead of sampling.
+    source
+        What the actor reads in place of the belief it was trained with.
+    """
+
+    def __init__(
+        self, run: Run, batch: int = 256, greedy: bool = True, source: BeliefSource | None = None
+    ) -> None:
+        torch.set_num_threads(1)
+        self._run, self._greedy = run, greedy
+        self._source = run.team.source if source is None else source
+        self._game: Game = make_game(run.recipe, batch)
+        self._type_of_kind = torch.tensor(run.recipe.type_of_kind)
+        self.num_agents = self._game.num_agents
+        #: Steps that an episode may take.
+        self.steps = self._game.env.horizon or run.recipe.steps
+        #: Duration of a step [s]; 1 where there are no robots.
+        self.step_s = self._game.step_s
+
+    def play(
+        self,
+        attack: Attack,
+        episodes: int,
+        stream: Sequence[int],
+        agent: int | None = None,
+        adversary: Adversary | None = None,
+    ) -> Episodes:
+        """Play `episodes`, rounded up to whole batches.
+
+        Parameters
+        ----------
+        stream
+            Held-out seed.
+        agent
+            The attacked one, in each of its groups in turn where an attack takes several; None:
+            all groups in turn.
+        adversary
+            What `attack` plays, if it needs one; default: the adversary of training.
+
+        Raises
+        ------
+        EirError
+            There is no such agent, or the team is too small for the attack.
+        """
+        groups = self._groups(attack.count, agent)
+        parts = []
+        trained, self._run.team.source = self._run.team.source, self._source
+        try:
+            for part in range(-(-episodes // self._game.batch)):
+                turn = part * self._game.batch + np.arange(self._game.batch)
+                attack.begin(groups[turn % len(groups)], adversary or self._run.adversary)
+                parts.append(self._episodes(attack, [EVALUATION_STREAM, *stream, part]))
+        finally:
+            self._run.team.source = trained
+        returns, doubts, kinds = zip(*parts, strict=True)
+        return Episodes(np.concatenate(returns), np.concatenate(doubts, 1), np.concatenate(kinds, 1))
+
+    def close(self) -> None:
+        """Free what the world holds."""
+        self._game.close()
+
+    def _groups(self, count: int, agent: int | None) -> NDArray[np.int64]:
+        n = self.num_agents
+        if agent is not None and not 0 <= agent < n:
+            raise EirError(f"there is no agent {agent} to attack; expected 0 to {n - 1}.")
+        if count > n:
+            raise EirError(f"this attack takes {count} agents, the team has {n}.")
+        groups = list(itertools.combinations(range(n), count))
+        return np.array([g for g in groups if agent is None or agent in g], np.int64)
+
+    @torch.no_grad()
+    def _episodes(self, attack: Attack, seed: list[int]) -> tuple[NDArray, NDArray, NDArray]:
+        """Returns (B,), p(adversary) (T, B, N, N-1) and kinds (T, B, N) of the first episodes."""
+        game, team, rng = self._game, self._run.team, np.random.default_rng([*seed, 1])
+        noise = torch.Generator().manual_seed(int(rng.integers(2**63)))
+        planned = attack.schedule(self.num_agents, self.steps)
+        game.reset([*seed, 0], Schedule(planned.kind, planned.start_s * self.step_s))
+        hidden = team.initial_state(game.batch, game.num_agents)
+        fresh, executed = torch.ones(game.batch, dtype=torch.bool), None
+        returns, running = np.zeros(game.batch), np.ones(game.batch, bool)
+        doubts, kinds = [], []
+        for step in range(self.steps):
+            codes = torch.from_numpy(game.kinds).long()
+            moment = Moment(
+                step=step, team=team, hidden=hidden, observation=torch.from_numpy(game.observation.copy()),
+                available=torch.from_numpy(game.available.copy()), kinds=codes,
+                types=self._type_of_kind[codes], fresh=fresh, executed=executed, noise=noise,
+            )  # fmt: skip
+            belief, hidden = self._decide(attack, moment)
+            executed = self._executed(attack, moment)
+            doubts.append(1 - belief[..., COOPERATIVE].numpy())
+            kinds.append(codes.numpy().astype(np.int8))
+            returns += game.step(executed.numpy()).reward * running
+            running &= ~game.ended
+            fresh = torch.from_numpy(game.ended.copy())
+            hidden = hidden * ~fresh.reshape(-1, 1, 1, 1)
+            if not running.any():
+                break
+        return returns, np.stack(doubts), np.stack(kinds)
+
+    def _decide(self, attack: Attack, moment: Moment) -> tuple[Tensor, Tensor]:
+        """The team's scores and actions into `moment`; its beliefs and memory."""
+        team = moment.team
+        seen = attack.observe(moment)
+        read = moment.observation if attack.spares_belief else seen
+        belief, hidden = team.believe(read, moment.hidden, moment.types)
+        scores = team.scores(team.actor_input(seen, belief))
+        moment.scores = team.actions.restrict(scores, moment.available)
+        best, sample = team.actions.best, team.actions.sample
+        moment.action = (
+            best(moment.scores) if self._greedy else sample(moment.scores, moment.noise)
+        )
+        return belief, hidden
+
+    def _executed(self, attack: Attack, moment: Moment) -> Tensor:
+        """The joint action that the attack process lets through, (B, N) or (B, N, A)."""
+        assert moment.action is not None
+        acting = attack.acting(moment)
+        corrupted = attack.act(moment) if acting.any() else moment.action
+        # who is of the type but holds back does what the team's policy says
+        kinds = moment.kinds.masked_fill(moment.kinds == FaultKind.ADVERSARY, FaultKind.NONE)
+        kinds = kinds.masked_fill(acting, FaultKind.ADVERSARY).numpy()
+        anything = _anything(moment).numpy()
+        executed = executed_actions(moment.action.numpy(), corrupted.numpy(), anything, kinds)
+        return torch.from_numpy(executed if self._game.env.num_actions else executed.clip(-1, 1))
+
+
+def _anything(moment: Moment) -> Tensor:
+    """Actions drawn uniformly from those that there are, (B, N) int64 or (B, N, A) in [-1, 1]."""
+    assert moment.action is not None
+    if moment.available.shape[-1]:
+        every = moment.available.float().flatten(0, -2)
+        draw = torch.multinomial(every, 1, generator=moment.noise)
+        return draw.reshape(moment.action.shape)
+    return 2 * torch.rand(moment.action.shape, generator=moment.noise) - 1
