@@ -87,7 +87,9 @@ class Arena:
         finally:
             self._run.team.source = trained
         returns, doubts, kinds = zip(*parts, strict=True)
-        return Episodes(np.concatenate(returns), np.concatenate(doubts, 1), np.concatenate(kinds, 1))
+        return Episodes(
+            np.concatenate(returns), np.concatenate(doubts, 1), np.concatenate(kinds, 1)
+        )
 
     def close(self) -> None:
         """Free what the world holds."""
@@ -115,11 +117,19 @@ class Arena:
         doubts, kinds = [], []
         for step in range(self.steps):
             codes = torch.from_numpy(game.kinds).long()
+            shown, legal = game.observation.copy(), game.available.copy()
             moment = Moment(
-                step=step, team=team, hidden=hidden, observation=torch.from_numpy(game.observation.copy()),
-                available=torch.from_numpy(game.available.copy()), kinds=codes,
-                types=self._type_of_kind[codes], fresh=fresh, executed=executed, noise=noise,
-            )  # fmt: skip
+                step=step,
+                team=team,
+                hidden=hidden,
+                observation=torch.from_numpy(shown),
+                available=torch.from_numpy(legal),
+                kinds=codes,
+                types=self._type_of_kind[codes],
+                fresh=fresh,
+                executed=executed,
+                noise=noise,
+            )
             belief, hidden = self._decide(attack, moment)
             executed = self._executed(attack, moment)
             doubts.append(1 - belief[..., COOPERATIVE].numpy())
@@ -141,9 +151,7 @@ class Arena:
         scores = team.scores(team.actor_input(seen, belief))
         moment.scores = team.actions.restrict(scores, moment.available)
         best, sample = team.actions.best, team.actions.sample
-        moment.action = (
-            best(moment.scores) if self._greedy else sample(moment.scores, moment.noise)
-        )
+        moment.action = best(moment.scores) if self._greedy else sample(moment.scores, moment.noise)
         return belief, hidden
 
     def _executed(self, attack: Attack, moment: Moment) -> Tensor:
@@ -153,9 +161,11 @@ class Arena:
         corrupted = attack.act(moment) if acting.any() else moment.action
         # who is of the type but holds back does what the team's policy says
         kinds = moment.kinds.masked_fill(moment.kinds == FaultKind.ADVERSARY, FaultKind.NONE)
-        kinds = kinds.masked_fill(acting, FaultKind.ADVERSARY).numpy()
+        kinds = kinds.masked_fill(acting, FaultKind.ADVERSARY)
         anything = _anything(moment).numpy()
-        executed = executed_actions(moment.action.numpy(), corrupted.numpy(), anything, kinds)
+        executed = executed_actions(
+            moment.action.numpy(), corrupted.numpy(), anything, kinds.numpy()
+        )
         return torch.from_numpy(executed if self._game.env.num_actions else executed.clip(-1, 1))
 
 

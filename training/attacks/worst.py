@@ -54,9 +54,7 @@ def worst_case(
     """
 
     def mean(candidate: Candidate, stream: int) -> float:
-        played = arena.play(
-            candidate.attack, episodes // 2, [stream], agent, candidate.adversary
-        )
+        played = arena.play(candidate.attack, episodes // 2, [stream], agent, candidate.adversary)
         return float(played.returns.mean())
 
     screened = {candidate.name: mean(candidate, SCREEN) for candidate in candidates}
