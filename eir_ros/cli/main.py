@@ -16,6 +16,7 @@ from eir_ros.cli import (
     discovery,
     doctor,
     envs,
+    evaluate,
     export,
     play,
     plot,
@@ -68,6 +69,7 @@ app.command("train")(train.train)
 app.command("runs")(runs.runs)
 app.command("plot")(plot.plot)
 app.command("attack")(attack.attack)
+app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
 app.add_typer(bundle.app, name="bundle")
 app.command("report")(report.report)

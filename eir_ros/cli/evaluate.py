@@ -1,0 +1,48 @@
+"""`eir evaluate MATRIX`: train, attack and judge every team of a matrix."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def evaluate(
+    matrix: Annotated[Path, typer.Argument(help="Matrix, for example config/matrices/toy.yaml.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the cells. Default: results/NAME.")
+    ] = None,
+    runs: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the teams and their adversaries. Default: runs/NAME."),
+    ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Print what there is to do and how long it takes.")
+    ] = False,
+    only: Annotated[
+        str | None, typer.Option(help="Judge this team only, here: WORLD/METHOD-SEED.")
+    ] = None,
+    world: Annotated[str | None, typer.Option(help="Do this world of the matrix only.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Units at a time. Default: one per processor.")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="local, or ray: on a Ray cluster.")] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="Of a running Ray cluster, for example auto.")
+    ] = None,
+) -> None:
+    """Evaluate methods x worlds x seeds x attacks; what is done already is kept.
+
+    A cell that fails is reported and stops nothing; the status is then 1.
+    """
+    from training.campaign import judge_one, plan_matrix, run_matrix
+    from training.matrix import find_victim, read_matrix
+
+    found = read_matrix(matrix)
+    cells = out or Path("results") / found.name
+    teams = runs or Path("runs") / found.name
+    if only is not None:
+        judge_one(found, find_victim(found, only), teams, cells)
+    elif plan:
+        plan_matrix(found, teams, cells, world, jobs)
+    elif not run_matrix(matrix, found, teams, cells, world, jobs, engine, address):
+        raise typer.Exit(1)

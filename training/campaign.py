@@ -1,0 +1,186 @@
+"""Work through a matrix: stage by stage, with a table of progress and the time left."""
+
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from eir_ros.contract.errors import EirError
+from training import checkpoint, engine
+from training.cells import Judge
+from training.engine import Outcome, Unit
+from training.game import make_game
+from training.matrix import (
+    Matrix,
+    Victim,
+    attack_units,
+    judge_unit,
+    recipe_of,
+    train_unit,
+    victims,
+)
+from training.recipe import Recipe
+from training.train import iterate, make_collector
+
+STAGES = ("train", "attack", "judge")
+
+
+@dataclass
+class Progress:
+    """What was done in each world and stage, and how long it took."""
+
+    total: Counter[tuple[str, str]] = field(default_factory=Counter)
+    done: Counter[tuple[str, str]] = field(default_factory=Counter)
+    failed: list[Outcome] = field(default_factory=list)
+    spent_s: defaultdict[tuple[str, str], float] = field(
+        default_factory=lambda: defaultdict(float)
+    )
+
+    def left_s(self, jobs: int) -> float:
+        """Time left [s], from what a unit of the same world and stage took so far."""
+        left = 0.0
+        for place, count in self.total.items():
+            mean = self.spent_s[place] / self.done[place] if self.done[place] else 0.0
+            left += mean * (count - self.done[place])
+        return left / jobs
+
+    def table(self, jobs: int) -> Table:
+        """Worlds x stages, done of all."""
+        table = Table(title=f"about {self.left_s(jobs) / 60:.0f} min left, as far as is known")
+        for title in ("world", *STAGES):
+            table.add_column(title)
+        for world in dict.fromkeys(world for world, _ in self.total):
+            cells = [f"{self.done[world, s]}/{self.total[world, s]}" for s in STAGES]
+            table.add_row(world, *cells)
+        return table
+
+
+def run_matrix(
+    path: Path,
+    matrix: Matrix,
+    runs: Path,
+    out: Path,
+    world: str | None = None,
+    jobs: int | None = None,
+    engine_name: str = "local",
+    address: str | None = None,
+) -> bool:
+    """Do what is missing; True if nothing failed.
+
+    Raises
+    ------
+    EirError
+        The engine cannot be had, or the matrix has no such world.
+    """
+    engine.check(engine_name, address)
+    console, progress = Console(), Progress()
+    at_once = jobs or engine.processors()
+    for label in _worlds(matrix, world):
+        teams = victims(matrix, label)
+        progress.total[label, "train"] = progress.total[label, "judge"] = len(teams)
+        progress.total[label, "attack"] = sum(len(attack_units(matrix, v, runs)) for v in teams)
+    for label in _worlds(matrix, world):
+        teams = victims(matrix, label)
+        for stage in STAGES:
+
+            def note(outcome: Outcome, where: tuple[str, str] = (label, stage)) -> None:
+                progress.done[where] += 1
+                progress.spent_s[where] += outcome.wall_s
+                if not outcome.ok:
+                    progress.failed.append(outcome)
+                    console.print(f"[red]failed[/]: {outcome.name}\n{outcome.tail}")
+                else:
+                    console.print(f"{outcome.name}: {outcome.wall_s:.0f} s", soft_wrap=True)
+
+            units = _units(stage, path, matrix, teams, runs, out)
+            progress.done[label, stage] += progress.total[label, stage] - len(units)
+            engine.run_units(units, engine_name, at_once, address, note)
+            console.print(progress.table(at_once))
+    for outcome in progress.failed:
+        console.print(f"failed: {outcome.name} (status {outcome.returncode})")
+    return not progress.failed
+
+
+def judge_one(matrix: Matrix, victim: Victim, runs: Path, out: Path) -> None:
+    """Every missing cell of one team, in this process."""
+    console = Console()
+
+    def note(name: str, made: bool) -> None:
+        console.print(f"{victim.name}/{name}: {'written' if made else 'kept'}", soft_wrap=True)
+
+    Judge(matrix, victim, runs, out).judge(note)
+
+
+def plan_matrix(
+    matrix: Matrix, runs: Path, out: Path, world: str | None = None, jobs: int | None = None
+) -> None:
+    """Print the cells of each world, and the hours that they take on this machine.
+
+    One short iteration of each world is timed; attacks cost as much per update as training.
+    """
+    table = Table("world", "teams", "cells", "training", "attacks", "judging", "hours of one core")
+    total = 0.0
+    for label in _worlds(matrix, world):
+        teams, settings = victims(matrix, label), matrix.worlds[label]
+        recipe = recipe_of(matrix, teams[0])
+        rate, agents, horizon = _speed(recipe)
+        per_update = recipe.batch * recipe.steps / rate
+        training = len(teams) * recipe.iterations * per_update
+        attacking = 2 * len(teams) * settings.attack_iterations * per_update
+        methods = len(settings.seeds)
+        cells = 3 + len(list(matrix.unseen())) + methods * matrix.transfers
+        episodes = settings.episodes * agents * (cells + 1.5 * methods)
+        judging = len(teams) * episodes * horizon / (3 * rate)
+        hours = (training + attacking + judging) / 3600
+        total += hours
+        parts = [f"{seconds / 3600:.2f}" for seconds in (training, attacking, judging)]
+        table.add_row(label, str(len(teams)), str(cells * len(teams)), *parts, f"{hours:.2f}")
+    console = Console()
+    console.print(table)
+    at_once = jobs or engine.processors()
+    console.print(f"{total:.1f} hours of one core, {total / at_once:.1f} with {at_once}")
+
+
+def _speed(recipe: Recipe) -> tuple[float, int, int]:
+    """Steps per second of training; the number of agents and the length of an episode."""
+    small = recipe.model_copy(update={"steps": min(recipe.steps, 50)})
+    run = checkpoint.fresh(small)
+    collector = make_collector(run)
+    iterate(run, collector)
+    started = time.perf_counter()
+    iterate(run, collector)
+    rate = small.batch * small.steps / (time.perf_counter() - started)
+    collector.game.close()
+    game = make_game(recipe, 1)
+    agents, horizon = game.num_agents, game.env.horizon or recipe.steps
+    game.close()
+    return rate, agents, horizon
+
+
+def _units(
+    stage: str, path: Path, matrix: Matrix, teams: list[Victim], runs: Path, out: Path
+) -> list[Unit]:
+    if stage == "train":
+        return [train_unit(matrix, v, runs) for v in teams if not _trained(matrix, v, runs)]
+    if stage == "attack":
+        units = [unit for victim in teams for unit in attack_units(matrix, victim, runs)]
+        return [unit for unit in units if not Path(unit.command[-1]).exists()]
+    return [judge_unit(path, victim, runs, out) for victim in teams]
+
+
+def _trained(matrix: Matrix, victim: Victim, runs: Path) -> bool:
+    path = runs / victim.name / checkpoint.FILE
+    if not path.exists():
+        return False
+    run = checkpoint.load(path)
+    return run.iteration >= run.recipe.iterations and run.recipe == recipe_of(matrix, victim)
+
+
+def _worlds(matrix: Matrix, world: str | None) -> list[str]:
+    if world is not None and world not in matrix.worlds:
+        known = ", ".join(matrix.worlds)
+        raise EirError(f"the matrix '{matrix.name}' has no world '{world}'; it has {known}.")
+    return [label for label in matrix.worlds if world in (None, label)]

@@ -1,0 +1,186 @@
+"""The cells of a matrix: what one team is worth under one attack, each a file of its own."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training import checkpoint
+from training.attack import load_attack
+from training.attacks import make_attack
+from training.attacks.play import Arena
+from training.attacks.worst import REPORT, Candidate, still_falling, worst_case
+from training.beliefs import judge_beliefs
+from training.matrix import Matrix, Victim, rivals
+from training.methods import METHODS
+from training.provenance import commit, digest, machine
+from training.team import BeliefSource
+
+#: Cells that every team has, beside those of the attacks of a matrix.
+TOGETHER, WORST, BELIEF = "none", "worst", "belief"
+
+
+class Judge:
+    """Plays and writes the cells of one team that are missing or were made from something else.
+
+    Parameters
+    ----------
+    runs, out
+        Where teams and adversaries are, and where cells go: `out/WORLD/METHOD-SEED/ATTACK.json`.
+    """
+
+    def __init__(self, matrix: Matrix, victim: Victim, runs: Path, out: Path) -> None:
+        self.matrix, self.victim, self._runs = matrix, victim, runs
+        self.world = matrix.worlds[victim.world]
+        self.folder = out / victim.name
+        self._path = checkpoint.find(runs / victim.name)
+        self._run = checkpoint.load(self._path)
+        self._adversaries = self._find_adversaries()
+        self._arena = Arena(self._run, min(256, self.world.episodes), greedy=not self.world.sampled)
+
+    def judge(self, on_cell: Callable[[str, bool], None] = lambda name, made: None) -> None:
+        """Every cell; `on_cell` hears of each, and whether it was made now."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        own = [self._path]
+        cells: dict[str, tuple[list[Path], Callable[[], dict[str, Any]]]] = {
+            TOGETHER: (own, lambda: self._cell("none", {}, agents=[None]))
+        }
+        for name, kind, settings in self.matrix.unseen():
+            needs = make_attack(kind, settings).needs_adversary
+            sources = own + (self._against(self.victim) if needs else [])
+            cells[name] = (sources, lambda k=kind, s=settings: self._cell(k, s))  # type: ignore[misc]
+        if self.matrix.transfers:
+            for rival in rivals(self.matrix, self.victim):
+                sources = own + self._against(rival)
+                cells[f"transfer-{rival.method}"] = (sources, lambda r=rival: self._transfer(r))  # type: ignore[misc]
+        everything = own + sorted({path for path, _ in self._adversaries.values()})
+        cells[WORST] = (everything, self._worst)
+        if self._run.team.source is BeliefSource.LEARNED:
+            cells[BELIEF] = (
+                own,
+                lambda: judge_beliefs(self._run, self._arena, self.world.episodes),
+            )
+        for name, (sources, make) in cells.items():
+            on_cell(name, self._once(name, sources, make))
+        self._arena.close()
+
+    def _find_adversaries(self) -> dict[str, tuple[Path, Any]]:
+        """Every adversary of this world and seed, by name: METHOD:training, :fresh and :warm."""
+        found: dict[str, tuple[Path, Any]] = {}
+        for rival in rivals(self.matrix, self.victim):
+            folder = self._runs / rival.name
+            if METHODS[rival.method].attacked:
+                path = checkpoint.find(folder)
+                found[f"{rival.method}:training"] = (path, checkpoint.load(path).adversary)
+            for path in sorted(folder.glob("attack-*.pt")):
+                start = path.stem.removeprefix("attack-")
+                found[f"{rival.method}:{start}"] = (path, load_attack(path))
+        return found
+
+    def _against(self, victim: Victim) -> list[Path]:
+        """Files of the adversaries that were trained against that frozen team."""
+        return [
+            path
+            for name, (path, _) in self._adversaries.items()
+            if name.startswith(f"{victim.method}:") and not name.endswith(":training")
+        ]
+
+    def _strongest(self, victim: Victim) -> Any:
+        """Of the adversaries trained against that team, the one whose curve ended lowest."""
+        paths = self._against(victim)
+        lowest = min(paths, key=lambda path: np.mean(_curve(path)[-5:]))
+        return next(adversary for path, adversary in self._adversaries.values() if path == lowest)
+
+    def _cell(
+        self, kind: str, settings: dict[str, Any], agents: list[int | None] | None = None,
+        adversary: Any = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        attack = make_attack(kind, settings)
+        if attack.needs_adversary and adversary is None:
+            adversary = self._strongest(self.victim)
+        found = {}
+        for agent in agents or range(self._arena.num_agents):
+            played = self._arena.play(attack, self.world.episodes, [REPORT], agent, adversary)
+            found["all" if agent is None else str(agent)] = summary(played.returns)
+        return {"attack": kind, "settings": settings, "agents": found}
+
+    def _transfer(self, rival: Victim) -> dict[str, Any]:
+        found = self._cell("learned", {}, adversary=self._strongest(rival))
+        return {**found, "attack": f"transfer-{rival.method}"}
+
+    def _worst(self) -> dict[str, Any]:
+        candidates = [
+            Candidate("random", make_attack("random")),
+            Candidate("frozen", make_attack("frozen")),
+        ]
+        for name, (_, adversary) in self._adversaries.items():
+            candidates.append(Candidate(name, make_attack("learned"), adversary))
+        agents, tried = {}, {}
+        for agent in range(self._arena.num_agents):
+            worst = worst_case(self._arena, candidates, agent, self.world.episodes)
+            agents[str(agent)] = {**summary(worst.returns), "by": worst.attack}
+            tried[str(agent)] = {
+                "screened": _rounded(worst.screened),
+                "refined": _rounded(worst.refined),
+            }
+        curves = {path.stem: _curve(path) for path in self._against(self.victim)}
+        scale = max(abs(value) for curve in curves.values() for value in curve)
+        falling = {name: round(still_falling(curve, scale), 4) for name, curve in curves.items()}
+        return {
+            "attack": WORST,
+            "agents": agents,
+            "tried": tried,
+            "curves": {name: [round(v, 3) for v in curve] for name, curve in curves.items()},
+            "still_falling": falling,
+        }
+
+    def _once(self, name: str, sources: list[Path], make: Callable[[], dict[str, Any]]) -> bool:
+        """Write what `make` returns, unless it is there and was made from `sources`."""
+        path, made_from = self.folder / f"{name}.json", digest(*sources)
+        if path.exists() and json.loads(path.read_text(encoding="utf-8"))["made_from"] == made_from:
+            return False
+        started = time.perf_counter()
+        result = make()
+        victim, world = self.victim, self.world
+        record = {
+            "command": f"eir evaluate config/matrices/{self.matrix.name}.yaml --only {victim.name}",
+            "world": victim.world,
+            "method": victim.method,
+            "seed": victim.seed,
+            "episodes": world.episodes,
+            "sampled": world.sampled,
+            **result,
+            "made_from": made_from,
+            "trained_s": round(self._run.wall_s, 1),
+            "wall_s": round(time.perf_counter() - started, 1),
+            "commit": commit(),
+            "machine": machine(),
+        }
+        unfinished = path.with_suffix(".partial")
+        unfinished.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        unfinished.replace(path)
+        return True
+
+
+def summary(returns: NDArray[np.floating[Any]]) -> dict[str, float]:
+    """Mean and spread of the returns of a cell."""
+    spread = returns.std(ddof=1) if len(returns) > 1 else 0.0
+    return {
+        "mean": round(float(returns.mean()), 4),
+        "standard_error": round(float(spread / np.sqrt(len(returns))), 4),
+        "lowest_tenth": round(float(np.quantile(returns, 0.1)), 4),
+    }
+
+
+def _rounded(means: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in sorted(means.items())}
+
+
+def _curve(attack: Path) -> list[float]:
+    """Mean return of the victim after each update of an attack, over the agents it played."""
+    story = json.loads(attack.with_suffix(".json").read_text(encoding="utf-8"))
+    return [float(np.mean(list(row.values()))) for row in story["curve"]]

@@ -1,0 +1,206 @@
+"""A matrix of evaluation: methods x worlds x seeds x attacks, and the units of work it takes.
+
+A matrix is a YAML file (`config/matrices`). Its work is done in three stages, world by world: teams
+are trained, then attacked, then judged; a team is judged by the adversaries of all others of its
+world and seed, so the stages do not overlap. Every unit is a command that keeps what is there.
+"""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field as Setting
+from pydantic import field_validator
+
+from eir_ros.contract.config import Schema, load_yaml
+from eir_ros.contract.errors import EirError
+from training.attacks import make_attack, name_of
+from training.engine import Unit
+from training.methods import METHODS
+from training.recipe import MethodName, Recipe, read_recipe
+
+#: Seeds of attacks begin here: an attack shares none with the training of a team.
+ATTACK_SEEDS = 1000
+#: An attack by each team's worst adversary on every other one.
+TRANSFER = "transfer"
+
+
+class World(Schema):
+    """One world of a matrix: a recipe, who plays it, and how hard it is attacked."""
+
+    #: Path of the recipe, from the folder that the command is started in.
+    recipe: str
+    #: Seeds of each method.
+    seeds: dict[MethodName, int]
+    #: Settings on top of the recipe, the same for every method.
+    set: dict[str, Any] = Setting(default_factory=dict)
+    #: Teams sample their actions instead of taking the most likely ones.
+    sampled: bool = False
+    #: Held-out episodes in every cell, per attacked agent.
+    episodes: int = Setting(256, ge=1)
+    #: Updates of an adversary that is trained against a frozen team.
+    attack_iterations: int = Setting(60, ge=1)
+
+    @field_validator("seeds")
+    @classmethod
+    def _some(cls, seeds: dict[MethodName, int]) -> dict[MethodName, int]:
+        if not seeds or min(seeds.values()) < 1:
+            raise ValueError("expected at least one method, each with one seed or more")
+        return seeds
+
+
+class Matrix(Schema):
+    """What is trained, attacked and judged."""
+
+    called: ClassVar[str] = "a matrix of evaluation"
+
+    name: str = Setting(pattern=r"[\w-]+")
+    #: Cheapest first: they are done in this order.
+    worlds: dict[str, World]
+    #: Attacks beside the worst case: a name, or a mapping {kind: name, setting: value}; `transfer`
+    #: stands for one attack by the adversary of each method.
+    attacks: tuple[str | dict[str, Any], ...] = ()
+
+    @field_validator("attacks")
+    @classmethod
+    def _known(cls, attacks: tuple[str | dict[str, Any], ...]) -> Any:
+        for entry in attacks:
+            kind, settings = _parted(entry)
+            if kind != TRANSFER:
+                try:
+                    make_attack(kind, settings)
+                except EirError as error:
+                    raise ValueError(str(error).rstrip(".")) from error
+        return attacks
+
+    def unseen(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """Name, kind and settings of the attacks of the list, but for transfer."""
+        for entry in self.attacks:
+            kind, settings = _parted(entry)
+            if kind != TRANSFER:
+                yield name_of(kind, settings), kind, settings
+
+    @property
+    def transfers(self) -> bool:
+        """Whether adversaries are transferred between teams."""
+        return TRANSFER in self.attacks
+
+
+@dataclass(frozen=True)
+class Victim:
+    """One team of a matrix."""
+
+    world: str
+    method: MethodName
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """As on the command line and in folders: `lbf/eir-mappo-0`."""
+        return f"{self.world}/{self.method}-{self.seed}"
+
+
+def read_matrix(path: str | Path) -> Matrix:
+    """Read a matrix and every recipe that it names.
+
+    Raises
+    ------
+    EirError
+        A file, a key, a method, an attack or a setting is wrong; the sentence names it.
+    """
+    matrix = load_yaml(path, Matrix)
+    for victim in victims(matrix):
+        recipe_of(matrix, victim)
+    return matrix
+
+
+def victims(matrix: Matrix, world: str | None = None) -> list[Victim]:
+    """All teams, world by world, seed by seed: after each seed there is something to compare."""
+    found = []
+    for label, settings in matrix.worlds.items():
+        for seed in range(max(settings.seeds.values())):
+            found += [Victim(label, m, seed) for m, count in settings.seeds.items() if seed < count]
+    return [victim for victim in found if world in (None, victim.world)]
+
+
+def find_victim(matrix: Matrix, name: str) -> Victim:
+    """The team of that name; `EirError` lists those there are."""
+    for victim in victims(matrix):
+        if victim.name == name:
+            return victim
+    known = ", ".join(victim.name for victim in victims(matrix))
+    raise EirError(f"the matrix '{matrix.name}' has no team '{name}'; it has {known}.")
+
+
+def changes_of(matrix: Matrix, victim: Victim) -> list[str]:
+    """What is set on top of the recipe of `victim`, as `--set` takes it."""
+    own = {"method": victim.method, "seed": victim.seed}
+    return [f"{key}={value}" for key, value in {**matrix.worlds[victim.world].set, **own}.items()]
+
+
+def recipe_of(matrix: Matrix, victim: Victim) -> Recipe:
+    """The recipe that `victim` is trained by."""
+    return read_recipe(matrix.worlds[victim.world].recipe, changes_of(matrix, victim))
+
+
+def rivals(matrix: Matrix, victim: Victim) -> list[Victim]:
+    """The teams of the same world and seed, itself among them: their adversaries are shared.
+
+    Where another method has fewer seeds, its last one stands in.
+    """
+    counts = matrix.worlds[victim.world].seeds
+    return [Victim(victim.world, m, min(victim.seed, n - 1)) for m, n in counts.items()]
+
+
+def train_unit(matrix: Matrix, victim: Victim, runs: Path) -> Unit:
+    """Train the team, or go on with it."""
+    world = matrix.worlds[victim.world]
+    settings = [part for change in changes_of(matrix, victim) for part in ("--set", change)]
+    return _eir(
+        f"train {victim.name}", "train", world.recipe, *settings, "--out", _of(runs, victim)
+    )
+
+
+def attack_units(matrix: Matrix, victim: Victim, runs: Path) -> list[Unit]:
+    """Train the adversaries against it: one from scratch, one from what it was trained with.
+
+    A team that met no adversary is attacked from the one that EIR-MAPPO was trained with.
+    """
+    world, folder = matrix.worlds[victim.world], _of(runs, victim)
+    options = ["--iterations", world.attack_iterations, "--seed", ATTACK_SEEDS + victim.seed]
+    options += ["--sampled"] if world.sampled else []
+    found = []
+    for start in ("fresh", "warm"):
+        warm: list[Any] = ["--start", start]
+        if start == "warm" and not METHODS[victim.method].attacked:
+            donors = [r for r in rivals(matrix, victim) if METHODS[r.method].attacked]
+            if not donors:
+                continue
+            best = next((d for d in donors if d.method == "eir-mappo"), donors[0])
+            warm = ["--warm-from", _of(runs, best)]
+        out = ["--out", folder / f"attack-{start}.pt"]
+        found.append(_eir(f"attack {victim.name} {start}", "attack", folder, *warm, *options, *out))
+    return found
+
+
+def judge_unit(matrix_path: Path, victim: Victim, runs: Path, out: Path) -> Unit:
+    """Play every cell of the team that is missing."""
+    where = ["--runs", runs, "--out", out, "--only", victim.name]
+    return _eir(f"judge {victim.name}", "evaluate", matrix_path, *where)
+
+
+def _of(runs: Path, victim: Victim) -> Path:
+    return runs / victim.name
+
+
+def _eir(name: str, *arguments: Any) -> Unit:
+    return Unit(name, (sys.executable, "-m", "eir_ros.cli.main", *map(str, arguments)))
+
+
+def _parted(entry: str | dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    if isinstance(entry, str):
+        return entry, {}
+    settings = dict(entry)
+    return str(settings.pop("kind", "")), settings
