@@ -28,7 +28,7 @@ def judge_beliefs(run: Run, arena: Arena, episodes: int) -> dict[str, Any]:
     -------
     dict
         Per kind of fault that the team was trained with: `auroc` over all steps after the onset,
-        `steps_to_detect` (median over observers and episodes, None where half of them never do) and
+        against healthy teammates in these and in healthy episodes at the same steps, `steps_to_detect` (median over observers and episodes, None where half of them never do) and
         `detected` (share that ever do); and over all kinds and as many healthy episodes
         `brier`, `calibration_error` and `blamed`, the share of healthy agents ever blamed by
         anybody.
@@ -39,7 +39,7 @@ def judge_beliefs(run: Run, arena: Arena, episodes: int) -> dict[str, Any]:
     for word in sorted(run.recipe.faults.kinds):
         attack = WithFault(word=word, after=ONSET)
         played = arena.play(attack, episodes, [STREAM])
-        found["kinds"][word] = _ranking(played)
+        found["kinds"][word] = _ranking(played, healthy)
         for part in (played, healthy):
             p, faulty = _pairs(part)
             told.append(p)
@@ -80,11 +80,13 @@ def _pairs(episodes: Episodes) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     return episodes.p_adversary[mask], _about(episodes)[mask]
 
 
-def _ranking(episodes: Episodes) -> dict[str, float | None]:
+def _ranking(episodes: Episodes, healthy: Episodes) -> dict[str, float | None]:
     since = (episodes.kinds != FaultKind.NONE).any(-1)
     mask = _observers(episodes) & since[..., None, None]
     p, about = episodes.p_adversary, _about(episodes)
-    area = auroc(p[mask], about[mask])
+    negatives = healthy.p_adversary[since.any(-1).argmax() :].ravel()
+    scores = np.concatenate([p[mask], negatives])
+    area = auroc(scores, np.concatenate([about[mask], np.zeros(len(negatives), bool)]))
     detector = Detector(THRESHOLD, p.shape[1:])
     first = np.full(p.shape[1:], -1)
     for step in range(len(p)):

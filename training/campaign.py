@@ -35,9 +35,7 @@ class Progress:
     total: Counter[tuple[str, str]] = field(default_factory=Counter)
     done: Counter[tuple[str, str]] = field(default_factory=Counter)
     failed: list[Outcome] = field(default_factory=list)
-    spent_s: defaultdict[tuple[str, str], float] = field(
-        default_factory=lambda: defaultdict(float)
-    )
+    spent_s: defaultdict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
 
     def left_s(self, jobs: int) -> float:
         """Time left [s], from what a unit of the same world and stage took so far."""

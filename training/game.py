@@ -189,14 +189,18 @@ class Game:
         drawn = self.mixture.draw(self._nature, self.batch, self.num_agents, self.env.horizon)
         return Schedule(drawn.kind, np.floor(drawn.start_s))
 
+    def check_kind(self, kind: FaultKind) -> None:
+        """Raise an `EirError` about a fault that this world does not know."""
+        if kind not in (FaultKind.NONE, *BODILESS):
+            known = " and ".join(kind.word for kind in BODILESS)
+            raise EirError(
+                f"'{kind.word}' is a fault of a robot's body, which agents of '{self.env.name}' "
+                f"have not; expected {known}."
+            )
+
     def _check_mixture(self) -> None:
         for word in self.mixture.kinds if self.mixture else ():
-            if FaultKind.parse(word) not in BODILESS:
-                known = " and ".join(kind.word for kind in BODILESS)
-                raise EirError(
-                    f"'{word}' is a fault of a robot's body, which agents of '{self.env.name}' "
-                    f"have not; expected {known}."
-                )
+            self.check_kind(FaultKind.parse(word))
 
     def _remember(self, executed: NDArray[Any]) -> None:
         if self.env.num_actions:
@@ -243,6 +247,9 @@ class SwarmGame(Game):
 
     def _after_step(self) -> None:
         self.final_kinds[...] = self.env.info["final_kinds"]
+
+    def check_kind(self, kind: FaultKind) -> None:
+        """Robots can have any fault."""
 
     def _check_mixture(self) -> None:
         if self._observe != Observe():

@@ -1,42 +1,84 @@
-"""`eir attack VICTIM`: train worst-case adversaries against a frozen team."""
+"""`eir attack VICTIM [KIND]`: attack a frozen team, by training or with an attack as it is."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from training.checkpoint import Run
+
+#: The kind that trains an adversary; all others are played as they are.
+TRAIN = "train"
 
 
 def attack(
     victim: Annotated[
         Path, typer.Argument(help="Checkpoint of the team, or its run folder: the last one.")
     ],
+    kind: Annotated[
+        str,
+        typer.Argument(
+            help="train: the worst that can be learned against it. Or one that is played as it is, "
+            "for example random, pgd, late-switch; a wrong name lists all."
+        ),
+    ] = TRAIN,
     out: Annotated[
-        Path | None, typer.Option(help="Where the adversary goes. Default: beside the victim.")
+        Path | None,
+        typer.Option(help="train: where the adversary goes. Default: beside the victim."),
     ] = None,
     start: Annotated[
-        str, typer.Option(help="fresh, or warm: from the adversary the victim was trained with.")
+        str,
+        typer.Option(help="train: fresh, or warm: from the adversary the victim was trained with."),
     ] = "fresh",
     warm_from: Annotated[
-        Path | None, typer.Option(help="Warm start from the adversary of this run instead.")
+        Path | None, typer.Option(help="train: warm start from the adversary of this run instead.")
     ] = None,
     agent: Annotated[
-        list[int] | None, typer.Option(help="Agent to corrupt; may be repeated. Default: each.")
+        list[int] | None, typer.Option(help="Agent to attack; may be repeated. Default: each.")
     ] = None,
-    iterations: Annotated[int, typer.Option(min=1, help="Updates of the adversary.")] = 60,
+    iterations: Annotated[int, typer.Option(min=1, help="train: updates of the adversary.")] = 60,
+    adversary: Annotated[
+        Path | None,
+        typer.Option(help="Adversary to play, as trained before. Default: the one of training."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Setting of the kind: --set epsilon=0.2."),
+    ] = None,
+    episodes: Annotated[int, typer.Option(min=1, help="Episodes per agent.")] = 256,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     sampled: Annotated[
         bool,
         typer.Option(help="The team samples its actions instead of taking the most likely ones."),
     ] = False,
 ) -> None:
-    """Train an adversary against a team that no longer learns, for each robot it may corrupt."""
+    """Attack a team that no longer learns, at each of its agents."""
+    from training import checkpoint
+
+    run = checkpoint.load(checkpoint.find(victim))
+    agents = agent or list(range(run.team.view.shape.num_agents))
+    if kind == TRAIN:
+        path = out or checkpoint.find(victim).with_name(
+            f"attack-{'warm' if warm_from else start}.pt"
+        )
+        _train(run, victim, path, start, warm_from, agents, iterations, seed, sampled)
+    else:
+        _play(run, kind, set_ or [], agents, adversary, episodes, seed, sampled)
+
+
+def _train(
+    run: "Run", victim: Path, path: Path, start: str, warm_from: Path | None, agents: list[int],
+    iterations: int, seed: int, sampled: bool,
+) -> None:  # fmt: skip
     from rich.console import Console
 
     from training import checkpoint
     from training.attack import save_attack, train_attack
 
-    run = checkpoint.load(checkpoint.find(victim))
+    donor = checkpoint.load(checkpoint.find(warm_from)).adversary if warm_from else None
     name = "warm" if warm_from else start
+<<<<<<< HEAD
     found = train_attack(
         run,
         name,
@@ -51,7 +93,36 @@ def attack(
     prefix = "" if source.name == checkpoint.FILE else f"{source.stem}-"
     path = out or source.with_name(f"{prefix}attack-{name}.pt")
     save_attack(found, run, source, path)
+=======
+    found = train_attack(run, name, agents, iterations, seed, warm=donor, greedy=not sampled)
+    save_attack(found, run, checkpoint.find(victim), path)
+>>>>>>> 4a9dd23 (eir attack VICTIM KIND plays an attack as it is)
     first, last = found.curve[0], found.curve[-1]
     for k in found.agents:
         Console().print(f"agent {k}: return {first[k]:.1f} -> {last[k]:.1f}")
     Console().print(f"written to {path}", soft_wrap=True)
+
+
+def _play(
+    run: "Run", kind: str, changes: list[str], agents: list[int], adversary: Path | None,
+    episodes: int, seed: int, sampled: bool,
+) -> None:  # fmt: skip
+    from rich.console import Console
+    from rich.table import Table
+
+    from training.attack import load_attack
+    from training.attacks import make_attack, parse_settings
+    from training.attacks.play import Arena
+    from training.cells import summary
+
+    attack = make_attack(kind, parse_settings(changes))
+    played_by = load_attack(adversary) if adversary else None
+    arena = Arena(run, min(256, episodes), greedy=not sampled)
+    quiet = summary(arena.play(make_attack("none"), episodes, [seed]).returns)
+    table = Table("agent", "return", "standard error", title=attack.title)
+    table.add_row("no attack", f"{quiet['mean']:.2f}", f"{quiet['standard_error']:.2f}")
+    for k in agents:
+        found = summary(arena.play(attack, episodes, [seed], k, played_by).returns)
+        table.add_row(str(k), f"{found['mean']:.2f}", f"{found['standard_error']:.2f}")
+    arena.close()
+    Console().print(table)

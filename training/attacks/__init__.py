@@ -3,9 +3,10 @@
 To add one, write a class and put it into `ATTACKS`; docs/attacks.md walks through an example.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
-from eir_ros.contract.config import validate
+from eir_ros.contract.config import load_value, validate
 from eir_ros.contract.errors import EirError, nearest
 from training.attacks.actions import (
     Budgeted,
@@ -35,7 +36,7 @@ ATTACKS: dict[str, type[Attack]] = {
     "wolfpack": Wolfpack,
 }
 
-__all__ = ["ATTACKS", "Attack", "Moment", "make_attack", "name_of"]
+__all__ = ["ATTACKS", "Attack", "Moment", "make_attack", "name_of", "parse_settings"]
 
 
 def make_attack(kind: str, settings: dict[str, Any] | None = None) -> Attack:
@@ -50,6 +51,17 @@ def make_attack(kind: str, settings: dict[str, Any] | None = None) -> Attack:
     if kind not in ATTACKS:
         raise EirError(f"unknown attack '{kind}'{nearest(kind, ATTACKS)}")
     return validate(settings or {}, ATTACKS[kind], where=f"attack '{kind}'")
+
+
+def parse_settings(changes: Iterable[str]) -> dict[str, Any]:
+    """Settings from `KEY=VALUE` on a command line; `EirError` where one has another form."""
+    found = {}
+    for change in changes:
+        key, separator, value = change.partition("=")
+        if not separator:
+            raise EirError(f"'{change}' is not of the form KEY=VALUE, for example epsilon=0.2.")
+        found[key] = load_value(value, f"--set {key}")
+    return found
 
 
 def name_of(kind: str, settings: dict[str, Any] | None = None) -> str:

@@ -175,10 +175,6 @@ class WithFault(Attack):
         """After the share `after` of the episode."""
         return int(self.after * steps)
 
-    def acting(self, moment: Moment) -> Tensor:
-        """Nobody acts otherwise than the fault itself does."""
-        return torch.zeros(moment.kinds.shape, dtype=torch.bool)
-
 
 def legal(action: Tensor, available: Tensor) -> Tensor:
     """`action` (...), or the first available one (..., A) where it is not available.

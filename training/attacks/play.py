@@ -74,8 +74,10 @@ class Arena:
         Raises
         ------
         EirError
-            There is no such agent, or the team is too small for the attack.
+            There is no such agent, the team is too small for the attack, or the world does not
+            know its fault.
         """
+        self._game.check_kind(attack.fault)
         groups = self._groups(attack.count, agent)
         parts = []
         trained, self._run.team.source = self._run.team.source, self._source
