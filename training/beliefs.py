@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eir_ros.contract.detection import Detector, auroc
+from eir_ros.contract.detection import Detector, auroc, calibration
 from eir_ros.contract.faults import FaultKind
 from eir_ros.contract.types import teammates
 from training.attacks.base import Nobody, WithFault
@@ -28,8 +28,9 @@ def judge_beliefs(run: Run, arena: Arena, episodes: int) -> dict[str, Any]:
     -------
     dict
         Per kind of fault that the team was trained with: `auroc` over all steps after the onset,
-        against healthy teammates in these and in healthy episodes at the same steps, `steps_to_detect` (median over observers and episodes, None where half of them never do) and
-        `detected` (share that ever do); and over all kinds and as many healthy episodes
+        against healthy teammates in these and in healthy episodes at the same steps;
+        `steps_to_detect` (median over observers and episodes, None where half of them never do)
+        and `detected` (share that ever do). Over all kinds and as many healthy episodes:
         `brier`, `calibration_error` and `blamed`, the share of healthy agents ever blamed by
         anybody.
     """
@@ -46,20 +47,10 @@ def judge_beliefs(run: Run, arena: Arena, episodes: int) -> dict[str, Any]:
             true.append(faulty)
     p, faulty = np.concatenate(told), np.concatenate(true)
     found["brier"] = round(float(np.mean((p - faulty) ** 2)), 4)
-    found["calibration_error"] = round(calibration_error(p, faulty), 4)
+    error = calibration(p, faulty)[1]
+    found["calibration_error"] = None if error is None else round(error, 4)
     found["blamed"] = round(_blamed(healthy), 4)
     return found
-
-
-def calibration_error(told: NDArray[Any], true: NDArray[np.bool_], bins: int = 10) -> float:
-    """Expected calibration error: mean gap between what is told and how often it is true.
-
-    Naeini et al., *Obtaining Well Calibrated Probabilities Using Bayesian Binning* (AAAI 2015).
-    """
-    place = np.minimum((told * bins).astype(int), bins - 1)
-    count = np.bincount(place, minlength=bins)
-    gap = np.bincount(place, told, bins) - np.bincount(place, true.astype(float), bins)
-    return float(np.abs(gap).sum() / max(1, count.sum()))
 
 
 def _about(episodes: Episodes) -> NDArray[np.bool_]:

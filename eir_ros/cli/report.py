@@ -1,4 +1,4 @@
-"""`eir report`: what a recording proves, as a page and as JSON."""
+"""`eir report`: what a recording or an evaluation proves, as a page and as JSON."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,10 +7,15 @@ import typer
 
 
 def report(
-    bag: Annotated[Path, typer.Argument(help="Folder or .mcap file of the recording.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder or .mcap file of a recording, or folder of the cells of `eir evaluate`."
+        ),
+    ],
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for report.html and report.json. Default: BAG-report."),
+        typer.Option(help="Folder for report.html and the rest. Default: SOURCE-report."),
     ] = None,
     json_only: Annotated[
         bool, typer.Option("--json", help="Print the JSON, and write no files unless --out.")
@@ -22,11 +27,29 @@ def report(
         ),
     ] = None,
 ) -> None:
-    """Judge a recording: detections, beliefs, latencies, limits, gates, faults.
+    """Judge a recording (detections, beliefs, latencies, gates) or an evaluation (methods, attacks).
 
     Needs no ROS. What a recording lacks is said in the report; one that was not ended by its
     recorder is read as far as it goes.
     """
+    folder = out or source.absolute().with_name(f"{source.absolute().stem}-report")
+    # WORLD/METHOD-SEED/ATTACK.json
+    if source.is_dir() and any(source.glob("*/*-[0-9]*/*.json")):
+        _of_matrix(source, folder)
+    else:
+        _of_recording(source, out, folder, json_only, threshold)
+
+
+def _of_matrix(cells: Path, folder: Path) -> None:
+    from training.report.pages import write_report
+
+    write_report(cells, folder)
+    typer.echo(f"{folder / 'report.html'}")
+
+
+def _of_recording(
+    bag: Path, out: Path | None, folder: Path, json_only: bool, threshold: float | None
+) -> None:
     from eir_ros.contract.errors import EirError
     from eir_ros.monitor.bag import Bag
     from eir_ros.monitor.recording_report import analyse
@@ -41,7 +64,6 @@ def report(
         typer.echo(text, nl=False)
     if out is None and json_only:
         return
-    folder = out or bag.absolute().with_name(f"{bag.absolute().stem}-report")
     write_text(text, folder / "report.json")
     write_text(page(analysis), folder / "report.html")
     if not json_only:

@@ -1,0 +1,1 @@
+"""The report of a matrix: statistics of its cells, figures, pages and the scorecard."""

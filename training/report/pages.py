@@ -1,0 +1,178 @@
+"""`report.md`, `report.html` and the SVG figures beside them."""
+
+import json
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from training.methods import METHODS
+from training.report import figures
+from training.report.scorecard import scorecard
+from training.report.table import World, read_results
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
+  color: #1d2733; }
+table { border-collapse: collapse; font-size: 14px; display: block; overflow-x: auto; }
+td, th { border-bottom: 1px solid #d5dbe1; padding: .3rem .6rem; text-align: right; }
+td:first-child, th:first-child { text-align: left; }
+svg { max-width: 100%; height: auto; }
+.met { color: #00694e; } .missed { color: #a03c00; font-weight: 600; }
+"""
+
+Rows = list[list[str]]
+
+
+def write_report(results: Path, out: Path) -> list[Path]:
+    """Write `report.html`, `report.md`, `scorecard.json` and the figures; returns what was written.
+
+    Raises
+    ------
+    EirError
+        `results` holds no cells, or one that cannot be read.
+    """
+    worlds = read_results(results)
+    card = scorecard(worlds)
+    out.mkdir(parents=True, exist_ok=True)
+    pictures = {f"{w.name}-{name}": svg for w in worlds for name, svg in _figures(w).items()}
+    files = {f"{name}.svg": svg for name, svg in pictures.items()}
+    files["report.md"] = markdown(worlds, card)
+    files["report.html"] = html(worlds, card, pictures)
+    files["scorecard.json"] = json.dumps(card, indent=1) + "\n"
+    written = []
+    for name, text in files.items():
+        unfinished = out / f"{name}.partial"
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(out / name)
+        written.append(out / name)
+    return written
+
+
+def _figures(world: World) -> dict[str, str]:
+    drawn = {
+        "cooperation": figures.cooperation_against_worst(world),
+        "attacks": figures.bars(world),
+        "epsilon": figures.against_epsilon(world),
+        "transfer": figures.transfer(world),
+        "curves": figures.learning_curves(world),
+    }
+    return {name: svg for name, svg in drawn.items() if svg is not None}
+
+
+#: What each figure shows.
+CAPTIONS = {
+    "cooperation": "What a team is worth by itself and in the worst case; up and right is better.",
+    "attacks": "Return under each attack: interquartile mean over seeds and attacked agents, BCa.",
+    "epsilon": "Return against the strength of an attack on what one agent sees.",
+    "transfer": "Who is hurt by whose adversary: rows are victims, columns where it was trained.",
+    "curves": "How far attacks had come: a flat end means that the attacker has converged.",
+}
+
+
+def verdict(card: dict[str, Any]) -> list[str]:
+    """The first paragraph of a report: every target, the missed ones first."""
+    lines = []
+    for world, found in card.items():
+        for target in sorted(found["targets"], key=lambda t: bool(t["met"])):
+            word = "met" if target["met"] else "missed"
+            lines.append(f"{world}: {target['what']}: **{word}** ({target['found']})")
+    return sorted(lines, key=lambda line: "**met**" in line)
+
+
+def markdown(worlds: list[World], card: dict[str, Any], figures_at: str = "") -> str:
+    """The whole report; figures are looked for in the folder `figures_at`."""
+    lines = ["# Report", "", *(f"- {line}" for line in verdict(card)), ""]
+    lines += [
+        "Numbers are interquartile means over seeds and attacked agents with 95 % BCa intervals; "
+        "how many scores stand behind each is in parentheses. The worst case is the lowest of "
+        "fresh, warm-started, transferred and scripted attacks, chosen on other episodes than "
+        "those reported.",
+        "",
+    ]
+    for world in worlds:
+        lines += [f"## {world.name}", "", *_table(_summary(world, card[world.name])), ""]
+        if beliefs := _beliefs(card[world.name]):
+            lines += [*_table(beliefs), ""]
+        for name in _figures(world):
+            lines += [f"![{CAPTIONS[name]}]({figures_at}{world.name}-{name}.svg)", ""]
+        lines += [*_table(_by_attack(world, card[world.name])), ""]
+    return "\n".join(lines)
+
+
+def html(worlds: list[World], card: dict[str, Any], pictures: dict[str, str]) -> str:
+    """The same as one file that needs nothing else."""
+    items = []
+    for line in verdict(card):
+        kind = "met" if "**met**" in line else "missed"
+        items.append(f'<li class="{kind}">{escape(line.replace("**", ""))}</li>')
+    parts = ["<h1>Report</h1>", f"<ul>{''.join(items)}</ul>"]
+    for world in worlds:
+        own = card[world.name]
+        parts += [f"<h2>{escape(world.name)}</h2>", _html_table(_summary(world, own))]
+        if beliefs := _beliefs(own):
+            parts.append(_html_table(beliefs))
+        for name in _figures(world):
+            svg = pictures[f"{world.name}-{name}"]
+            parts.append(f"<figure>{svg}<figcaption>{escape(CAPTIONS[name])}</figcaption></figure>")
+        parts.append(_html_table(_by_attack(world, own)))
+    head = f'<meta charset="utf-8"><title>Report</title><style>{_STYLE}</style>'
+    return (
+        f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
+    )
+
+
+def _summary(world: World, card: dict[str, Any]) -> Rows:
+    head = ["method", "seeds", "no attack", "worst case", "its lowest agent", "unseen attacks"]
+    head += ["regret to True Type", "P(EIR-MAPPO is better)", "attack still falling"]
+    rows = [head]
+    for method in world.methods:
+        own = card["methods"][method]
+        numbers = ["cooperation", "worst_case", "worst_case_lowest_agent", "unseen_mean"]
+        plain = ["regret_to_true_type", "probability_that_eir_is_better", "attack_still_falling"]
+        rows.append(
+            [METHODS[method].title, str(own["seeds"]), *(_said(own[key]) for key in numbers),
+             *("" if own.get(key) is None else f"{own[key]:.3g}" for key in plain)]
+        )  # fmt: skip
+    return rows
+
+
+def _by_attack(world: World, card: dict[str, Any]) -> Rows:
+    rows = [["attack", *(METHODS[method].title for method in world.methods)]]
+    for attack in world.attacks:
+        rows.append(
+            [attack, *(_said(card["methods"][m]["attacks"][attack]) for m in world.methods)]
+        )
+    return rows
+
+
+def _beliefs(card: dict[str, Any]) -> Rows:
+    rows = [["belief of", "AUROC", "steps to detect", "Brier", "calibration error", "blamed"]]
+    for method, own in card["methods"].items():
+        if belief := own.get("belief"):
+            auroc = ", ".join(f"{word} {value}" for word, value in belief["auroc"].items())
+            steps = ", ".join(
+                f"{word} {'never' if value is None else format(value, 'g')}"
+                for word, value in belief["steps_to_detect"].items()
+            )
+            plain = [f"{belief[key]}" for key in ("brier", "calibration_error", "blamed")]
+            rows.append([METHODS[method].title, auroc, steps, *plain])
+    return rows if len(rows) > 1 else []
+
+
+def _said(numbers: list[float] | None) -> str:
+    if numbers is None:
+        return ""
+    value, low, high, count = numbers
+    return f"{value:.4g} [{low:.4g}, {high:.4g}] ({count:g})"
+
+
+def _table(rows: Rows) -> list[str]:
+    head, *body = [f"| {' | '.join(row)} |" for row in rows]
+    return [head, "|" + "---|" * len(rows[0]), *body]
+
+
+def _html_table(rows: Rows) -> str:
+    head, *body = rows
+    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    lines = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in body)
+    return f"<table><tr>{top}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"

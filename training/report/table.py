@@ -1,0 +1,103 @@
+"""The cells of a matrix as a table of scores."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from eir_ros.contract.errors import EirError
+from training.methods import METHODS
+from training.report.statistics import Estimate, estimate
+
+#: Cells that are no attack of the list.
+TOGETHER, WORST, BELIEF = "none", "worst", "belief"
+
+
+@dataclass
+class World:
+    """All cells of one world.
+
+    Attributes
+    ----------
+    cells
+        By attack, method and seed, as written by `training.cells`.
+    """
+
+    name: str
+    cells: dict[tuple[str, str, int], dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def methods(self) -> list[str]:
+        """Those that were judged, in the order of `METHODS`."""
+        there = {method for _, method, _ in self.cells}
+        return [method for method in METHODS if method in there]
+
+    @property
+    def attacks(self) -> list[str]:
+        """The unseen attacks, in alphabetical order; those of transfer last."""
+        there = {attack for attack, _, _ in self.cells} - {TOGETHER, WORST, BELIEF}
+        return sorted(there, key=lambda attack: (attack.startswith("transfer-"), attack))
+
+    def of(self, attack: str, method: str) -> dict[int, dict[str, Any]]:
+        """Cells of one attack on one method, by seed."""
+        found = {s: c for (a, m, s), c in self.cells.items() if (a, m) == (attack, method)}
+        return dict(sorted(found.items()))
+
+    def scores(self, attack: str, method: str) -> list[float]:
+        """Mean return of every seed and attacked agent."""
+        cells = self.of(attack, method).values()
+        return [agent["mean"] for cell in cells for agent in cell["agents"].values()]
+
+    def lowest(self, method: str) -> list[float]:
+        """The worst case over agents, per seed."""
+        cells = self.of(WORST, method).values()
+        return [min(agent["mean"] for agent in cell["agents"].values()) for cell in cells]
+
+    def unseen(self, method: str) -> list[float]:
+        """Mean over the unseen attacks of every seed and agent that has them all."""
+        rows: dict[tuple[int, str], list[float]] = {}
+        for attack in self.attacks:
+            for seed, cell in self.of(attack, method).items():
+                for agent, found in cell["agents"].items():
+                    rows.setdefault((seed, agent), []).append(found["mean"])
+        whole = [row for row in rows.values() if len(row) == len(self.attacks)]
+        return [sum(row) / len(row) for row in whole]
+
+    def estimate(self, attack: str, method: str) -> Estimate | None:
+        """Of `scores`; None where there are none."""
+        scores = self.scores(attack, method)
+        return estimate(scores) if scores else None
+
+
+def read_results(folder: Path) -> list[World]:
+    """Every world of which there are cells in `folder`.
+
+    Raises
+    ------
+    EirError
+        There are none, or a file is not a cell.
+    """
+    worlds: dict[str, World] = {}
+    for path, cell in _cells(folder):
+        world = worlds.setdefault(cell["world"], World(cell["world"]))
+        world.cells[path.stem, cell["method"], cell["seed"]] = cell
+    if not worlds:
+        raise EirError(
+            f"{folder} holds no cells of `eir evaluate` (WORLD/METHOD-SEED/ATTACK.json) and no "
+            "recording."
+        )
+    return list(worlds.values())
+
+
+def _cells(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    for path in sorted(folder.glob("*/*-[0-9]*/*.json")):
+        try:
+            cell = json.loads(path.read_text(encoding="utf-8"))
+            if not {"world", "method", "seed", "made_from"} <= cell.keys():
+                raise ValueError("keys are missing")
+        except (ValueError, AttributeError) as error:
+            raise EirError(
+                f"{path} is not a cell of `eir evaluate` ({error}); delete it, and run that again."
+            ) from error
+        yield path, cell
