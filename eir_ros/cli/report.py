@@ -27,7 +27,7 @@ def report(
         ),
     ] = None,
 ) -> None:
-    """Judge a recording (detections, beliefs, latencies, gates) or an evaluation (methods, attacks).
+    """Judge a recording (beliefs, latencies, gates) or an evaluation (methods under attack).
 
     Needs no ROS. What a recording lacks is said in the report; one that was not ended by its
     recorder is read as far as it goes.

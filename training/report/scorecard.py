@@ -97,13 +97,12 @@ def targets(world: World) -> list[dict[str, Any]]:
         means = {m: estimate(world.unseen(m)).value for m in baselines if world.unseen(m)}
         gain = PAPER_GAIN.get(world.name.partition("-")[0])
         if means and gain is not None:
-            best = max(means, key=lambda m: means[m])
-            mine = estimate(world.unseen(OURS)).value
-            above = (mine - means[best]) / abs(means[best])
+            rival = max(means, key=lambda m: means[m])
+            above = (estimate(world.unseen(OURS)).value - means[rival]) / abs(means[rival])
             found.append(
                 _target(
                     f"mean over unseen attacks at least {gain:.2%} above the best baseline",
-                    above >= gain, f"{above:+.1%} against {METHODS[best].title}",
+                    above >= gain, f"{above:+.1%} against {METHODS[rival].title}",
                 )
             )  # fmt: skip
     return found
