@@ -171,9 +171,10 @@ def _units(
 
 def _trained(matrix: Matrix, victim: Victim, runs: Path) -> bool:
     path = runs / victim.name / checkpoint.FILE
-    if not path.exists():
+    try:
+        run = checkpoint.load(path)
+    except EirError:  # none yet, or a damaged one, of which the unit will speak
         return False
-    run = checkpoint.load(path)
     return run.iteration >= run.recipe.iterations and run.recipe == recipe_of(matrix, victim)
 
 

@@ -73,8 +73,9 @@ class Judge:
         found: dict[str, tuple[Path, Any]] = {}
         for rival in rivals(self.matrix, self.victim):
             folder = self._runs / rival.name
-            if METHODS[rival.method].attacked:
-                path = checkpoint.find(folder)
+            path = checkpoint.find(folder)
+            # a rival that is not there yet will be: then this cell is made again
+            if METHODS[rival.method].attacked and path.exists():
                 found[f"{rival.method}:training"] = (path, checkpoint.load(path).adversary)
             for path in sorted(folder.glob("attack-*.pt")):
                 start = path.stem.removeprefix("attack-")

@@ -1,0 +1,193 @@
+"""A matrix is worked through cell by cell; its report says what the cells say."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from eir_ros.contract.errors import EirError
+from training import checkpoint
+from training.attack import save_attack, train_attack
+from training.campaign import run_matrix
+from training.cells import Judge
+from training.matrix import find_victim, read_matrix, recipe_of, rivals, victims
+from training.report.pages import write_report
+from training.report.scorecard import targets
+from training.report.statistics import estimate, interquartile_mean, probability_of_improvement
+from training.report.table import World, read_results
+
+MATRIX = """
+name: tiny
+worlds:
+  toy:
+    recipe: config/recipes/toy.yaml
+    seeds: {eir-mappo: 2, mappo: 1}
+    set: {batch: 4, steps: 10, iterations: 1, width: 8, policy.minibatches: 1,
+          belief.minibatches: 1, options.episode_steps: 10}
+    sampled: true
+    episodes: 8
+    attack_iterations: 2
+attacks: [random, {kind: pgd, epsilon: 0.2}, {kind: pgd, epsilon: 0.5}, transfer]
+"""
+
+
+@pytest.fixture
+def matrix(tmp_path):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(MATRIX)
+    return read_matrix(path)
+
+
+@pytest.fixture
+def teams(matrix, tmp_path):
+    """Untrained teams, and an attack on each, where the matrix looks for them."""
+    runs = tmp_path / "runs"
+    for victim in victims(matrix):
+        path = runs / victim.name / checkpoint.FILE
+        path.parent.mkdir(parents=True)
+        run = checkpoint.fresh(recipe_of(matrix, victim))
+        checkpoint.save(run, path)
+        attack = train_attack(run, "fresh", [0, 1], 2, seed=victim.seed, greedy=False)
+        save_attack(attack, run, path, path.with_name("attack-fresh.pt"))
+    return runs
+
+
+def judge(matrix, teams, out, name) -> dict[str, bool]:
+    made = {}
+    Judge(matrix, find_victim(matrix, name), teams, out).judge(made.__setitem__)
+    return made
+
+
+def test_cells_are_made_once_and_again_only_for_another_team(matrix, teams, tmp_path):
+    out = tmp_path / "out"
+    made = judge(matrix, teams, out, "toy/mappo-0")
+    names = {"none", "random", "pgd-epsilon=0.2", "pgd-epsilon=0.5", "worst"}
+    assert made == dict.fromkeys({*names, "transfer-mappo", "transfer-eir-mappo"}, True)
+    assert not any(judge(matrix, teams, out, "toy/mappo-0").values())
+
+    (out / "toy/mappo-0/random.json").unlink()
+    again = judge(matrix, teams, out, "toy/mappo-0")
+    assert [name for name, new in again.items() if new] == ["random"]
+
+    run = checkpoint.load(teams / "toy/mappo-0" / checkpoint.FILE)
+    run.iteration += 1
+    checkpoint.save(run, teams / "toy/mappo-0" / checkpoint.FILE)
+    assert all(judge(matrix, teams, out, "toy/mappo-0").values())
+
+
+def test_a_cell_says_what_made_it_and_the_worst_is_no_better_than_what_was_tried(
+    matrix, teams, tmp_path
+):
+    judge(matrix, teams, tmp_path / "out", "toy/eir-mappo-1")
+    cell = json.loads((tmp_path / "out/toy/eir-mappo-1/worst.json").read_text())
+    assert {"command", "seed", "commit", "machine", "wall_s", "episodes"} <= cell.keys()
+    assert sorted(cell["agents"]) == ["0", "1"]
+    for agent, tried in cell["tried"].items():
+        lowest = min(tried["refined"], key=tried["refined"].get)
+        assert cell["agents"][agent]["by"] == lowest
+        # the adversary of training, those of this victim and its rival, and the scripted ones
+        assert {"random", "frozen", "eir-mappo:training", "mappo:fresh"} <= tried["screened"].keys()
+    assert (tmp_path / "out/toy/eir-mappo-1/belief.json").exists()
+
+
+def test_a_report_shows_every_method_and_repeats_itself(matrix, teams, tmp_path):
+    for victim in victims(matrix):
+        judge(matrix, teams, tmp_path / "out", victim.name)
+    written = write_report(tmp_path / "out", tmp_path / "report")
+    names = {path.name for path in written}
+    figures = {f"toy-{f}.svg" for f in ("cooperation", "attacks", "epsilon", "transfer", "curves")}
+    assert names == {*figures, "report.md", "report.html", "scorecard.json"}
+    page = (tmp_path / "report/report.html").read_text()
+    assert page.count("<svg") == len(figures)
+    assert not re.search(r'(src|href)="(?!#|data:)', page)  # self-contained
+    card = json.loads((tmp_path / "report/scorecard.json").read_text())
+    mine = card["toy"]["methods"]["eir-mappo"]
+    assert mine["seeds"] == 2
+    assert mine["worst_case"][3] == 4  # two seeds, two agents
+    assert len(card["toy"]["targets"]) == 3
+    before = {path.name: path.read_bytes() for path in written}
+    write_report(tmp_path / "out", tmp_path / "report")
+    assert all((tmp_path / "report" / name).read_bytes() == text for name, text in before.items())
+
+
+def test_a_unit_that_crashes_is_reported_and_stops_nothing_else(tmp_path, capsys):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(MATRIX.replace("eir-mappo: 2, ", "ear-mappo: 1, "))
+    runs, matrix = tmp_path / "runs", read_matrix(path)
+    broken = runs / "toy/mappo-0" / checkpoint.FILE
+    broken.parent.mkdir(parents=True)
+    broken.write_bytes(b"no checkpoint")
+    assert not run_matrix(path, matrix, runs, tmp_path / "out", jobs=2)
+    said = capsys.readouterr().out
+    assert "train toy/mappo-0" in said
+    assert "train toy/ear-mappo-0" in said
+    assert (runs / "toy/ear-mappo-0" / checkpoint.FILE).exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("eir-mappo: 2", "eir-mapo: 2", "eir-mapo"),
+        ("[random,", "[randon,", "did you mean 'random'"),
+        ("epsilon: 0.2", "epsilom: 0.2", "did you mean 'epsilon'"),
+        ("episodes: 8", "episode: 8", "did you mean 'episodes'"),
+        ("toy.yaml", "toi.yaml", "toi.yaml"),
+        ("width: 8", "widht: 8", "did you mean 'width'"),
+        ("mappo: 1", "mappo: 0", "at least one method"),
+    ],
+)
+def test_a_matrix_with_a_mistake_is_refused_by_name(tmp_path, old, new, message):
+    path = tmp_path / "wrong.yaml"
+    path.write_text(MATRIX.replace(old, new))
+    with pytest.raises(EirError, match=message):
+        read_matrix(path)
+
+
+def test_rivals_share_the_seed_as_far_as_they_have_it(matrix):
+    mine = find_victim(matrix, "toy/eir-mappo-1")
+    assert [rival.name for rival in rivals(matrix, mine)] == ["toy/eir-mappo-1", "toy/mappo-0"]
+    with pytest.raises(EirError, match=r"no team 'toy/x'; it has toy/eir-mappo-0"):
+        find_victim(matrix, "toy/x")
+
+
+def test_the_interquartile_mean_leaves_out_the_outer_quarters():
+    assert interquartile_mean(np.array([0.0, 1.0, 2.0, 100.0])) == pytest.approx(1.5)
+    assert interquartile_mean(np.array([0.0, 1.0, 5.0])) == pytest.approx(2.0)
+
+
+def test_an_interval_holds_the_mean_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    held = [e.low <= 0.0 <= e.high for e in (estimate(rng.normal(size=12)) for _ in range(60))]
+    assert np.mean(held) > 0.85
+    one = estimate([3.0])
+    assert (one.value, one.low, one.high, one.count) == (3.0, 3.0, 3.0, 1)
+
+
+def test_improvement_counts_ties_half():
+    assert probability_of_improvement([1.0, 2.0], [1.0]) == 0.75
+
+
+def test_targets_tell_a_clear_lead_from_one_within_the_intervals():
+    def world(ours: float) -> World:
+        cells = {}
+        for seed in range(3):
+            for method, value in (("eir-mappo", ours), ("mappo", 1.0)):
+                agents = {str(k): {"mean": value + 0.1 * k + 0.03 * seed} for k in range(4)}
+                common = {"agents": agents, "curves": {}, "still_falling": {}}
+                cells["worst", method, seed] = common
+                cells["none", method, seed] = {"agents": {"all": {"mean": 10.0}}}
+        return World("toy", cells)
+
+    assert [t["met"] for t in targets(world(5.0))] == [True, True]
+    assert [t["met"] for t in targets(world(1.05))] == [False, True]
+
+
+def test_a_folder_without_cells_and_a_damaged_cell_are_refused(tmp_path):
+    with pytest.raises(EirError, match="holds no cells"):
+        read_results(tmp_path)
+    cell = tmp_path / "toy/mappo-0/none.json"
+    cell.parent.mkdir(parents=True)
+    cell.write_text("{")
+    with pytest.raises(EirError, match=r"none\.json is not a cell"):
+        read_results(tmp_path)
