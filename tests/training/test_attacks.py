@@ -1,5 +1,7 @@
 """Attacks do what they say, and nothing else, in every kind of world."""
 
+import itertools
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from training.attacks.worst import Candidate, still_falling, worst_case
 from training.checkpoint import Run
 from training.recipe import read_recipe
 
+DOCS = Path(__file__).parents[2] / "docs"
 RECIPES = Path(__file__).parents[2] / "config" / "recipes"
 TINY = ["batch=4", "shards=1", "policy.minibatches=1", "belief.minibatches=1", "width=16"]
 
@@ -226,3 +229,30 @@ def test_an_attack_that_still_learns_is_told_from_one_that_has_converged():
 def test_names_of_attacks_tell_their_settings_apart():
     assert name_of("pgd", {"epsilon": 0.5}) == "pgd-epsilon=0.5"
     assert name_of("random") == "random"
+
+
+def test_the_attack_of_the_guide_is_the_one_that_runs(monkeypatch):
+    guide = (DOCS / "attacks.md").read_text(encoding="utf-8")
+    body = (DOCS / "examples" / "copycat.py").read_text(encoding="utf-8").partition("class ")[2]
+    assert "class " + body in guide
+
+    monkeypatch.syspath_prepend(str(DOCS / "examples"))
+    attack, moments, acting = spied(make_attack("copycat:Copycat", {"after": 0.5}))
+    Arena(team("toy"), batch=4, greedy=False).play(attack, 4, [0], agent=0)
+    assert [bool(a.any()) for a in acting[49:51]] == [False, True]
+    for before, after in itertools.pairwise(moments[50:]):
+        assert torch.equal(after.executed[:, 0], before.action[:, 1])
+    for kind, message in (
+        ("copycat:Copy", "cannot be imported"),
+        ("copycat:Field", "is no attack"),
+        ("cat:Copy", "No module"),
+    ):
+        with pytest.raises(EirError, match=message):
+            make_attack(kind)
+
+
+def test_the_guide_names_every_attack_and_its_settings():
+    guide = (DOCS / "attacks.md").read_text(encoding="utf-8")
+    for kind, attack in ATTACKS.items():
+        row = next(line for line in guide.splitlines() if line.startswith(f"| `{kind}` |"))
+        assert re.findall(r"`(\w+)`", row.split("|")[4]) == list(attack.model_fields), kind

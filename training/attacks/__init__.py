@@ -1,8 +1,9 @@
 """Attacks on a frozen team: one small class each over one interface (`training.attacks.base`).
 
-To add one, write a class and put it into `ATTACKS`; docs/attacks.md walks through an example.
+One of your own is a class like these, by the name `module:Class`; docs/attacks.md has an example.
 """
 
+import importlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -40,7 +41,7 @@ __all__ = ["ATTACKS", "Attack", "Moment", "make_attack", "name_of", "parse_setti
 
 
 def make_attack(kind: str, settings: dict[str, Any] | None = None) -> Attack:
-    """An attack by its name and settings.
+    """An attack by its name, or by `module:Class` for one of your own, and settings.
 
     Raises
     ------
@@ -48,9 +49,24 @@ def make_attack(kind: str, settings: dict[str, Any] | None = None) -> Attack:
         The name or a setting is unknown, or a value is out of range; the nearest valid name is
         given.
     """
-    if kind not in ATTACKS:
-        raise EirError(f"unknown attack '{kind}'{nearest(kind, ATTACKS)}")
-    return validate(settings or {}, ATTACKS[kind], where=f"attack '{kind}'")
+    return validate(settings or {}, _class_of(kind), where=f"attack '{kind}'")
+
+
+def _class_of(kind: str) -> type[Attack]:
+    module, colon, name = kind.partition(":")
+    if not colon:
+        if kind not in ATTACKS:
+            raise EirError(f"unknown attack '{kind}'{nearest(kind, ATTACKS)}")
+        return ATTACKS[kind]
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise EirError(f"attack '{kind}' cannot be imported: {error}.") from error
+    if not (isinstance(found, type) and issubclass(found, Attack)):
+        raise EirError(
+            f"'{kind}' is no attack; expected a class over training.attacks.base.Attack."
+        )
+    return found
 
 
 def parse_settings(changes: Iterable[str]) -> dict[str, Any]:
