@@ -29,10 +29,10 @@ SETUP := setup.py eir_ros/__init__.py constraints.txt scripts/setup_venv.py
 CODE := eir_ros sim training benchmarks scripts launch tests docs setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help swarm test lint clean anew
+.PHONY: help swarm test lint check-robustness clean anew
 
 help: ## show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
 # Neither needs torch, so neither installs it.
 $(VENV)/ready-swarm: $(SETUP) $(ANEW)
@@ -55,6 +55,9 @@ lint: $(VENV)/ready-test ## lint, formatting and types
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
+
+check-robustness: $(VENV)/ready-test ## play the shipped bundles against their scorecards
+	@for bundle in policies/*/; do $(BIN)/eir bundle verify $$bundle --scorecard || exit; done
 
 clean: ## remove what setting up, building and running made
 	rm -rf $(VENV) build install log dist *.egg-info runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

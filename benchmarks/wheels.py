@@ -13,51 +13,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from benchmarks.machine import describe
+from eir_ros.cli.scorecard import episode_returns
 from eir_ros.contract.faults import FaultKind
 from eir_ros.contract.paths import share
-from eir_ros.faults.schedule import Schedule
 from eir_ros.policy.bundle import Bundle, load_bundle
 from sim.swarm.coverage import CoverageWorld
-from sim.swarm.env import CoverageEnv
 
 #: Never shared with training, attacks or evaluation.
 STREAM = 3_000_017
 FAULTS = (FaultKind.NONE, FaultKind.STOP, FaultKind.MUTE)
 #: The share of the planar return that wheels shall keep.
 GOAL = 0.9
-#: Episodes played together; every arena on wheels has a physics client of its own.
-_BATCH = 16
 
 
 def play(
     bundle: Bundle, world: CoverageWorld, kind: FaultKind, episodes: int, seed: int
 ) -> NDArray[np.float64]:
-    """Returns of whole episodes (E,), robots acting greedily; robot e mod N is faulty."""
-    task = bundle.manifest.task
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    policy = onnxruntime.InferenceSession(bundle.policy, options, ["CPUExecutionProvider"])
-    shape = next(t.shape for t in bundle.manifest.inputs if t.name == "hidden")
-    env, n = CoverageEnv(_BATCH, 0, task, world), task.num_robots
-    returns = []
-    for part in range(-(-episodes // _BATCH)):
-        schedule = Schedule.single(_BATCH, n, kind, np.arange(_BATCH) % n)
-        observation = env.reset([STREAM, seed, part], schedule)
-        hidden = np.zeros((_BATCH * n, *shape[1:]), np.float32)
-        total = np.zeros(_BATCH)
-        for _ in range(env.episode_decisions):
-            seen = {"observation": observation.reshape(_BATCH * n, -1), "hidden": hidden}
-            logits, hidden = policy.run(("logits", "next_hidden"), seen)
-            actions = logits.argmax(-1).reshape(_BATCH, n)
-            observation, reward, *_ = env.step(actions)
-            total += reward
-        returns.append(total)
-    env.close()
-    return np.concatenate(returns)
+    """Returns of whole episodes (E,), from a stream of seeds of their own."""
+    return episode_returns(bundle, world, kind, episodes, [STREAM, seed])
 
 
 def compare(bundle: Bundle, kind: FaultKind, episodes: int, seed: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from eir_ros.contract.manifest import Manifest
+    from eir_ros.policy.bundle import Bundle
 
 #: Width of the names that `inspect` prints.
 _COLUMN = 16
@@ -52,6 +53,16 @@ def verify(
     directory: Folder,
     trusted_keys: TrustedKeys = None,
     robots: Annotated[int | None, typer.Option(help="Also check for a team of this size.")] = None,
+    scorecard: Annotated[
+        bool,
+        typer.Option(
+            "--scorecard", help="Also play it in simulation, and compare with its own scorecard."
+        ),
+    ] = False,
+    episodes: Annotated[
+        int, typer.Option(min=16, help="Episodes per kind of fault, with --scorecard.")
+    ] = 128,
+    seed: Annotated[int, typer.Option(min=0, help="Of these episodes.")] = 0,
 ) -> None:
     """Check signature, hashes, contract and golden vectors, as a robot does before it moves.
 
@@ -70,6 +81,27 @@ def verify(
         f"'{bundle.signed_by}', fits this eir_ros, and answers as it did when it was exported "
         f"({len(bundle.golden['observation'])} golden decisions)."
     )
+    if scorecard:
+        _compare_with_card(bundle, episodes, seed)
+
+
+def _compare_with_card(bundle: "Bundle", episodes: int, seed: int) -> None:
+    from eir_ros.cli.scorecard import replay_scorecard
+    from eir_ros.contract.errors import EirError
+
+    lines = replay_scorecard(bundle, episodes, seed)
+    for line in lines:
+        word = "holds" if line.holds else "BELOW"
+        typer.echo(
+            f"{line.kind:<{_COLUMN}} {line.played:8.2f}  card {line.written:8.2f}  "
+            f"at least {line.at_least:8.2f}  {word}"
+        )
+    if below := [line.kind for line in lines if not line.holds]:
+        raise EirError(
+            f"bundle '{bundle.manifest.name}' is worth less than its scorecard says under "
+            f"{', '.join(below)} ({episodes} episodes, seed {seed}): the simulation or the runtime "
+            "has changed since it was measured."
+        )
 
 
 @app.command()

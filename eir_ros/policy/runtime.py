@@ -56,7 +56,7 @@ class PolicyRuntime:
     def __init__(self, bundle: "Bundle") -> None:
         manifest = bundle.manifest
         self.layout: Layout = manifest.observation
-        self._session = _session(bundle.policy, POLICY_FILE)
+        self._session = make_session(bundle.policy, POLICY_FILE)
         _check_tensors(self._session, manifest.inputs, manifest.outputs, POLICY_FILE)
         hidden = next(tensor for tensor in manifest.inputs if tensor.name == "hidden")
         self._zeros = np.zeros((1, *hidden.shape[1:]), np.float32)
@@ -113,7 +113,7 @@ class AdversaryRuntime:
         self.layout: Layout = manifest.observation
         self._num_robots = manifest.task.num_robots
         self._rng = np.random.default_rng(seed)
-        self._session = _session(bundle.adversary, ADVERSARY_FILE)
+        self._session = make_session(bundle.adversary, ADVERSARY_FILE)
         _check_names(self._session, {"observation", "types"}, {"logits"}, ADVERSARY_FILE)
 
     def logits(self, observation: ArrayLike, types: ArrayLike) -> Floats:
@@ -153,7 +153,8 @@ def _usable(observation: ArrayLike, layout: Layout) -> Floats:
     return vector[None]
 
 
-def _session(model: bytes, name: str) -> onnxruntime.InferenceSession:
+def make_session(model: bytes, name: str) -> onnxruntime.InferenceSession:
+    """Load a graph to run in one thread; `EirError` names the file that cannot be loaded."""
     options = onnxruntime.SessionOptions()
     # one robot, one small graph: more threads cost more than they bring
     options.intra_op_num_threads = 1

@@ -1,0 +1,41 @@
+"""Many teams of one bundle at once: for measuring what a bundle is worth, not for robots."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eir_ros.contract.manifest import POLICY_FILE
+from eir_ros.policy.bundle import Bundle
+from eir_ros.policy.runtime import make_session
+
+
+class BatchPolicy:
+    """The policy of a bundle for B teams of N robots that act greedily.
+
+    Parameters
+    ----------
+    bundle
+        Verified.
+    batch
+        Number of teams, B.
+    """
+
+    def __init__(self, bundle: Bundle, batch: int) -> None:
+        manifest = bundle.manifest
+        shape = next(t.shape for t in manifest.inputs if t.name == "hidden")
+        self._fresh = np.zeros((batch * manifest.task.num_robots, *shape[1:]), np.float32)
+        self._hidden = self._fresh
+        self._session = make_session(bundle.policy, POLICY_FILE)
+
+    def reset(self) -> None:
+        """Episodes begin: everybody believes what the prior says."""
+        self._hidden = self._fresh
+
+    def decide(self, observation: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Decisions (B, N) on observations (B, N, D)."""
+        inputs = {
+            "observation": observation.reshape(len(self._hidden), -1),
+            "hidden": self._hidden,
+        }
+        logits, self._hidden = self._session.run(("logits", "next_hidden"), inputs)
+        found: NDArray[np.int64] = logits.argmax(-1).reshape(observation.shape[:2])
+        return found
