@@ -1,12 +1,9 @@
 """`eir attack VICTIM [KIND]`: attack a frozen team, by training or with an attack as it is."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from training.checkpoint import Run
 
 #: The kind that trains an adversary; all others are played as they are.
 TRAIN = "train"
@@ -54,21 +51,14 @@ def attack(
     ] = False,
 ) -> None:
     """Attack a team that no longer learns, at each of its agents."""
-    from training import checkpoint
-
-    run = checkpoint.load(checkpoint.find(victim))
-    agents = agent or list(range(run.team.view.shape.num_agents))
     if kind == TRAIN:
-        path = out or checkpoint.find(victim).with_name(
-            f"attack-{'warm' if warm_from else start}.pt"
-        )
-        _train(run, victim, path, start, warm_from, agents, iterations, seed, sampled)
+        _train(victim, out, start, warm_from, agent, iterations, seed, sampled)
     else:
-        _play(run, kind, set_ or [], agents, adversary, episodes, seed, sampled)
+        _play(victim, kind, set_ or [], agent, adversary, episodes, seed, sampled)
 
 
 def _train(
-    run: "Run", victim: Path, path: Path, start: str, warm_from: Path | None, agents: list[int],
+    victim: Path, out: Path | None, start: str, warm_from: Path | None, agent: list[int] | None,
     iterations: int, seed: int, sampled: bool,
 ) -> None:  # fmt: skip
     from rich.console import Console
@@ -76,27 +66,16 @@ def _train(
     from training import checkpoint
     from training.attack import save_attack, train_attack
 
+    source = checkpoint.find(victim)
+    run = checkpoint.load(source)
     donor = checkpoint.load(checkpoint.find(warm_from)).adversary if warm_from else None
     name = "warm" if warm_from else start
-<<<<<<< HEAD
-    found = train_attack(
-        run,
-        name,
-        agent or list(range(run.team.view.shape.num_agents)),
-        iterations,
-        seed,
-        warm=checkpoint.load(checkpoint.find(warm_from)).adversary if warm_from else None,
-        greedy=not sampled,
-    )
-    source = checkpoint.find(victim)
+    agents = agent or list(range(run.team.view.shape.num_agents))
+    found = train_attack(run, name, agents, iterations, seed, warm=donor, greedy=not sampled)
     # the attack on best.pt is not that on the last checkpoint
     prefix = "" if source.name == checkpoint.FILE else f"{source.stem}-"
     path = out or source.with_name(f"{prefix}attack-{name}.pt")
     save_attack(found, run, source, path)
-=======
-    found = train_attack(run, name, agents, iterations, seed, warm=donor, greedy=not sampled)
-    save_attack(found, run, checkpoint.find(victim), path)
->>>>>>> 4a9dd23 (eir attack VICTIM KIND plays an attack as it is)
     first, last = found.curve[0], found.curve[-1]
     for k in found.agents:
         Console().print(f"agent {k}: return {first[k]:.1f} -> {last[k]:.1f}")
@@ -104,12 +83,13 @@ def _train(
 
 
 def _play(
-    run: "Run", kind: str, changes: list[str], agents: list[int], adversary: Path | None,
+    victim: Path, kind: str, changes: list[str], agent: list[int] | None, adversary: Path | None,
     episodes: int, seed: int, sampled: bool,
 ) -> None:  # fmt: skip
     from rich.console import Console
     from rich.table import Table
 
+    from training import checkpoint
     from training.attack import load_attack
     from training.attacks import make_attack, parse_settings
     from training.attacks.play import Arena
@@ -117,11 +97,11 @@ def _play(
 
     attack = make_attack(kind, parse_settings(changes))
     played_by = load_attack(adversary) if adversary else None
-    arena = Arena(run, min(256, episodes), greedy=not sampled)
+    arena = Arena(checkpoint.load(checkpoint.find(victim)), min(256, episodes), not sampled)
     quiet = summary(arena.play(make_attack("none"), episodes, [seed]).returns)
     table = Table("agent", "return", "standard error", title=attack.title)
     table.add_row("no attack", f"{quiet['mean']:.2f}", f"{quiet['standard_error']:.2f}")
-    for k in agents:
+    for k in agent or range(arena.num_agents):
         found = summary(arena.play(attack, episodes, [seed], k, played_by).returns)
         table.add_row(str(k), f"{found['mean']:.2f}", f"{found['standard_error']:.2f}")
     arena.close()

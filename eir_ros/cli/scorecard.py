@@ -10,7 +10,6 @@ from eir_ros.contract.faults import FaultKind
 
 if TYPE_CHECKING:
     from eir_ros.policy.bundle import Bundle
-    from sim.swarm.coverage import CoverageWorld
 
 #: First entry of every seed here: never shared with training, attacks or evaluation.
 STREAM = 5_000_011
@@ -65,9 +64,12 @@ def replay_scorecard(bundle: "Bundle", episodes: int, seed: int) -> list[Line]:
 
 
 def episode_returns(
-    bundle: "Bundle", world: "CoverageWorld", kind: FaultKind, episodes: int, seed: list[Any]
+    bundle: "Bundle", world: Any, kind: FaultKind, episodes: int, seed: list[Any]
 ) -> NDArray[np.float64]:
-    """Returns of whole episodes (E,), robots acting greedily; robot e mod N has the fault."""
+    """Returns of whole episodes (E,), robots acting greedily; robot e mod N has the fault.
+
+    `world` is a `sim.swarm.coverage.CoverageWorld`.
+    """
     from eir_ros.faults.attack_process import executed_actions
     from eir_ros.faults.schedule import Schedule
     from eir_ros.policy.batch import BatchPolicy
