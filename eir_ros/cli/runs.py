@@ -1,12 +1,9 @@
 """`eir runs [FOLDER]`: the runs of a folder in one table."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
-
-if TYPE_CHECKING:
-    from training.summary import Summary
 
 COLUMNS = (
     "run", "recipe", "method", "seed", "iteration", "commit", "return", "attacked", "of", "state",
@@ -41,8 +38,8 @@ def runs(
             console.print(f"{summary.folder}: {summary.reason}", soft_wrap=True, markup=False)
 
 
-def _cells(summary: "Summary", folder: Path) -> list[str]:
-    """One row; `of` says what the returns are of.
+def _cells(summary: Any, folder: Path) -> list[str]:
+    """One row, of a `training.summary.Summary`; `of` says what the returns are of.
 
     Held-out seeds, with the attacks that the team met there, or the last iterations of training.
     A team that trained without an adversary has not met one.
