@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from training.game import Shape
+from training.networks import log_softmax
 
 #: Logit of an action that is not available: its probability is exactly zero in float32.
 UNAVAILABLE = -1e9
@@ -84,11 +85,11 @@ class Discrete:
 
     def log_prob(self, scores: Tensor, action: Tensor) -> Tensor:
         """Log-probability of `action` (...)."""
-        return torch.log_softmax(scores, -1).gather(-1, action.unsqueeze(-1)).squeeze(-1)
+        return log_softmax(scores).gather(-1, action.unsqueeze(-1)).squeeze(-1)
 
     def entropy(self, scores: Tensor) -> Tensor:
         """Entropy [nat], (...)."""
-        log_probs = torch.log_softmax(scores, -1)
+        log_probs = log_softmax(scores)
         return -(log_probs.exp() * log_probs).sum(-1)
 
     def vector(self, action: Tensor) -> Tensor:
@@ -117,7 +118,7 @@ class Discrete:
 
 def _with_gumbel(scores: Tensor, noise: torch.Generator) -> Tensor:
     uniform = torch.rand(scores.shape, generator=noise).clamp_(1e-9, 1 - 1e-7)
-    return scores - torch.log(-torch.log(uniform))
+    return scores - uniform.log_().neg_().log_()
 
 
 class Deterministic(nn.Module):

@@ -138,7 +138,7 @@ def save_attack(attack: Attack, victim: Run, victim_path: Path, path: Path) -> N
 def load_attack(path: Path) -> Adversary:
     """The adversary that `save_attack` wrote; `EirError` where there is none."""
     try:
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
         recipe = validate(state["recipe"], Recipe, where=f"recipe in {path}")
         game = make_game(recipe, 1)
         adversary = Adversary(view_of(game), recipe)

@@ -124,7 +124,7 @@ def load(path: str | Path) -> Run:
     """
     path = Path(path)
     try:
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
         state["format"]
     except OSError as error:
         raise EirError(f"checkpoint {path} cannot be read ({error.strerror}).") from error

@@ -256,6 +256,7 @@ def connect(jobs: int | None = None, address: str | None = None) -> Any:
         "_node_ip_address": "127.0.0.1",
     }
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+    handler = signal.getsignal(signal.SIGTERM)
     try:
         if address is not None:
             _knock(address)
@@ -266,6 +267,9 @@ def connect(jobs: int | None = None, address: str | None = None) -> Any:
             f"no Ray cluster could be reached at {address or 'this machine'}: {error}. Start one "
             "with `ray start --head`, and give its address and RAY_AUTH_TOKEN."
         ) from error
+    if handler != signal.SIG_DFL:
+        # Ray's own would end us without saving
+        signal.signal(signal.SIGTERM, handler)
     module: Any = ray
     return module
 

@@ -33,6 +33,14 @@ def orthogonal(fan_in: int, fan_out: int, gain: float) -> nn.Linear:
     return layer
 
 
+def log_softmax(scores: Tensor) -> Tensor:
+    """Logarithm of the softmax over the last axis.
+
+    `torch.log_softmax` takes three times as long where that axis is as short as a set of actions.
+    """
+    return scores - scores.logsumexp(-1, keepdim=True)
+
+
 class Normaliser(nn.Module):
     """Running mean and variance over the last axis (Chan et al. 1979), kept in buffers."""
 
@@ -71,8 +79,7 @@ class Normaliser(nn.Module):
         A number that was constant in training (a teammate that was always visible) must not
         become ten standard deviations when a robot first sees it change.
         """
-        varied = self.variance > 1e-4
-        return torch.sqrt(torch.where(varied, self.variance, torch.ones(())))
+        return torch.where(self.variance > 1e-4, self.variance.sqrt(), 1.0)
 
 
 class Belief(nn.Module):
@@ -129,12 +136,20 @@ class Belief(nn.Module):
         log_belief : (T, ..., N - 1, K + 1)
         state : (..., memories, hidden)
         """
-        steps, lead = evidence.shape[0], evidence.shape[1:-2]
+        return self.remember(self.normaliser(evidence), state, fresh, seen)
+
+    def remember(
+        self, inputs: Tensor, state: Tensor, fresh: Tensor | None, seen: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """`forward` from evidence that has been normalised."""
+        steps, lead = inputs.shape[0], inputs.shape[1:-2]
         rows = state.numel() // self.hidden
-        inputs = self.encoder(self.normaliser(evidence)).reshape(steps, rows, -1)
+        # most of the time all is seen, and a sequence runs in one call
+        if seen is not None and bool(seen.all()):
+            seen = None
         outputs, last = scan(
             self.gru,
-            inputs,
+            self.encoder(inputs).reshape(steps, rows, -1),
             state.reshape(rows, self.hidden),
             None if fresh is None else _per_row(fresh, self.memories),
             None if seen is None else seen.reshape(steps, rows),
@@ -146,7 +161,7 @@ class Belief(nn.Module):
         """Log-probabilities (..., N - 1, K + 1) that hidden states (..., memories, hidden) mean."""
         scores = self.head(state)
         scores = scores.reshape(*state.shape[:-2], -1, self.num_types)
-        return torch.log_softmax(scores, dim=-1)
+        return log_softmax(scores)
 
 
 def _per_row(flags: Tensor, memories: int) -> Tensor:

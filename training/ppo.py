@@ -81,7 +81,7 @@ def policy_loss(
     with torch.no_grad():
         approx_kl = mean(ratio - 1 - log_ratio)
         clip_fraction = mean(((ratio - 1).abs() > clip).float())
-        first = torch.where(mask > 0, ratio, torch.ones(()))
+        first = torch.where(mask > 0, ratio, 1.0)
     loss = -mean(gain) - entropy_weight * mean(entropy)
     return PolicyLoss(loss, first, mean(entropy).detach(), approx_kl, clip_fraction)
 

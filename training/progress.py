@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from training import ranks
 from training.checkpoint import Run
 from training.methods import METHODS
+from training.players import Staff
 from training.recipe import Recipe
 from training.train import train
 
@@ -17,7 +18,7 @@ from training.train import train
 EVERY = 10
 
 
-def run_with_progress(recipe: Recipe, out: Path) -> Run:
+def run_with_progress(recipe: Recipe, out: Path, staff: Staff | None = None) -> Run:
     """Train and show return, return under attack, belief accuracy, speed and time left.
 
     On a terminal this is a bar; elsewhere a line every tenth iteration. Evaluations get a line.
@@ -44,7 +45,7 @@ def run_with_progress(recipe: Recipe, out: Path) -> Run:
             if found := evaluation_line(run, metrics):
                 console.print(found, soft_wrap=True)
 
-        run = train(recipe, out, watch, announce)
+        run = train(recipe, out, watch, announce, staff)
     done = "done" if run.iteration >= recipe.iterations else "stopped, saved"
     best = f", best under attack at {run.best_iteration}" if run.best_score is not None else ""
     console.print(f"{done} at iteration {run.iteration} after {run.wall_s / 60:.1f} min{best}")

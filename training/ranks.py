@@ -6,7 +6,8 @@ torch.distributed there is one rank, and nothing here costs anything.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 import torch
@@ -15,22 +16,57 @@ from torch import Tensor
 
 from eir_ros.contract.errors import EirError
 
-#: How long a rank waits for the others before it gives up.
+#: How long a rank waits for one that is there but does not answer: it may evaluate, or write. One
+#: that has ended is noticed at once, by its closed connections.
 PATIENCE = timedelta(minutes=10)
 
 
-def start() -> None:
-    """Join the group that `torchrun` describes in the environment, if there is one."""
+@contextmanager
+def joined(device: str = "cpu") -> Iterator[None]:
+    """Be one of the ranks that `torchrun` started, if it did; gloo joins CPUs, nccl GPUs.
+
+    Raises
+    ------
+    EirError
+        The ranks do not find each other, or another rank is lost meanwhile.
+    """
     if "WORLD_SIZE" not in os.environ or dist.is_initialized():
+        yield
         return
-    backend = "nccl" if torch.cuda.is_available() else "gloo"
-    dist.init_process_group(backend, timeout=PATIENCE)
+    backend = "nccl" if device == "cuda" else "gloo"
+    if device == "cuda":
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    with _loss_explained():
+        dist.init_process_group(backend, timeout=PATIENCE)
+    try:
+        yield
+    finally:
+        # the group of a lost rank may not end in peace
+        with suppress(RuntimeError):
+            dist.destroy_process_group()
 
 
-def stop() -> None:
-    """Leave the group."""
-    if dist.is_initialized():
-        dist.destroy_process_group()
+@contextmanager
+def _loss_explained() -> Iterator[None]:
+    """Say what it means when the others cannot be reached."""
+    try:
+        yield
+    except RuntimeError as error:  # torch.distributed raises it, or a kind of it, for everything
+        reason = str(error).strip().partition("\n")[0]
+        raise EirError(
+            f"rank {os.environ.get('RANK', '?')} has lost the other ranks ({reason}). The last "
+            "checkpoint stays: the same command goes on from there."
+        ) from error
+
+
+def _add_up(value: Tensor) -> None:
+    """Put the sum over all ranks into `value`."""
+    # nccl knows GPUs only
+    there = value.cuda() if dist.get_backend() == "nccl" else value
+    with _loss_explained():
+        dist.all_reduce(there)
+    if there is not value:
+        value.copy_(there)
 
 
 def count() -> int:
@@ -65,7 +101,7 @@ def total(value: Tensor) -> Tensor:
     if count() == 1:
         return value
     value = value.detach().clone()
-    dist.all_reduce(value)
+    _add_up(value)
     return value
 
 
@@ -76,12 +112,9 @@ def any_of(wish: bool) -> bool:
 
 def moments(samples: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Count (), mean (D,) and variance (D,) of samples (M, D) over all ranks."""
-    if count() == 1:
-        variance, mean = torch.var_mean(samples, dim=0, correction=0)
-        return torch.tensor(float(len(samples))), mean, variance
-    number = total(torch.tensor(float(len(samples))))
+    number = total(samples.new_tensor(float(len(samples))))
     mean = total(samples.sum(0)) / number
-    return number, mean, total((samples - mean).square().sum(0)) / number
+    return number, mean, total((samples - mean).square_().sum(0)) / number
 
 
 def add_gradients(parameters: Iterable[Tensor]) -> None:
@@ -90,6 +123,6 @@ def add_gradients(parameters: Iterable[Tensor]) -> None:
         return
     gradients = [p.grad for p in parameters if p.grad is not None]
     flat = torch.cat([gradient.flatten() for gradient in gradients])
-    dist.all_reduce(flat)
+    _add_up(flat)
     for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
         gradient.copy_(part.view_as(gradient))

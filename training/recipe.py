@@ -182,6 +182,8 @@ class Recipe(Schema):
     rmaac: Perturbation | None = None
     replay: Replay = Replay()
     evaluation: Evaluation = Evaluation()
+    #: Where networks learn; worlds and the agents in them are always on the CPU.
+    device: Literal["cpu", "cuda"] = "cpu"
     #: Write a checkpoint every so many iterations, and keep so many of those before the last one.
     checkpoint_every: int = Setting(10, ge=1)
     checkpoints_kept: int = Setting(2, ge=0)

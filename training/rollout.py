@@ -1,8 +1,8 @@
 """Play a stretch of episodes in every environment under the attack process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -70,7 +70,7 @@ class Rollout:
     def choice(available: Tensor) -> Tensor:
         """1 where more than one of the `available` actions (..., A) is left, (...)."""
         if not available.shape[-1]:
-            return torch.ones(available.shape[:-1])
+            return torch.ones(available.shape[:-1], device=available.device)
         return (available.sum(-1) > 1).float()
 
     def tensors(self) -> dict[str, Any]:
@@ -81,6 +81,17 @@ class Rollout:
     def of_tensors(cls, tensors: dict[str, Any]) -> "Rollout":
         """The rollout that `tensors` described."""
         return cls(**tensors)
+
+    def to(self, device: str) -> "Rollout":
+        """The same rollout on `device`."""
+
+        def moved(values: dict[str, Any]) -> dict[str, Any]:
+            return {
+                name: moved(value) if isinstance(value, dict) else value.to(device)
+                for name, value in values.items()
+            }
+
+        return Rollout.of_tensors(moved(self.tensors()))
 
     @classmethod
     def join(cls, shards: list["Rollout"]) -> "Rollout":
@@ -97,6 +108,34 @@ def first_returns(rollout: Rollout) -> Tensor:
     """Sum of rewards of the first episode of each environment, as far as it was played, (B,)."""
     first = (rollout.ended.cumsum(0) - rollout.ended.long()) == 0
     return (rollout.reward * first).sum(0)
+
+
+class Order(NamedTuple):
+    """A rollout to be collected: the arguments of `Collector.collect`."""
+
+    seed: list[int]
+    steps: int
+    teacher: float
+
+
+class _Tape:
+    """What is recorded of each step, copied to its place: worlds write their arrays again."""
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+        self._columns: dict[str, np.ndarray] = {}
+
+    def note(self, t: int, **values: Tensor | np.ndarray) -> None:
+        """Record `values` (...) as row `t` of the columns of their names."""
+        for name, value in values.items():
+            row = value.numpy() if isinstance(value, Tensor) else value
+            if name not in self._columns:
+                self._columns[name] = np.empty((self._steps, *row.shape), row.dtype)
+            self._columns[name][t] = row
+
+    def columns(self) -> dict[str, Tensor]:
+        """Everything by its name, (T, ...)."""
+        return {name: torch.from_numpy(column) for name, column in self._columns.items()}
 
 
 class Collector:
@@ -131,6 +170,14 @@ class Collector:
         self.greedy, self.bend, self.transitions = greedy, bend, transitions
         self._type_of_kind = torch.tensor(type_of_kind)
 
+    def play(self, orders: Sequence[Order]) -> list[Rollout]:
+        """One rollout after the other."""
+        return [self.collect(*order) for order in orders]
+
+    def close(self) -> None:
+        """Free what the world holds."""
+        self.game.close()
+
     @torch.no_grad()
     def collect(
         self, seed: list[int], steps: int, teacher: float = 0.0, schedule: Schedule | None = None
@@ -152,89 +199,85 @@ class Collector:
         game.reset([*seed, 0], schedule)
         taught = torch.from_numpy(rng.random((game.batch, 1, 1, 1)) < teacher)
         hidden = self.team.initial_state(game.batch, game.num_agents)
-        rows: list[dict[str, Tensor]] = []
-        ends: list[tuple[int, np.ndarray, Tensor]] = []
+        tape, ends = _Tape(steps), []
         for t in range(steps):
-            row, hidden = self._decide(hidden, taught, noise)
-            row["fresh"] = torch.from_numpy(game.ended.copy()) if t else torch.ones(game.batch) > 0
-            row["executed"] = torch.from_numpy(self._executed(row, rng))
-            step = game.step(row["executed"].numpy())
-            row["reward"] = torch.from_numpy(step.reward.copy())
-            row["ended"] = torch.from_numpy(game.ended.copy())
-            row["truncated"] = torch.from_numpy(game.truncated)
+            decision, hidden = self._decide(hidden, taught, noise)
+            executed = self._executed(decision, rng)
+            tape.note(t, **decision, executed=executed)
+            step = game.step(executed)
+            tape.note(t, reward=step.reward, ended=game.ended, truncated=game.truncated)
             if self.transitions:
-                row |= self._what_followed()
-            rows.append(row)
+                tape.note(t, **self._what_followed())
             if game.ended.any():
-                hidden = hidden * ~row["ended"].reshape(-1, 1, 1, 1)
+                hidden = hidden * torch.from_numpy(~game.ended).reshape(-1, 1, 1, 1)
                 if self.critic is not None and game.truncated.any():
                     cut = np.flatnonzero(game.truncated)
                     ends.append((t, cut, self._critic_input(final=True)[cut]))
-        columns = {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
-        known = {f.name for f in fields(Rollout)}
-        extra = {name: columns.pop(name) for name in set(columns) - known}
-        value, next_value = self._values(columns, ends)
-        return Rollout(**columns, value=value, next_value=next_value, extra=extra)
+        return self._rollout(tape.columns(), ends)
 
     def _decide(
         self, hidden: Tensor, taught: Tensor, noise: torch.Generator
-    ) -> tuple[dict[str, Tensor], Tensor]:
-        # the environment writes its arrays again at the next step
-        observation = torch.from_numpy(self.game.observation.copy())
-        available = torch.from_numpy(self.game.available.copy())
-        kinds = torch.from_numpy(self.game.kinds).long()
-        types = self._type_of_kind[kinds]
+    ) -> tuple[dict[str, Any], Tensor]:
+        """What everybody decides now, and the team's hidden state after it.
+
+        Only what the decision needs: the rest is computed for all steps at once afterwards.
+        """
+        game, team = self.game, self.team
+        observation = torch.from_numpy(game.observation)
+        available = torch.from_numpy(game.available)
+        kinds = game.kinds
         record: dict[str, Tensor] = {}
+        types = self._type_of_kind[torch.from_numpy(kinds).long()]
         if self.bend is not None:
             observation, record = self.bend(observation, noise)
-        team = self.team
         belief, hidden = team.believe(observation, hidden, types)
-        if team.uses_network():
+        if team.uses_network() and taught.any():
             belief = torch.where(taught, one_hot_types(types, team.num_types), belief)
         scores = team.scores(team.actor_input(observation, belief))
         scores = team.actions.restrict(scores, available)
         action = team.actions.best(scores) if self.greedy else team.actions.sample(scores, noise)
-        row = {
+        decision = {
             **record,
             "observation": observation,
             "belief": belief,
             "available": available,
             "action": action,
-            "log_prob": team.actions.log_prob(scores, action),
+            "scores": scores,
             "adversary_action": torch.zeros_like(action),
-            "adversary_log_prob": torch.zeros(kinds.shape),
+            "adversary_scores": torch.zeros(*kinds.shape, self.adversary.actions.num_scores),
             "kinds": kinds,
             "types": types,
-            "critic_input": torch.zeros(len(kinds), 0),
         }
         if self.critic is not None:
-            row["critic_input"] = self._critic_input()
-        self._corrupt(row, noise)
-        return row, hidden
+            decision["state"] = game.team_state
+        self._corrupt(decision, noise)
+        return decision, hidden
 
-    def _corrupt(self, row: dict[str, Tensor], noise: torch.Generator) -> None:
+    def _corrupt(self, decision: dict[str, Any], noise: torch.Generator) -> None:
         """The adversary's actions, for the agents that it plays now."""
-        played = row["kinds"] == FaultKind.ADVERSARY
-        if not played.any():
+        played = np.nonzero(decision["kinds"] == FaultKind.ADVERSARY)
+        if not len(played[0]):
             return
-        everyone = (row["types"] != 0).float().unsqueeze(-2).expand(*played.shape, -1)
-        adversary = self.adversary
-        scores = adversary(row["observation"][played], everyone[played])
-        scores = adversary.actions.restrict(scores, row["available"][played])
-        action = adversary.actions.sample(scores, noise)
-        row["adversary_action"][played] = action
-        row["adversary_log_prob"][played] = adversary.actions.log_prob(scores, action)
+        adversary, (envs, agents) = self.adversary, map(torch.from_numpy, played)
+        everyone = (decision["types"] != 0).float()[envs]
+        scores = adversary(decision["observation"][envs, agents], everyone)
+        scores = adversary.actions.restrict(scores, decision["available"][envs, agents])
+        decision["adversary_scores"][envs, agents] = scores
+        decision["adversary_action"][envs, agents] = adversary.actions.sample(scores, noise)
 
-    def _executed(self, row: dict[str, Tensor], rng: np.random.Generator) -> np.ndarray:
+    def _executed(self, decision: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
         """The joint action that the attack process lets through."""
-        action, adversary = row["action"].numpy(), row["adversary_action"].numpy()
-        kinds = row["kinds"].numpy()
+        action, adversary = decision["action"].numpy(), decision["adversary_action"].numpy()
+        kinds = decision["kinds"]
+        uniform, random = np.zeros_like(action), kinds == FaultKind.RANDOM_ACTION
         if not self.game.env.num_actions:
-            uniform = rng.uniform(-1.0, 1.0, action.shape).astype(np.float32)
+            uniform[random] = rng.uniform(-1.0, 1.0, uniform[random].shape)
             return np.clip(executed_actions(action, adversary, uniform, kinds), -1.0, 1.0)
-        legal = row["available"].numpy().cumsum(-1)
-        rank = rng.integers(0, legal[..., -1:])
-        return executed_actions(action, adversary, (legal <= rank).sum(-1), kinds)
+        if random.any():
+            legal = self.game.available[random].cumsum(-1)
+            rank = rng.integers(0, legal[:, -1:])
+            uniform[random] = (legal <= rank).sum(-1)
+        return executed_actions(action, adversary, uniform, kinds)
 
     def _critic_input(self, final: bool = False) -> Tensor:
         assert self.critic is not None
@@ -257,6 +300,28 @@ class Collector:
             "next_available": at_end(game.available, game.final_available),
             "next_critic_input": critic,
         }
+
+    def _rollout(
+        self, columns: dict[str, Tensor], ends: list[tuple[int, np.ndarray, Tensor]]
+    ) -> Rollout:
+        """What follows from the decisions of all steps, added to them."""
+        kinds = columns["kinds"] = columns["kinds"].long()
+        columns["log_prob"] = self.team.actions.log_prob(columns.pop("scores"), columns["action"])
+        played = kinds == FaultKind.ADVERSARY
+        log_prob = self.adversary.actions.log_prob(
+            columns.pop("adversary_scores"), columns["adversary_action"]
+        )
+        columns["adversary_log_prob"] = torch.where(played, log_prob, 0.0)
+        ended = columns["ended"]
+        columns["fresh"] = torch.cat([torch.ones_like(ended[:1]), ended[:-1]])
+        if self.critic is None:
+            columns["critic_input"] = torch.zeros(*ended.shape, 0)
+        else:
+            columns["critic_input"] = self.critic.inputs(columns.pop("state"), kinds)
+        known = {f.name for f in fields(Rollout)}
+        extra = {name: columns.pop(name) for name in set(columns) - known}
+        value, next_value = self._values(columns, ends)
+        return Rollout(**columns, value=value, next_value=next_value, extra=extra)
 
     def _values(
         self, columns: dict[str, Tensor], ends: list[tuple[int, np.ndarray, Tensor]]

@@ -1,5 +1,6 @@
 """Team, adversary and critic; agents share parameters, identity is part of what they observe."""
 
+from collections.abc import Callable
 from enum import StrEnum
 
 import torch
@@ -62,6 +63,11 @@ class Team(nn.Module):
             [size, *[recipe.width] * recipe.layers, self.actions.num_scores], 0.01
         )
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.normaliser.mean.device
+
     def actor_input(self, observation: Tensor, belief: Tensor) -> Tensor:
         """Actor's input from observation (..., D) and belief (..., N-1, K+1)."""
         return self.view.actor_input(observation, belief)
@@ -72,7 +78,8 @@ class Team(nn.Module):
 
     def initial_state(self, *lead: int) -> Tensor:
         """Hidden states of fresh observers, (*lead, memories, hidden)."""
-        return torch.zeros(*lead, self.belief.memories, self.belief.hidden)
+        size = (*lead, self.belief.memories, self.belief.hidden)
+        return torch.zeros(size, device=self.device)
 
     def evidence(self, observation: Tensor) -> tuple[Tensor, Tensor | None]:
         """What the belief reads, (..., memories, F), and where there is anything to be read."""
@@ -98,10 +105,33 @@ class Team(nn.Module):
         state : (..., memories, hidden)
         """
         evidence, seen = self.evidence(observation)
-        # most of the time all is seen, and a sequence runs in one call
-        if seen is not None and bool(seen.all()):
-            seen = None
         return self.belief(evidence, state, fresh, seen)
+
+    def run_again(self, observation: Tensor, fresh: Tensor) -> Callable[[Tensor], Tensor]:
+        """Beliefs over a rollout, with the network that learns in the graph.
+
+        Parameters
+        ----------
+        observation : (T, B, N, D)
+        fresh : (T, B) bool
+
+        Returns
+        -------
+        log_beliefs
+            From environments (b,) to log-probabilities (T, b, N, N-1, K+1).
+        """
+        evidence, seen = self.evidence(observation)
+        # no weight is in it, so it is computed once for all minibatches
+        inputs = self.belief.normaliser(evidence)
+
+        def log_beliefs(envs: Tensor) -> Tensor:
+            some = inputs.index_select(1, envs)
+            state = self.initial_state(*some.shape[1:3])
+            begins = fresh.index_select(1, envs).unsqueeze(-1).expand(some.shape[:3])
+            gaps = None if seen is None else seen.index_select(1, envs)
+            return self.belief.remember(some, state, begins, gaps)[0]
+
+        return log_beliefs
 
     def believe(self, observation: Tensor, hidden: Tensor, types: Tensor) -> tuple[Tensor, Tensor]:
         """What all agents of B environments believe after one more observation.
@@ -119,11 +149,9 @@ class Team(nn.Module):
             Probabilities.
         hidden : (B, N, memories, hidden)
         """
-        truth = one_hot_types(types, self.num_types)
-        if self.source is BeliefSource.TRUE:
-            return truth, hidden
-        if self.source is BeliefSource.NONE:
-            return trusting(truth), hidden
+        if not self.uses_network():
+            truth = one_hot_types(types, self.num_types)
+            return (truth if self.source is BeliefSource.TRUE else trusting(truth)), hidden
         log_belief, hidden = self.beliefs(observation.unsqueeze(0), hidden)
         return log_belief[0].exp(), hidden
 

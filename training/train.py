@@ -10,11 +10,11 @@ import torch
 from eir_ros.contract.errors import EirError
 from training import checkpoint, folder, mishap, ranks
 from training.checkpoint import Run
-from training.game import make_game
 from training.keeping import Keeper
 from training.mishap import NotANumberError
+from training.players import Players, Staff, make_collector
 from training.recipe import Recipe
-from training.rollout import Collector, Rollout, first_returns
+from training.rollout import Order, Rollout, first_returns
 from training.stopping import StopRequest
 from training.team import BeliefSource
 
@@ -29,29 +29,38 @@ def train(
     out: Path,
     watch: Watcher = lambda run, metrics: None,
     opened: Opened = lambda run: None,
+    staff: Staff | None = None,
 ) -> Run:
     """Train `recipe` in the folder `out`, or go on with the run that is there.
 
     Writes the files that docs/training.md lists. SIGINT and SIGTERM save a checkpoint after the
     present iteration and return.
 
+    Parameters
+    ----------
+    staff
+        Who plays the rollouts; None: this process.
+
     Raises
     ------
     EirError
-        `out` cannot be written, is in use, or holds a run of another recipe; the disk is full; or
-        something is not a number (the last good checkpoint stays, and the batch is kept).
+        `out` cannot be written, is in use, or holds a run of another recipe; the disk is full;
+        something is not a number (the last good checkpoint stays, and the batch is kept); there is
+        no such device, or the work cannot be shared out as asked; or another rank is lost.
     KeyboardInterrupt
         A second Ctrl-C; the last checkpoint stays.
     """
     torch.set_num_threads(1)
     leads = ranks.index() == 0
     with folder.opened(recipe, out) as run, StopRequest() as stop:
+        shards = _own_share(run)
         opened(run)
-        collector, keeper = make_collector(run), Keeper(run, out) if leads else None
+        players = (staff or Staff()).players(run, shards)
+        keeper = Keeper(run, out) if leads else None
         try:
             while run.iteration < recipe.iterations and not ranks.any_of(stop.requested):
                 started = time.perf_counter()
-                metrics = iterate(run, collector)
+                metrics = iterate(run, players)
                 if keeper is not None:
                     metrics |= keeper.evaluation()
                 run.wall_s += time.perf_counter() - started
@@ -65,10 +74,26 @@ def train(
         except NotANumberError as error:
             raise _explained(error, run, out) if leads else error from error
         finally:
-            collector.game.close()
+            players.close()
             if keeper is not None:
                 keeper.close()
     return run
+
+
+def _own_share(run: Run) -> int:
+    """How many shards this rank plays; refuses what this machine or the method cannot do."""
+    recipe = run.recipe
+    if recipe.device == "cuda" and not torch.cuda.is_available():
+        raise EirError(
+            "the recipe asks for the device 'cuda', and torch finds no GPU here (torch "
+            f"{torch.__version__}). Use --set device=cpu, or a torch that is built for this GPU."
+        )
+    if run.learner.transitions and (recipe.device == "cuda" or ranks.count() > 1):
+        raise EirError(
+            f"{recipe.method} learns from one replay buffer: it trains in one rank, on the CPU. "
+            "Start it without torchrun, with --set device=cpu."
+        )
+    return len(ranks.own_shards(recipe.shards))
 
 
 def _explained(error: NotANumberError, run: Run, out: Path) -> EirError:
@@ -84,39 +109,27 @@ def _explained(error: NotANumberError, run: Run, out: Path) -> EirError:
     return EirError(f"{error}; {kept}, {batch}. Lower the learning rates of the recipe.")
 
 
-def make_collector(run: Run) -> Collector:
-    """What plays one shard of the run's batch at a time."""
-    recipe, learner = run.recipe, run.learner
-    faults = recipe.faults if learner.attacked else None
-    game = make_game(recipe, recipe.batch // recipe.shards, faults)
-    return Collector(
-        game, learner.team, run.adversary, run.critic, recipe.type_of_kind,
-        bend=learner.bend, transitions=learner.transitions,
-    )  # fmt: skip
-
-
-def iterate(run: Run, collector: Collector) -> dict[str, float]:
+def iterate(run: Run, players: Players) -> dict[str, float]:
     """One rollout and one update. All randomness comes from (seed, iteration, shard)."""
     started = time.perf_counter()
-    metrics = learn(run, collect(run, collector))
+    metrics = learn(run, collect(run, players))
     steps = run.recipe.batch * run.recipe.steps
     metrics["steps_per_s"] = steps / (time.perf_counter() - started)
     return metrics
 
 
-def collect(run: Run, collector: Collector) -> Rollout:
-    """Play this rank's part of the batch of the present iteration."""
+def collect(run: Run, players: Players) -> Rollout:
+    """Have this rank's part of the batch of the present iteration played."""
     recipe = run.recipe
     # Only a belief that is learned from the types may be replaced by them. A latent belief is part
     # of the policy: it must act in the rollout as it will be run again in the update.
     fade = recipe.belief.teacher_forcing if run.team.source is BeliefSource.LEARNED else 0.0
     teacher = max(0.0, 1.0 - run.iteration / recipe.iterations / fade) if fade else 0.0
-    return Rollout.join(
-        [
-            collector.collect([recipe.seed, run.iteration, shard], recipe.steps, teacher)
-            for shard in ranks.own_shards(recipe.shards)
-        ]
-    )
+    orders = [
+        Order([recipe.seed, run.iteration, shard], recipe.steps, teacher)
+        for shard in ranks.own_shards(recipe.shards)
+    ]
+    return Rollout.join(players.play(orders))
 
 
 def learn(run: Run, rollout: Rollout) -> dict[str, float]:
@@ -128,7 +141,10 @@ def learn(run: Run, rollout: Rollout) -> dict[str, float]:
         A metric or a weight is not finite.
     """
     progress = run.iteration / run.recipe.iterations
-    metrics = run.learner.update(rollout, progress, [run.recipe.seed, run.iteration, 2])
+    device = run.recipe.device
+    with run.learner.computing_on(device):
+        seed = [run.recipe.seed, run.iteration, 2]
+        metrics = run.learner.update(rollout.to(device), progress, seed)
     metrics = _agreed(metrics | _returns(rollout))
     _check(run, metrics, rollout)
     run.iteration += 1

@@ -37,17 +37,25 @@ def train(
         int | None,
         typer.Option(min=1, help="Runs of a sweep at a time. Default: one per processor."),
     ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(min=0, help="Processes that play the rollouts of one run. Default: itself."),
+    ] = 0,
     engine: Annotated[
-        str, typer.Option(help="Where the runs of a sweep run: local, or ray.")
+        str,
+        typer.Option(help="Where the runs of a sweep, or the rollouts of one, run: local, or ray."),
     ] = "local",
     address: Annotated[
         str | None, typer.Option(help="Of a running Ray cluster, with --engine ray.")
     ] = None,
 ) -> None:
     """Train a team; Ctrl-C saves, and the same command goes on where it stopped."""
+    from eir_ros.contract.errors import EirError
     from training.recipe import read_recipe
     from training.sweep import default_name, members
 
+    if sweep and workers:
+        raise EirError("--workers is for one run; a sweep shares out --jobs runs at a time.")
     if sweep:
         from training.sweep_progress import sweep_with_progress
 
@@ -55,19 +63,17 @@ def train(
         if not sweep_with_progress(runs, engine=engine, jobs=jobs, address=address):
             raise typer.Exit(1)
         return
-    _refuse_options_of_a_sweep(jobs, engine, address)
+    if jobs is not None:
+        raise EirError(
+            "--jobs says how many runs of a sweep run at a time; add --sweep, for example "
+            "--sweep seeds=1..5, or leave it out."
+        )
     settings = read_recipe(recipe, set_ or [])
 
+    from training import ranks
+    from training.players import Staff
     from training.progress import run_with_progress
 
-    run_with_progress(settings, out or Path("runs") / default_name(settings))
-
-
-def _refuse_options_of_a_sweep(jobs: int | None, engine: str, address: str | None) -> None:
-    from eir_ros.contract.errors import EirError
-
-    if jobs is not None or engine != "local" or address is not None:
-        raise EirError(
-            "--jobs, --engine and --address say where the runs of a sweep run; add --sweep, for "
-            "example --sweep seeds=1..5, or leave them out."
-        )
+    with ranks.joined(settings.device):
+        staff = Staff(workers, engine, address)
+        run_with_progress(settings, out or Path("runs") / default_name(settings), staff)

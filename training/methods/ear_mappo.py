@@ -4,7 +4,8 @@ The team learns against faults that nature draws from the prior p(θ), the learn
 them, and knows nothing of who is corrupted.
 """
 
-import numpy as np
+from collections.abc import Callable
+
 from torch import Tensor
 
 from training.game import Game
@@ -43,10 +44,15 @@ class RecurrentEarMappo(EarMappo):
         super().__init__(recipe, game)
         self.optimisers["policy"] = adam(self.team.actor, self.team.belief)
 
-    def policy_inputs(self, rollout: Rollout, envs: np.ndarray) -> Tensor:
-        """What the actor read, with the memory in the graph, (T, b, N, F)."""
-        observation = rollout.observation[:, envs]
-        state = self.team.initial_state(*observation.shape[1:3])
-        fresh = rollout.fresh[:, envs].unsqueeze(-1).expand(observation.shape[:-1])
-        log_belief, _ = self.team.beliefs(observation, state, fresh)
-        return self.team.actor_input(observation, log_belief.exp())
+    def policy_inputs(self, rollout: Rollout) -> Callable[[Tensor], Tensor]:
+        """The same with the memory, which learns along, in the graph."""
+        team = self.team
+        log_beliefs = team.run_again(rollout.observation, rollout.fresh)
+
+        def inputs(envs: Tensor) -> Tensor:
+            belief = log_beliefs(envs).exp()
+            return team.normaliser(
+                team.actor_input(rollout.observation.index_select(1, envs), belief)
+            )
+
+        return inputs

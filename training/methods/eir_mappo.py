@@ -36,15 +36,14 @@ class EirMappo(EarMappo):
         """
         settings, labels = self.recipe.belief, rollout.teammate_types
         observers = ((rollout.types == 0).float() * rollout.chosen).unsqueeze(-1)
+        observers = observers.expand(labels.shape)
+        log_beliefs = self.team.run_again(rollout.observation, rollout.fresh)
         for envs in self.minibatches(settings):
-            observation, mask = rollout.observation[:, envs], observers[:, envs]
-            mask = mask.expand(labels[:, envs].shape)
-            state = self.team.initial_state(*observation.shape[1:3])
-            fresh = rollout.fresh[:, envs].unsqueeze(-1).expand(observation.shape[:-1])
-            log_belief, _ = self.team.beliefs(observation, state, fresh)
-            surprise = -log_belief.gather(-1, labels[:, envs].unsqueeze(-1)).squeeze(-1)
+            label, mask = labels.index_select(1, envs), observers.index_select(1, envs)
+            log_belief = log_beliefs(envs)
+            surprise = -log_belief.gather(-1, label.unsqueeze(-1)).squeeze(-1)
             loss = (surprise * mask).sum() / ranks.total(mask.sum()).clamp(min=1)
             self.descend("belief", loss, settings, progress)
-        right = (log_belief.argmax(-1) == labels[:, envs]).float()
+        right = (log_belief.argmax(-1) == label).float()
         accuracy = (right * mask).sum() / mask.sum().clamp(min=1)
         return {"belief/loss": loss.item(), "belief/accuracy": accuracy.item()}

@@ -4,7 +4,8 @@ Nobody is ever corrupted in training, and everybody trusts everybody. The base o
 this family.
 """
 
-import numpy as np
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -37,21 +38,28 @@ class Mappo(Learner):
         settings, actions = self.recipe.policy, self.team.actions
         mask = (rollout.types == 0).float() * rollout.chosen
         advantage = normalised(targets.advantage.unsqueeze(-1).expand_as(mask), mask)
-        losses = []
+        columns = (rollout.available, rollout.action, rollout.log_prob, advantage, mask)
+        inputs, losses = self.policy_inputs(rollout), []
         for envs in self.minibatches(settings):
-            scores = self.team.scores(self.policy_inputs(rollout, envs))
+            available, action, log_prob, gain, trained = (
+                column.index_select(1, envs) for column in columns
+            )
             found = policy_loss(
-                actions, actions.restrict(scores, rollout.available[:, envs]),
-                rollout.action[:, envs], rollout.log_prob[:, envs], advantage[:, envs],
-                mask[:, envs], settings.clip, settings.entropy.at(progress),
+                actions, actions.restrict(self.team.actor(inputs(envs)), available), action,
+                log_prob, gain, trained, settings.clip, settings.entropy.at(progress),
             )  # fmt: skip
             self.descend("policy", found.loss, settings, progress)
             losses.append(found)
         return summary("policy", losses)
 
-    def policy_inputs(self, rollout: Rollout, envs: np.ndarray) -> Tensor:
-        """What the actor read in the environments `envs`, (T, b, N, F)."""
-        return self.team.actor_input(rollout.observation[:, envs], rollout.belief[:, envs])
+    def policy_inputs(self, rollout: Rollout) -> Callable[[Tensor], Tensor]:
+        """What the actor's layers read in some environments (b,), as (T, b, N, F).
+
+        No weight that is learned here is in it, so it is computed once.
+        """
+        team = self.team
+        inputs = team.normaliser(team.actor_input(rollout.observation, rollout.belief))
+        return lambda envs: inputs.index_select(1, envs)
 
     @torch.no_grad()
     def update_normalisers(self, rollout: Rollout) -> None:
