@@ -50,7 +50,7 @@ THEORY = {
     "m3ddpg": (100.0, 0.0),
     "mappo": (100.0, 0.0),
     "rmaac": (100.0, 0.0),
-    "ear-mappo": (100.0, 33.1),
+    "ear-mappo": (100.0, 42.5),
     "recurrent-ear-mappo": (100.0, 49.5),
     "eir-mappo": (100.0, 49.5),
     "true-type": (100.0, 50.0),

@@ -22,6 +22,8 @@ from eir_ros.policy.bundle import load_bundle
 from sim.toy.env import ToyEnv
 from training import checkpoint, rollout
 from training.attack import train_attack
+from training.attacks import make_attack
+from training.attacks import play as arena
 from training.evaluate import Evaluator
 from training.recipe import read_recipe
 from training.train import iterate, make_collector
@@ -45,7 +47,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> list[NDArray[np.integer]]:
         asked.append(kinds.copy())
         return np.full_like(policy, ALWAYS)
 
-    for module in (attack_process, rollout, injector):
+    for module in (attack_process, rollout, arena, injector):
         # raises where a module no longer has it
         monkeypatch.setattr(module, "executed_actions", executed)
     return asked
@@ -75,7 +77,10 @@ def test_training_attacks_and_evaluation_carry_out_nothing_else(stand_in, carrie
     evaluator = Evaluator(run, batch=8)
     evaluator.play(FaultKind.RANDOM_ACTION, 8, [0], robot=1)
     evaluator.close()
-    assert len(carried_out) == len(stand_in) == 30
+    attacked = arena.Arena(run, batch=8)
+    attacked.play(make_attack("late-switch"), 8, [0])
+    attacked.close()
+    assert len(carried_out) == len(stand_in) == 40
     assert all((actions == ALWAYS).all() for actions in carried_out)
     assert {FaultKind.ADVERSARY, FaultKind.RANDOM_ACTION} <= set(np.concatenate(stand_in).flat)
 
@@ -118,9 +123,9 @@ def steps_of_games(path: Path) -> list[int]:
     ]
 
 
-def test_only_the_collector_steps_a_game_with_types():
-    """A new loop over `Game` is a way around the attack process."""
+def test_no_other_loop_steps_a_game_with_types():
+    """A new loop over `Game` is a way around the attack process: add it to the tests above."""
     files = [*(ROOT / "training").rglob("*.py"), *(ROOT / "benchmarks").glob("*.py")]
     # peers.py steps other people's games, in which nobody is corrupted
     found = {p.name for p in files if p.name != "peers.py" and steps_of_games(p)}
-    assert found == {"rollout.py"}
+    assert found == {"rollout.py", "play.py"}
