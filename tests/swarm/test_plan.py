@@ -74,6 +74,24 @@ def test_a_process_is_forgotten(roster: Roster, manifest: Manifest) -> None:
     assert "recorder" in by_name(make_plan(roster, manifest, replace(OPTIONS, record=Path("/r"))))
 
 
+def test_the_example_of_real_robots_fits_no_bundle_that_ships() -> None:
+    """Copied by whoever attaches a base: complete, and accepted as it is, with its hosts."""
+    example = load_roster(share() / "config" / "rosters" / "turtlebot.yaml")
+    folder = share() / "policies" / "coverage"
+    manifest = Manifest.model_validate_json((folder / "bundle.json").read_bytes())
+    options = Options(bundle=folder, simulation=False)
+    plan = by_name(make_plan(example, manifest, options))
+    assert set(plan) == {"monitor"} | {
+        f"r{i}/{part}" for i in range(4) for part in ("gate", "agent")
+    }
+    assert plan["r2/gate"].nodes["gate"]["odom_in_map"] == [0.0, 0.0, 0.0]
+    assert set(example.hosts) == {"operator", "r0", "r1", "r2", "r3"}
+    # the table of docs/field-guide.md: a base that is slower than the policy is refused
+    slow = example.types["kobuki"].model_copy(update={"max_speed": 0.22})
+    with pytest.raises(EirError, match="train and export a team for it"):
+        make_plan(example.model_copy(update={"types": {"kobuki": slow}}), manifest, options)
+
+
 def test_the_token_is_shown_or_written_to_a_file(roster: Roster, manifest: Manifest) -> None:
     options = replace(OPTIONS, token="s3cret")
     plan = make_plan(roster, manifest, options)
