@@ -64,8 +64,12 @@ def run_plain(
     faults: tuple[Fault, ...],
     seed: int,
     ticks: int,
+    warm: bool = False,
 ) -> Episode:
-    """Play one episode from `poses` (1, N, 3); `gate` are the parameters of every gate."""
+    """Play one episode from `poses` (1, N, 3); `gate` are the parameters of every gate.
+
+    A gate lets nobody gain speed by its very first command; `warm` ones have sent one before.
+    """
     limits = validate(
         {name: gate[name] for name in GateLimits.model_fields if name in gate}, GateLimits, "gate"
     )
@@ -73,6 +77,8 @@ def run_plain(
         Robot(bundle, index, [fault for fault in faults if fault.robot == name], seed, limits)
         for index, name in enumerate(team)
     ]
+    for robot in robots if warm else ():
+        robot.gate.send(-1.0)
     sim = CoverageSim(bundle.manifest.task, batch=1)
     sim.reset(seed, poses)
     episode = Episode({}, [])

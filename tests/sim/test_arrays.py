@@ -92,7 +92,7 @@ def test_a_step_of_the_swarm_makes_arrays(task: str, body: str) -> None:
     def peak(batch: int) -> int:
         env = sim.make(f"swarm-{task}", batch, 0, world=world, faults=BROKEN, episode_decisions=4)
         rng, most = np.random.default_rng(0), 0
-        for step in range(20):
+        for step in range(13):
             actions = rng.integers(0, env.num_actions, (batch, env.num_agents))
             if step == 8:  # two episodes have ended
                 tracemalloc.start()
@@ -107,11 +107,12 @@ def test_a_step_of_the_swarm_makes_arrays(task: str, body: str) -> None:
         env.close()
         return most
 
-    few, many = (2, 40) if body == "planar" else (1, 4)
+    few, many = (10, 400) if body == "planar" else (1, 8)
     least, most = peak(few), peak(many)
-    # the smallest array of them would have a byte for each robot: 4 more for each arena
+    # Python's own numbers and tuples come and go, some 4 kB of them; the smallest array there is,
+    # of a byte for each robot, would be 1.6 kB for 400 arenas
     assert most < 8000
-    assert most - least < (500 if body == "planar" else 800)
+    assert most - least < 1500
 
 
 @pytest.mark.parametrize("name", COMPILED)

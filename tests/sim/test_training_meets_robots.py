@@ -12,7 +12,13 @@ from sim.swarm.env import CoverageEnv
 
 TEAM = ["r0", "r1", "r2", "r3"]
 #: Limits that a healthy command never meets.
-GATE = {"max_speed": 5.0, "max_yaw_rate": 5.0, "command_timeout_s": 10.0}
+GATE = {
+    "max_speed": 5.0,
+    "max_yaw_rate": 5.0,
+    "max_acceleration": 1e3,
+    "max_yaw_acceleration": 1e3,
+    "command_timeout_s": 10.0,
+}
 
 
 @pytest.mark.parametrize(
@@ -34,7 +40,7 @@ def test_training_sees_another_world_than_robots_do(kind: FaultKind) -> None:
     poses = np.zeros((1, 4, 3))
     poses[0, :, :2] = [[-1, -1], [1, -1], [1, 1], [-1, 1]]
     fault = Fault(robot="r1", kind=kind, start_s=2.0)
-    episode = run_plain(bundle, TEAM, poses, GATE, (fault,), seed=3, ticks=80)
+    episode = run_plain(bundle, TEAM, poses, GATE, (fault,), seed=3, ticks=80, warm=True)
 
     env = CoverageEnv(batch=1, task=task)
     env.reset(0, Schedule.single(1, 4, kind, robot=1, start_s=2.0))
