@@ -26,7 +26,7 @@ from pydantic import Field as Setting
 from eir_ros.cli import prepare
 from eir_ros.contract.config import Schema, validate
 from eir_ros.swarm.plan import TOKEN_VARIABLE, Options, Process
-from eir_ros.swarm.schedule import read_faults
+from eir_ros.swarm.schedule import read_faults, split_faults
 
 #: Exit status of a node that refuses to start, and says why in its log.
 REFUSED = 2
@@ -81,7 +81,7 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     options = Options(
         bundle=given.bundle.absolute(),
         trusted_keys=_path(given.trusted_keys),
-        faults=read_faults(word for word in given.faults.split(",") if word),
+        faults=read_faults(split_faults(given.faults)),
         seed=given.seed,
         duration_s=given.duration,
         simulation=given.simulation,

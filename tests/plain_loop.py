@@ -11,6 +11,7 @@ from eir_ros.contract.coverage import Sensed
 from eir_ros.contract.faults import Fault, FaultKind
 from eir_ros.contract.types import teammates
 from eir_ros.faults.injector import Injector
+from eir_ros.faults.senses import Senses
 from eir_ros.faults.timeline import Timeline
 from eir_ros.policy.agent_core import AgentCore, Decided
 from eir_ros.policy.bundle import Bundle
@@ -27,6 +28,8 @@ class Robot:
     ) -> None:
         self.agent = AgentCore(bundle.manifest, PolicyRuntime(bundle), index)
         self.faults = Timeline(faults)
+        mates, tick_s = bundle.manifest.task.num_robots - 1, bundle.manifest.task.tick_s
+        self.senses = Senses(self.faults, mates, tick_s, (seed, index))
         self.injector = Injector(bundle.manifest.task, index, self.faults, (seed, index))
         adversary = AdversaryRuntime(bundle, [seed, index, FaultKind.ADVERSARY])
         self.injector.adversary = adversary.step
@@ -35,9 +38,13 @@ class Robot:
 
     def tick(self, tick: int, time_s: float, sensed: Sensed) -> tuple[list[float], Decided | None]:
         """What reaches the base, and the decision behind it where one was made."""
+        truth = sensed
+        sensed = self.senses.apply(time_s, truth)
         answer = self.agent.tick(tick, sensed)
         decide = tick % self.agent.task.decision_ticks == 0
-        command = self.injector.apply(time_s, answer.command, sensed, decide=decide)
+        command = self.injector.apply(time_s, answer.command, truth, decide=decide)
+        # a gate has the true senses
+        sensed = truth
         x, y, yaw = sensed.pose
         self.gate.odometry(x, y, yaw, now=time_s)
         seen = zip(self._mates[sensed.visible], sensed.tracks[sensed.visible], strict=True)
@@ -87,7 +94,7 @@ def run_plain(
         commands, working = np.zeros((1, len(team), 2)), np.ones((1, len(team)), bool)
         for index, (name, robot) in enumerate(zip(team, robots, strict=True)):
             commands[0, index], decided = robot.tick(tick, sim.time_s, _of(everything, index))
-            working[0, index] = robot.faults.at(sim.time_s) is FaultKind.NONE
+            working[0, index] = robot.faults.acts(sim.time_s) is FaultKind.NONE
             if decided is not None:
                 episode.decisions[tick, name] = decided
         sim.tick(commands, working)

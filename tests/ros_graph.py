@@ -110,7 +110,12 @@ class NodeProcess:
     """One executable of the package; `nodes` gives the parameters of each node in it by name."""
 
     def __init__(
-        self, module: str, namespace: str, nodes: Mapping[str, Mapping[str, Any]], folder: Path
+        self,
+        module: str,
+        namespace: str,
+        nodes: Mapping[str, Mapping[str, Any]],
+        folder: Path,
+        remappings: Mapping[str, str] | None = None,
     ) -> None:
         main = next(iter(nodes))
         sections = {
@@ -122,6 +127,8 @@ class NodeProcess:
         file.write_text(yaml.safe_dump(sections))
         self._log = (folder / f"{stem}.log").open("w+")
         arguments = ["--ros-args", "-r", f"__ns:={namespace}", "-r", f"{main}:__node:={main}"]
+        for there, here in (remappings or {}).items():
+            arguments += ["-r", f"{there}:={here}"]
         arguments += ["--params-file", str(file)]
         self.popen = subprocess.Popen(
             [sys.executable, "-m", f"eir_ros.nodes.{module}", *arguments],
@@ -154,10 +161,14 @@ class NodeProcess:
 
 @contextmanager
 def node_process(
-    module: str, namespace: str, nodes: Mapping[str, Mapping[str, Any]], folder: Path
+    module: str,
+    namespace: str,
+    nodes: Mapping[str, Mapping[str, Any]],
+    folder: Path,
+    remappings: Mapping[str, str] | None = None,
 ) -> Iterator[NodeProcess]:
     """A process that is gone after the test."""
-    process = NodeProcess(module, namespace, nodes, folder)
+    process = NodeProcess(module, namespace, nodes, folder, remappings)
     try:
         yield process
     finally:

@@ -23,6 +23,8 @@ ROS_ROOMS = ("contract", "policy", "safety", "faults", "swarm", "link", "monitor
 ALLOWED: dict[str, set[str]] = {
     "eir_ros.contract": set(),
     **{f"eir_ros.{room}": {"eir_ros.contract"} for room in ROS_ROOMS[1:-1]},
+    # a schedule is read into the same faults and timelines that are injected
+    "eir_ros.swarm": {"eir_ros.contract", "eir_ros.faults"},
     "eir_ros.nodes": {f"eir_ros.{room}" for room in ROS_ROOMS},
     "eir_ros.nodes.world": {*(f"eir_ros.{room}" for room in ROS_ROOMS), "sim"},
     "eir_ros.cli": {"eir_ros"},

@@ -178,7 +178,8 @@ class Game:
             return
         self.final_kinds[...] = self.kinds
         self._age[self.ended] = 0
-        if self._redraw and self.mixture is not None:
+        # what is given is the same in every episode
+        if self._redraw and self.mixture is not None and not self.mixture.schedule:
             drawn = self._draw()
             self._schedule.kind[self.ended] = drawn.kind[self.ended]
             self._schedule.start_s[self.ended] = drawn.start_s[self.ended]
@@ -187,7 +188,7 @@ class Game:
         if self.mixture is None:
             return Schedule.healthy(self.batch, self.num_agents)
         drawn = self.mixture.draw(self._nature, self.batch, self.num_agents, self.env.horizon)
-        return Schedule(drawn.kind, np.floor(drawn.start_s))
+        return drawn if self.mixture.schedule else Schedule(drawn.kind, np.floor(drawn.start_s))
 
     def check_kind(self, kind: FaultKind) -> None:
         """Raise an `EirError` about a fault that this world does not know."""
@@ -199,7 +200,7 @@ class Game:
             )
 
     def _check_mixture(self) -> None:
-        for word in self.mixture.kinds if self.mixture else ():
+        for word in self.mixture.words if self.mixture else ():
             self.check_kind(FaultKind.parse(word))
 
     def _remember(self, executed: NDArray[Any]) -> None:

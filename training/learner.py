@@ -47,7 +47,7 @@ class Learner(ABC):
         shape = game.shape
         self.team = self.make_team(recipe, game)
         self.adversary = Adversary(view_of(game), recipe)
-        self.critic = Critic(shape.team_state, shape.num_agents, list(recipe.faults.kinds), recipe)
+        self.critic = Critic(shape.team_state, shape.num_agents, recipe.faults.words, recipe)
         self._average = copy.deepcopy(self.team) if recipe.averaging else None
         self.optimisers: dict[str, torch.optim.Optimizer] = {
             "adversary": adam(self.adversary.actor),

@@ -12,7 +12,7 @@ from training import checkpoint, folder, mishap, ranks
 from training.checkpoint import Run
 from training.keeping import Keeper
 from training.mishap import NotANumberError
-from training.players import Players, Staff, make_collector
+from training.players import Players, Staff
 from training.recipe import Recipe
 from training.rollout import Order, Rollout, first_returns
 from training.stopping import StopRequest

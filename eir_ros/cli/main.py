@@ -18,6 +18,7 @@ from eir_ros.cli import (
     envs,
     evaluate,
     export,
+    fault,
     play,
     plot,
     recover,
@@ -63,6 +64,7 @@ def _root(
 # One line for each sub-command, in the order in which --help lists them.
 app.command("swarm")(swarm.swarm)
 app.add_typer(robot.app, name="robot")
+app.command("fault")(fault.fault)
 app.command("envs")(envs.envs)
 app.command("play")(play.play)
 app.command("train")(train.train)

@@ -104,21 +104,11 @@ def _team_decisions(env: Any, bundle: Any, seed: int) -> Any:
 
 
 def _schedule(texts: list[str], num_robots: int) -> "Schedule":
-    from eir_ros.contract.errors import EirError
-    from eir_ros.contract.faults import parse_fault
     from eir_ros.faults.schedule import Schedule
+    from eir_ros.swarm.schedule import read_faults
 
-    schedule = Schedule.healthy(1, num_robots)
     robots = [f"r{i}" for i in range(num_robots)]
-    for text in texts:
-        fault = parse_fault(text)
-        if fault.robot not in robots:
-            raise EirError(f"there is no robot '{fault.robot}'; expected one of {robots}.")
-        if fault.end_s is not None:
-            raise EirError(f"fault '{text}' has an end; here a fault lasts, so leave that out.")
-        i = robots.index(fault.robot)
-        schedule.kind[0, i], schedule.start_s[0, i] = fault.kind, fault.start_s
-    return schedule
+    return Schedule.of(read_faults(texts, robots), robots, batch=1)
 
 
 def _option(text: str) -> tuple[str, Any]:

@@ -1,5 +1,6 @@
 """`eir train RECIPE`: train a team, or many."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,14 @@ def train(
         typer.Option(
             help="Folder of the run; a run that is there goes on. Default: runs/NAME-METHOD-SEED. "
             "Of a sweep: the folder that holds the folders of its runs. Default: runs."
+        ),
+    ] = None,
+    faults: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FAULT",
+            help="Faults of every episode instead of drawn ones: ROBOT:KIND[@START[-END]] or a "
+            "schedule file (.yaml), robots being r0, r1, ... Can be given again.",
         ),
     ] = None,
     set_: Annotated[
@@ -54,12 +63,18 @@ def train(
     from training.recipe import read_recipe
     from training.sweep import default_name, members
 
+    changes = list(set_ or [])
+    if faults:
+        from eir_ros.swarm.schedule import read_faults
+
+        texts = [fault.text for fault in read_faults(faults)]
+        changes.append(f"faults.schedule={json.dumps(texts)}")
     if sweep and workers:
         raise EirError("--workers is for one run; a sweep shares out --jobs runs at a time.")
     if sweep:
         from training.sweep_progress import sweep_with_progress
 
-        runs = members(recipe, sweep, set_ or [], out)
+        runs = members(recipe, sweep, changes, out)
         if not sweep_with_progress(runs, engine=engine, jobs=jobs, address=address):
             raise typer.Exit(1)
         return
@@ -68,7 +83,7 @@ def train(
             "--jobs says how many runs of a sweep run at a time; add --sweep, for example "
             "--sweep seeds=1..5, or leave it out."
         )
-    settings = read_recipe(recipe, set_ or [])
+    settings = read_recipe(recipe, changes)
 
     from training import ranks
     from training.players import Staff

@@ -31,6 +31,8 @@ class FaultSpan(Schema):
     start_s: float
     #: Null: not cleared before the end of the run.
     end_s: float | None = None
+    #: NAME=VALUE,... of what was given.
+    parameters: str = ""
 
 
 class Detection(Schema):

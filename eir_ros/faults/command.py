@@ -9,21 +9,25 @@ from numpy.typing import NDArray
 from eir_ros.contract.faults import FaultKind
 from eir_ros.contract.scratch import Scratch
 from eir_ros.contract.streams import generators
+from eir_ros.faults.acting import DEFAULTS
 
-#: What is left of a slow robot's command.
-SLOW_GAIN = 0.3
-#: What is left of the speed of a drifting robot's left wheel.
-DRIFT_GAIN = 0.5
+#: What is left of a slow robot's command, of the speed of a drifting robot's left wheel, and what a
+#: wearing actuator loses of its gain at every tick, unless told otherwise.
+SLOW_GAIN = float(DEFAULTS[FaultKind.SLOW, 0])
+DRIFT_GAIN = float(DEFAULTS[FaultKind.DRIFT, 0])
+WEAR_RATE = float(DEFAULTS[FaultKind.WEAR, 0])
 #: Distance between the wheels of a differential drive [m].
 TRACK_M = 0.2
-#: Share of its gain that a wearing actuator loses at every tick: half of it in 7 s of 10 Hz.
-WEAR_RATE = 0.01
 #: Reversion [1/tick] and step size [m/s, rad/s per tick] of a wandering robot's command
 #: (a discretised Ornstein-Uhlenbeck process around standing still).
 WALK_REVERSION = 0.05
 WALK_STEP = np.array([0.12, 0.8])
 #: A wandering robot still has the bounds of its drive [m/s, rad/s].
 WALK_LIMIT = np.array([0.5, 3.0])
+
+
+#: One number for all robots, or one for each.
+Gain = float | NDArray[np.float64]
 
 
 class CommandFaults:
@@ -51,18 +55,23 @@ class CommandFaults:
 
     def reset(self, seed: Any) -> None:
         """Forget the past and start again from `seed`."""
-        teams = math.prod(self._shape[:-1])
-        alone = len(self._shape) < 2
-        self._rngs = [np.random.default_rng(seed)] if alone else generators(seed, teams)
+        self.reseed(seed)
         self._last[...] = 0.0
         self._walk[...] = 0.0
         self._gain[...] = 1.0
+
+    def reseed(self, seed: Any) -> None:
+        """Go on with the random numbers of `seed`, and with everything else as it is."""
+        teams = math.prod(self._shape[:-1])
+        alone = len(self._shape) < 2
+        self._rngs = [np.random.default_rng(seed)] if alone else generators(seed, teams)
 
     def apply(
         self,
         kinds: NDArray[np.integer[Any]],
         commands: NDArray[np.floating[Any]],
         out: NDArray[np.float64] | None = None,
+        values: NDArray[np.float64] | None = None,
     ) -> NDArray[np.float64]:
         """Commands that are carried out, (..., 2) [m/s, rad/s; base_link].
 
@@ -74,8 +83,12 @@ class CommandFaults:
             Intended forward speed and yaw rate.
         out
             Where the commands go; None: a new array.
+        values : (..., P), optional
+            Parameters of the faults, as `contract.fault_parameters.columns` lays them out; those
+            that are used unless others are given.
         """
         kinds = np.asarray(kinds)
+        strength = None if values is None else values[..., :1]
         if out is None:
             out = np.empty(self._last.shape)
         np.copyto(out, commands)
@@ -83,22 +96,26 @@ class CommandFaults:
         np.copyto(out, 0.0, where=where)
         factor = self._scratch("factor", out.shape)
         factor[...] = 1.0
-        np.copyto(factor, SLOW_GAIN, where=self._where(kinds, FaultKind.SLOW))
+        gain = SLOW_GAIN if strength is None else strength
+        np.copyto(factor, gain, where=self._where(kinds, FaultKind.SLOW))
         np.copyto(factor, -1.0, where=self._where(kinds, FaultKind.REVERSE))
         wearing = self._where(kinds, FaultKind.WEAR)
-        self._gain *= 1.0 - WEAR_RATE
+        self._gain *= 1.0 - (WEAR_RATE if strength is None else strength)
         np.copyto(self._gain, 1.0, where=np.logical_not(wearing, out=self._healthy))
         np.copyto(factor, self._gain, where=wearing)
         out *= factor
         drifting = self._where(kinds, FaultKind.DRIFT)
         if drifting.any():
-            np.copyto(out, self._with_weak_wheel(out), where=drifting)
+            gain = DRIFT_GAIN if strength is None else strength[..., 0]
+            np.copyto(out, self._with_weak_wheel(out, gain), where=drifting)
         walking = self._where(kinds, FaultKind.RANDOM_WALK)
         if walking.any():
-            self._wander(walking)
+            self._wander(walking, 1.0 if strength is None else strength)
             np.copyto(out, self._walk, where=walking)
         np.copyto(out, self._last, where=self._where(kinds, FaultKind.STUCK))
         np.copyto(self._last, out)
+        # what is not a number is not remembered: a gate turns it away, and a base stands
+        np.copyto(out, np.nan, where=self._where(kinds, FaultKind.NAN))
         return out
 
     @property
@@ -112,7 +129,7 @@ class CommandFaults:
         np.equal(kinds, int(kind), out=found[..., 0])
         return found
 
-    def _wander(self, walking: NDArray[np.bool_]) -> None:
+    def _wander(self, walking: NDArray[np.bool_], scale: Gain) -> None:
         """Move the commands of wandering robots on; the others start from standing still."""
         noise = self._scratch("noise", self._walk.shape)
         teams = len(self._rngs)
@@ -122,6 +139,7 @@ class CommandFaults:
                 rng.standard_normal(out=row)
         lend, shape = self._scratch, noise.shape
         noise *= lend.spread("step", WALK_STEP, shape)
+        noise *= scale
         self._walk *= 1.0 - WALK_REVERSION
         self._walk += noise
         limit = lend.spread("limit", WALK_LIMIT, shape)
@@ -129,7 +147,7 @@ class CommandFaults:
         standing = np.logical_not(walking, out=self._healthy)
         np.copyto(self._walk, 0.0, where=standing)
 
-    def _with_weak_wheel(self, commands: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _with_weak_wheel(self, commands: NDArray[np.float64], gain: Gain) -> NDArray[np.float64]:
         """What becomes of commands (..., 2) whose left wheel turns too slowly."""
         lend = self._scratch
         forward, turn = lend.copy("left", commands[..., 0]), lend.copy("turn", commands[..., 1])
@@ -138,7 +156,7 @@ class CommandFaults:
         right += turn
         left = forward
         left -= turn
-        left *= DRIFT_GAIN
+        left *= gain
         found = lend("weak", commands.shape)
         np.add(right, left, out=turn)
         turn *= 0.5

@@ -7,17 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eir_ros.contract.coverage import CoverageTask, Decision, Sensed, command, decode, observe
-from eir_ros.contract.faults import FaultKind
+from eir_ros.contract.faults import LEARNED, FaultKind
 from eir_ros.faults.attack_process import executed_actions
 from eir_ros.faults.command import CommandFaults
-from eir_ros.faults.timeline import Timeline
+from eir_ros.faults.timeline import Span, Timeline
 
 Command = NDArray[np.float64]
 #: Chooses the action of corrupted robot `index` from its observation (D,); None: it has none.
 Adversary = Callable[[NDArray[np.float32], int], int | None]
 
 #: Faults that take the decision away from the policy, so that the robot's senses are needed.
-DECIDING: Final = frozenset({FaultKind.ADVERSARY, FaultKind.RANDOM_ACTION})
+DECIDING: Final = LEARNED | {FaultKind.RANDOM_ACTION}
 #: Stands for what the agent decided: here, only its commands are known.
 _AGENTS_OWN: Final = np.array(-1)
 
@@ -47,6 +47,7 @@ class Injector:
         self._motors = CommandFaults((), motors)
         self._rng = np.random.default_rng(actions)
         self._decision: Decision | None = None
+        self._span: Span | None = None
 
     def apply(
         self, time_s: float, asked: Command, sensed: Sensed | None, *, decide: bool
@@ -69,12 +70,19 @@ class Injector:
         decide
             Whether the policy decides at this tick.
         """
-        kind = self.timeline.at(time_s)
+        span = self.timeline.span_at(time_s)
+        if span is not None and span.seed is not None and span != self._span:
+            motors, actions = np.random.SeedSequence([span.seed, self._index]).spawn(2)
+            self._motors.reseed(motors)
+            self._rng = np.random.default_rng(actions)
+        self._span = span
+        kind = FaultKind.NONE if span is None else span.acts(time_s)
         if decide:
             self._decision = self._corrupted(kind, sensed)
         if self._decision is not None and sensed is not None:
             asked = command(self._task, self._decision, sensed.pose)
-        return self._motors.apply(np.array(kind), asked)
+        values = None if span is None else span.values
+        return self._motors.apply(np.array(kind), asked, values=values)
 
     def deciding(self, time_s: float) -> bool:
         """Whether `apply` has a use for what is sensed at this tick."""
@@ -82,7 +90,7 @@ class Injector:
 
     def _corrupted(self, kind: FaultKind, sensed: Sensed | None) -> Decision | None:
         """What a corrupted decision maker wants; None: the policy has its way."""
-        if kind not in DECIDING or sensed is None:
+        if kind not in (FaultKind.ADVERSARY, FaultKind.RANDOM_ACTION) or sensed is None:
             return None
         adversary = uniform = _AGENTS_OWN
         if kind is FaultKind.RANDOM_ACTION:

@@ -3,7 +3,8 @@
 import uuid
 from typing import Any
 
-from eir_ros.contract.faults import FaultKind
+from eir_ros.contract.fault_parameters import PARAMETERS, in_words
+from eir_ros.contract.faults import LEARNED, FaultKind
 from eir_ros.contract.manifest import ADVERSARY_FILE, Manifest
 
 
@@ -11,12 +12,17 @@ def hello(team: tuple[str, ...], arena: tuple[float, ...], manifest: Manifest) -
     """Team, bundle and the kinds of fault that it can play; `arena` as the monitor's parameter."""
     kinds = [kind for kind in FaultKind if kind is not FaultKind.NONE]
     if ADVERSARY_FILE not in manifest.files:
-        kinds.remove(FaultKind.ADVERSARY)
+        kinds = [kind for kind in kinds if kind not in LEARNED]
     return {
         # tells a page that has come back whether this is still the monitor that it knew
         "run": uuid.uuid4().hex,
         "team": team,
         "kinds": [kind.word for kind in kinds],
+        # what each kind can be told, as it is unless told otherwise
+        "parameters": {
+            kind: in_words({parameter.name: parameter.default for parameter in known})
+            for kind, known in PARAMETERS.items()
+        },
         "bundle": f"{manifest.name} v{manifest.version}",
         "threshold": manifest.belief.threshold,
         "serve_radius": manifest.task.serve_radius,

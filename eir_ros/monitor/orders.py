@@ -6,13 +6,14 @@ from typing import Any, Final
 
 from eir_ros.contract.config import Schema, validate
 from eir_ros.contract.errors import EirError
-from eir_ros.contract.faults import FaultKind
+from eir_ros.contract.faults import parse_by_hand
 
 
 class Inject(Schema):
     """Break a robot, or mend it with the kind `none`."""
 
     robot: str
+    #: KIND[(NAME=VALUE,...)][ for SECONDS]
     kind: str
 
 
@@ -61,7 +62,7 @@ def read_order(message: dict[str, Any], team: Collection[str]) -> Order:
     if isinstance(order, Inject):
         if order.robot not in team:
             raise EirError(f"Unknown robot '{order.robot}'; the team is {', '.join(team)}.")
-        FaultKind.parse(order.kind)
+        parse_by_hand(order.kind)
     return order  # type: ignore[return-value]
 
 

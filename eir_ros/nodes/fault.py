@@ -1,9 +1,11 @@
 """The fault node of one robot: breaks it on purpose, by schedule or by an operator's hand.
 
-    ros2 param set /r2/fault kind stop        # none: clears it
+    ros2 param set /r2/fault kind "slow(gain=0.2) for 10"        # none: clears it
 
-It stands between agent and gate, so a faulty robot keeps its brakes. What it does is in
-`eir_ros.faults.injector`; what it did is ground truth on /swarm/faults.
+It stands between agent and gate, so a faulty robot keeps its brakes, between the senses and the
+agent, and between the agent and whoever listens to it. The gate has the true senses: a field test
+must not be dangerous. What is done is in `eir_ros.faults`; what was done is ground truth on
+/swarm/faults.
 """
 
 import contextlib
@@ -13,32 +15,39 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Twist, TwistStamped
 from nav_msgs.msg import Odometry
 from numpy.typing import NDArray
 from pydantic import Field as Setting
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import PointCloud2
 
 from eir_ros.contract.config import Schema
 from eir_ros.contract.coverage import CoverageTask, Sensed
 from eir_ros.contract.errors import EirError
-from eir_ros.contract.faults import FaultKind
+from eir_ros.contract.fault_parameters import Values
+from eir_ros.contract.faults import LEARNED, Fault, FaultKind, kind_text, parse_by_hand
 from eir_ros.contract.frames import Pose
 from eir_ros.faults.injector import DECIDING, Injector
-from eir_ros.faults.timeline import Timeline, read_schedule
+from eir_ros.faults.processes import AgentProcess
+from eir_ros.faults.senses import Senses
+from eir_ros.faults.talk import Talk
+from eir_ros.faults.timeline import Timeline, by_robot, read_schedule
 from eir_ros.nodes import clouds, messages, qos
 from eir_ros.nodes.clouds import InvalidMessageError
+from eir_ros.nodes.fault_relay import SenseRelay, TalkRelay
 from eir_ros.nodes.inbox import Inbox
 from eir_ros.nodes.managed import ManagedNode
 from eir_ros.nodes.parameters import declare
 from eir_ros.nodes.run import run
 from eir_ros.policy.bundle import Bundle, check_team, load_bundle
 
-#: No haste: a corrupted robot that lost its senses is stopped by the gate like any other.
-_SENSES: Final = qos.sensor(10.0)
+#: How often processes and messages that are held up are looked after [s].
+_LOOK_S: Final = 0.05
 
 
 class Parameters(Schema):
@@ -47,10 +56,14 @@ class Parameters(Schema):
     robot: str = Setting(description="Name of this robot, as in the team")
     team: tuple[str, ...] = Setting(description="Names of all robots in roster order")
     kind: str = Setting(
-        "none", description=f"The present fault: {', '.join(kind.word for kind in FaultKind)}"
+        "none",
+        description="The present fault, KIND[(NAME=VALUE,...)][ for SECONDS], KIND being "
+        + ", ".join(kind.word for kind in FaultKind),
     )
     schedule: tuple[str, ...] = Setting(
-        (), description="Faults ROBOT:KIND[@START[-END]] [s]; those of other robots are ignored"
+        (),
+        description="Faults ROBOT:KIND[(NAME=VALUE,...)][@START[-END]] [s]; those of other robots "
+        "are ignored",
     )
     seed: int = Setting(0, ge=0, description="Seed of all random faults")
     bundle: str = Setting("", description="Bundle with the adversary; empty: no such fault")
@@ -73,6 +86,7 @@ class FaultNode(ManagedNode):
     def __init__(self, **options: Any) -> None:
         super().__init__("fault", **options)
         self.settings = declare(self, Parameters, changeable=frozenset({"kind"}))
+        self._agent = AgentProcess(self.settings.robot)
         self.add_on_set_parameters_callback(self._on_check)
         self.add_post_set_parameters_callback(self._on_set)
         self.bring_up(self.settings.autostart)
@@ -93,12 +107,16 @@ class FaultNode(ManagedNode):
         self._injector = Injector(task, index, timeline, (settings.seed, index))
         simulated = self.get_parameter("use_sim_time").value
         self._mission_start_ns = 0 if simulated else self.get_clock().now().nanoseconds
-        self._prepare_scheduled(FaultKind.parse(settings.kind))
+        self._prepare_scheduled()
         self._connect()
 
     def activate(self) -> None:
         """Tell the truth, and let commands through from now on."""
         self._announce()
+
+    def deactivate(self) -> None:
+        """Leave no process stopped; nothing passes any more."""
+        self._agent.resume()
 
     def _load_bundle(self) -> Bundle | None:
         if not self.settings.bundle:
@@ -108,17 +126,16 @@ class FaultNode(ManagedNode):
         check_team(bundle.manifest, len(self.settings.team))
         return bundle
 
-    def _prepare_scheduled(self, present: FaultKind) -> None:
+    def _prepare_scheduled(self) -> None:
         """Get ready for every fault that is known now, before anything moves."""
         timeline = self._injector.timeline
+        present, parameters, length_s = self._read(self.settings.kind)
         if present is not FaultKind.NONE:
-            timeline.set(present, self._mission_s(self.get_clock().now().nanoseconds))
+            timeline.set(present, self._now_s(), parameters, length_s)
         self._sensing = False
-        for kind in {span.kind for span in timeline.spans}:
-            self._check(kind)
-            if kind is FaultKind.ADVERSARY:
-                self._load_adversary()
-            self._sense_for(kind)
+        for span in timeline.spans:
+            self._check(span.kind, span.parameters)
+            self._get_ready(span.kind, span.parameters, at_once=True)
 
     def _connect(self) -> None:
         self._received: TwistStamped | None = None
@@ -128,6 +145,15 @@ class FaultNode(ManagedNode):
         self._command_pub = self.create_publisher(TwistStamped, "cmd_vel_faulty", qos.COMMAND)
         self._truth_pub = self.create_publisher(DiagnosticArray, "/swarm/faults", qos.FAULTS)
         self.create_subscription(TwistStamped, "cmd_vel_policy", self._on_command, qos.COMMAND)
+        settings, timeline, task = self.settings, self._injector.timeline, self._inbox.task
+        index, seed = self._inbox.index, (settings.seed, self._inbox.index)
+        senses = Senses(timeline, task.num_robots - 1, task.tick_s, seed)
+        self._senses = SenseRelay(
+            self, senses, index, task.num_robots, self._time_of, self._on_sense
+        )
+        talk = Talk(timeline, np.random.SeedSequence(seed).spawn(3)[2])
+        self._talk = TalkRelay(self, talk, settings.robot, settings.team, self._now_s)
+        self.create_timer(_LOOK_S, self._look_after, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     # The operator's hand
 
@@ -137,7 +163,8 @@ class FaultNode(ManagedNode):
                 if parameter.name == "kind":
                     if not self.active:
                         raise EirError("this node is not active, and breaks nothing.")
-                    self._check(FaultKind.parse(parameter.value))
+                    kind, values, _ = self._read(parameter.value)
+                    self._check(kind, values)
         except EirError as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
@@ -145,28 +172,46 @@ class FaultNode(ManagedNode):
     def _on_set(self, parameters: list[Parameter]) -> None:
         for parameter in parameters:
             if parameter.name == "kind":
-                self._set(FaultKind.parse(parameter.value))
+                self._set(*self._read(parameter.value))
 
-    def _set(self, kind: FaultKind) -> None:
-        self._injector.timeline.set(kind, self._mission_s(self.get_clock().now().nanoseconds))
-        self._sense_for(kind)
-        if kind is FaultKind.ADVERSARY and self._injector.adversary is None:
-            # onnxruntime takes half a second to import, and the gate shares this thread
-            threading.Thread(target=self._load_adversary, daemon=True).start()
-        self.get_logger().warning(f"operator sets fault: {kind.word}")
+    def _set(self, kind: FaultKind, parameters: Values, length_s: float | None) -> None:
+        self._injector.timeline.set(kind, self._now_s(), parameters, length_s)
+        self._get_ready(kind, parameters, at_once=False)
+        self.get_logger().warning(f"operator sets fault: {kind_text(kind, parameters)}")
+        self._look_after()
         self._announce()
 
-    def _check(self, kind: FaultKind) -> None:
+    def _read(self, text: str) -> tuple[FaultKind, Values, float | None]:
+        """What the operator wants of this robot; `EirError` where that cannot be."""
+        kind, parameters, length_s = parse_by_hand(text)
+        by_robot(
+            [Fault(robot=self.settings.robot, kind=kind, parameters=parameters)],
+            self.settings.team,
+        )
+        return kind, parameters, length_s
+
+    def _check(self, kind: FaultKind, parameters: Values) -> None:
         """Refuse what this robot cannot play."""
-        if kind is not FaultKind.ADVERSARY:
+        if not _learned(kind, parameters):
             return
         if self._bundle is None:
-            raise EirError("fault 'adversary' needs a bundle; set the parameter 'bundle'.")
+            raise EirError(f"fault '{kind.word}' needs a bundle; set the parameter 'bundle'.")
         if self._bundle.adversary is None:
             raise EirError(
-                f"fault 'adversary' needs adversary.onnx, but bundle "
+                f"fault '{kind.word}' needs adversary.onnx, but bundle "
                 f"'{self._bundle.manifest.name}' has none; choose another kind or bundle."
             )
+
+    def _get_ready(self, kind: FaultKind, parameters: Values, *, at_once: bool) -> None:
+        """Load and listen to what a fault needs."""
+        self._sensing |= kind in DECIDING
+        if not _learned(kind, parameters) or self._injector.adversary is not None:
+            return
+        if at_once:
+            self._load_adversary()
+        else:
+            # onnxruntime takes half a second to import, and the gate shares this thread
+            threading.Thread(target=self._load_adversary, daemon=True).start()
 
     def _load_adversary(self) -> None:
         # only here, so that robots without this fault do without onnxruntime in this process
@@ -249,39 +294,51 @@ class FaultNode(ManagedNode):
     def _mission_s(self, nanoseconds: int) -> float:
         return (nanoseconds - self._mission_start_ns) * 1e-9
 
-    # Senses
+    def _now_s(self) -> float:
+        return self._mission_s(self.get_clock().now().nanoseconds)
 
-    def _sense_for(self, kind: FaultKind) -> None:
-        """Listen to the robot's senses from the first fault on that decides by them."""
-        if kind not in DECIDING or self._sensing:
+    def _time_of(self, stamp: Time) -> float:
+        return self._mission_s(messages.nanoseconds_of(stamp))
+
+    def _look_after(self) -> None:
+        """Stop, resume or kill the agent where that is due; say what was held up."""
+        if not self.active:
             return
-        self._sensing = True
-        for message_type, topic, callback in (
-            (Odometry, "odom", self._on_odometry),
-            (PointCloud2, "tracks", self._on_tracks),
-            (PointCloud2, "sites", self._on_sites),
-        ):
-            self.create_subscription(
-                message_type, topic, callback, _SENSES, qos_overriding_options=qos.OVERRIDES
-            )
+        self._talk.catch_up()
+        try:
+            done = self._agent.update(self._injector.timeline.span_at(self._now_s()))
+        except EirError as error:
+            self.get_logger().error(str(error))
+            return
+        if done:
+            self.get_logger().warning(done)
 
-    def _on_odometry(self, message: Odometry) -> None:
+    def destroy_node(self) -> None:
+        """Leave no process stopped."""
+        self._agent.resume()
+        super().destroy_node()
+
+    # Senses, for those faults that decide by them
+
+    def _on_sense(self, topic: str, message: Odometry | PointCloud2) -> None:
+        if not self._sensing:
+            return
         tick = self._tick_of(message)
-        if self._inbox.went_back(tick):
+        if topic == "odom" and self._inbox.went_back(tick):
             self._inbox.forget()
         with contextlib.suppress(InvalidMessageError):
-            self._inbox.odometry(tick, messages.decode_odometry(message))
+            if topic == "odom":
+                self._inbox.odometry(tick, messages.decode_odometry(message))
+            elif topic == "tracks":
+                self._inbox.tracks(tick, clouds.decode(message, clouds.TRACKS))
+            else:
+                self._inbox.sites(tick, clouds.decode(message, clouds.SITES))
             self._answer()
 
-    def _on_tracks(self, message: PointCloud2) -> None:
-        with contextlib.suppress(InvalidMessageError):
-            self._inbox.tracks(self._tick_of(message), clouds.decode(message, clouds.TRACKS))
-            self._answer()
 
-    def _on_sites(self, message: PointCloud2) -> None:
-        with contextlib.suppress(InvalidMessageError):
-            self._inbox.sites(self._tick_of(message), clouds.decode(message, clouds.SITES))
-            self._answer()
+def _learned(kind: FaultKind, parameters: Values) -> bool:
+    """Whether the learned adversary decides under a fault."""
+    return kind in LEARNED and parameters.get("acts") != "random_action"
 
 
 def _stands(message: TwistStamped) -> bool:

@@ -12,6 +12,7 @@ from nav_msgs.msg import Odometry
 from numpy.typing import NDArray
 
 from eir_ros.contract.errors import EirError
+from eir_ros.contract.fault_parameters import check, in_words
 from eir_ros.contract.faults import FaultKind
 from eir_ros.faults.timeline import Span
 from eir_ros.nodes.clouds import InvalidMessageError
@@ -150,6 +151,8 @@ def encode_faults(robot: str, spans: Sequence[Span], stamp: Time) -> DiagnosticA
             "start_s": f"{span.start_s:.3f}",
             "end_s": "" if span.end_s is None else f"{span.end_s:.3f}",
             "source": span.source,
+            "parameters": in_words(span.parameters),
+            "seed": "" if span.seed is None else span.seed,
         }
         found.append(status(robot, values, hardware_id=robot, message=span.kind.word))
     return diagnostics(stamp, *found)
@@ -181,4 +184,7 @@ def _decode_fault(values: Mapping[str, str]) -> Span:
     if not all(time is None or math.isfinite(time) for time in times):
         raise ValueError(f"a time is not finite: {start_s}, {end_s}")
     kind = FaultKind.parse(values["kind"])
-    return Span(kind, *times, "operator" if values["source"] == "operator" else "schedule")
+    given = dict(part.split("=") for part in values.get("parameters", "").split(",") if part)
+    seed = int(values["seed"]) if values.get("seed") else None
+    source: Any = "operator" if values["source"] == "operator" else "schedule"
+    return Span(kind, *times, source, check(kind.word, given), seed)

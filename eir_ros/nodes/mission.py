@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eir_ros.contract.coverage import CoverageTask, Sensed
+from eir_ros.contract.faults import FaultKind
 from eir_ros.contract.types import teammates
 from eir_ros.faults.timeline import Span
 from eir_ros.nodes.clouds import SITES, TRACKS
@@ -125,11 +126,9 @@ class Mission:
         return robot in self._faults
 
     def working(self) -> NDArray[np.bool_]:
-        """Robots without a fault at this tick, (N,)."""
-        now = self.sim.time_s
-        return np.array(
-            [not any(span.holds(now) for span in self._faults.get(r, ())) for r in self.team]
-        )
+        """Robots that work like healthy ones at this tick, (N,)."""
+        now, known = self.sim.time_s, [self._faults.get(robot, ()) for robot in self.team]
+        return np.array([not any(_spoils(span, now) for span in spans) for spans in known])
 
     def advance(self, now_s: float, timeout_s: float = COMMAND_TIMEOUT_S) -> None:
         """Advance by one tick; a robot whose command is older than `timeout_s` stands.
@@ -175,6 +174,10 @@ class Mission:
             "served_by": ",".join(names),
             "time_s": f"{self.sim.time_s:.9g}",
         }
+
+
+def _spoils(span: Span, now_s: float) -> bool:
+    return span.holds(now_s) and span.acts(now_s) is not FaultKind.NONE
 
 
 def track_points(sensed: Sensed) -> NDArray[np.void]:

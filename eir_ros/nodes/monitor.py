@@ -30,7 +30,8 @@ from visualization_msgs.msg import MarkerArray
 
 from eir_ros.contract.config import Schema
 from eir_ros.contract.errors import EirError
-from eir_ros.contract.faults import FaultKind
+from eir_ros.contract.fault_parameters import in_words
+from eir_ros.contract.faults import FaultKind, parse_by_hand
 from eir_ros.contract.frames import Pose, compose
 from eir_ros.contract.report import FaultSpan
 from eir_ros.faults.timeline import Span
@@ -323,7 +324,7 @@ class Monitor(ManagedNode):
         elif isinstance(order, orders.Pause):
             self._pause(order.on, future)
         else:
-            self._inject(order.robot, order.kind, future)
+            self._inject(order, future)
 
     def _pause(self, on: bool, future: "Future[str]") -> None:
         if not self._pause_client.service_is_ready():
@@ -334,17 +335,17 @@ class Monitor(ManagedNode):
             self._pause_client.call_async(request), future, said, lambda r: (r.success, r.message)
         )
 
-    def _inject(self, robot: str, kind: str, future: "Future[str]") -> None:
+    def _inject(self, order: orders.Inject, future: "Future[str]") -> None:
+        robot, kind = order.robot, parse_by_hand(order.kind)[0]
         client = self._fault_clients[robot]
         if not client.service_is_ready():
             raise EirError(
                 f"{robot} has no fault node, so it cannot be broken from here; start it with one."
             )
-        word = FaultKind.parse(kind).word
-        parameter = Parameter("kind", Parameter.Type.STRING, word).to_parameter_msg()
+        parameter = Parameter("kind", Parameter.Type.STRING, order.kind).to_parameter_msg()
         request = SetParameters.Request(parameters=[parameter])
-        said = f"{robot} is broken: {word.replace('_', ' ')}."
-        if word == FaultKind.NONE.word:
+        said = f"{robot} is broken: {order.kind.replace('_', ' ')}."
+        if kind is FaultKind.NONE:
             said = f"The fault of {robot} is cleared."
         _settle(
             client.call_async(request),
@@ -375,7 +376,14 @@ def _tell(line: str) -> None:
 
 
 def _fault_span(robot: str, span: Span) -> FaultSpan:
-    return FaultSpan(robot=robot, kind=span.kind.word, start_s=span.start_s, end_s=span.end_s)
+    return FaultSpan(
+        robot=robot,
+        kind=span.kind.word,
+        # what has not begun to act cannot be found out
+        start_s=span.onset_s,
+        end_s=span.end_s,
+        parameters=in_words(span.parameters),
+    )
 
 
 def _origins(settings: Parameters) -> dict[str, Pose]:

@@ -252,6 +252,9 @@ class World(ManagedNode):
             if robot in self._mission.absent or robot in self.settings.linked:
                 continue
             here = nodes_of(self.get_subscriptions_info_by_topic(f"/{robot}/odom"))
+            if f"/{robot}/fault" in here:
+                # which passes it on to the agent
+                here |= nodes_of(self.get_subscriptions_info_by_topic(f"/{robot}/odom_faulty"))
             absent = sorted(name for name in _LISTENERS if f"/{robot}/{name}" not in here)
             if absent:
                 found.append(f"robot {robot} has no {' and no '.join(absent)}")

@@ -113,10 +113,12 @@ class Gate:
         return not self._has_sent or shrinks or now - self._sent_at >= self.limits.period_s
 
     def _since_sent(self, now: float) -> float:
-        """Time in which the robot may have gained speed [s]: none before the first command."""
+        """Time in which the robot may have gained speed [s].
+
+        A gap that is longer than silence says that the robot stands, not that it may jump.
+        """
         if not self._has_sent:
-            return 0.0
-        # a gap that is longer says that the robot stands, not that it may jump
+            return self.limits.command_timeout_s
         return min(max(0.0, now - self._sent_at), self.limits.command_timeout_s)
 
     def _fading(self, now: float) -> tuple[float, Reason]:

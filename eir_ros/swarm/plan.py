@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from eir_ros.contract.errors import EirError
-from eir_ros.contract.faults import Fault, FaultKind
+from eir_ros.contract.faults import LEARNED, Fault, FaultKind
 from eir_ros.contract.manifest import ADVERSARY_FILE, Manifest
 from eir_ros.contract.recording import About, RobotLimits
+from eir_ros.faults.timeline import by_robot
 from eir_ros.swarm.process import Parameters, Process
 from eir_ros.swarm.roster import OPERATOR, Robot, Roster
 
@@ -26,6 +27,14 @@ _LOCKSTEP_PATIENCE_S: Final = 10.0
 #: Silence after which a process that a robot or its operator waits for hangs [s]: with the wait
 #: before a restart it is back within 2 s.
 _HANGS_S: Final = 1.5
+#: What an agent hears and says passes the fault node where there is one.
+_BY_THE_FAULT_NODE: Final = {
+    "odom": "odom_faulty",
+    "tracks": "tracks_faulty",
+    "sites": "sites_faulty",
+    "beliefs": "beliefs_policy",
+    "decision": "decision_policy",
+}
 
 #: Longest mission that can be asked for [s].
 _MAX_DURATION_S: Final = 1e6
@@ -167,23 +176,19 @@ def _check_faults(manifest: Manifest, options: Options, names: list[str]) -> Non
             "faults are scheduled, but the fault nodes that inject them are left out; real robots "
             "only have them with --fault-nodes (fault_nodes:=true)."
         )
+    by_robot(options.faults, names)
     for fault in options.faults:
-        if fault.robot not in names:
+        learned = fault.kind in LEARNED and fault.parameters.get("acts") != "random_action"
+        if learned and ADVERSARY_FILE not in manifest.files:
             raise EirError(
-                f"fault '{fault_text(fault)}' names robot '{fault.robot}'; the team is "
-                f"{', '.join(names)}."
+                f"{fault.sentence} needs a learned adversary, but bundle '{manifest.name}' has "
+                "none; choose another kind or another bundle."
             )
-        if fault.kind is FaultKind.ADVERSARY and ADVERSARY_FILE not in manifest.files:
+        if options.lockstep and fault.kind in (FaultKind.HANG, FaultKind.CRASH):
             raise EirError(
-                f"fault '{fault_text(fault)}' needs a learned adversary, but bundle "
-                f"'{manifest.name}' has none; choose another kind or another bundle."
+                f"{fault.sentence} takes an agent away, and in lockstep the world would wait for "
+                "it; leave out --lockstep (lockstep:=true)."
             )
-
-
-def fault_text(fault: Fault) -> str:
-    """The inverse of `contract.faults.parse_fault`."""
-    end = "" if fault.end_s is None else f"-{fault.end_s:.10g}"
-    return f"{fault.robot}:{fault.kind.word}@{fault.start_s:.10g}{end}"
 
 
 def _names(team: tuple[Robot, ...]) -> list[str]:
@@ -317,7 +322,7 @@ def _gate(robot: Robot, roster: Roster, options: Options) -> Process:
 
 
 def _fault(robot: Robot, roster: Roster, options: Options) -> Parameters:
-    own = [fault_text(fault) for fault in options.faults if fault.robot == robot.name]
+    own = [fault.text for fault in options.faults if fault.robot == robot.name]
     return {
         **_common(options),
         **_bundle(options),
@@ -342,7 +347,8 @@ def _agent(robot: Robot, roster: Roster, manifest: Manifest, options: Options) -
     }
     if options.lockstep:
         parameters["input_deadline_s"] = _LOCKSTEP_PATIENCE_S
-    return _of_robot(robot, "agent", {"agent": parameters}, options)
+    passed = dict(_BY_THE_FAULT_NODE) if options.breakable else {}
+    return _of_robot(robot, "agent", {"agent": parameters}, options, remappings=passed)
 
 
 def _of_robot(

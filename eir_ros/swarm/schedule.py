@@ -1,12 +1,19 @@
 """Faults as a user writes them: words on the command line, or a schedule file."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
-from eir_ros.contract.config import Schema, load_yaml
+import yaml
+from pydantic import Field as Setting
+from pydantic import ValidationError
+
+from eir_ros.contract.config import Schema, load_yaml, validate
 from eir_ros.contract.errors import EirError
-from eir_ros.contract.faults import Fault, parse_fault
+from eir_ros.contract.fault_parameters import check
+from eir_ros.contract.faults import Fault, FaultKind, make_fault, parse_fault
+from eir_ros.faults.timeline import by_robot
 
 
 class FaultSchedule(Schema):
@@ -14,18 +21,42 @@ class FaultSchedule(Schema):
 
     called: ClassVar[str] = "a fault schedule"
 
-    #: Each in the form ROBOT:KIND[@START[-END]] [s].
-    faults: tuple[str, ...] = ()
+    #: Of the random numbers of all faults that have none of their own; None: that of the run.
+    seed: int | None = Setting(default=None, ge=0, le=2**31 - 1)
+    #: Each as text, ROBOT:KIND[(NAME=VALUE,...)][@START[-END]] [s], or with the keys of `Entry`.
+    faults: tuple[str | dict[str, Any], ...] = ()
 
 
-def read_faults(words: Iterable[str]) -> tuple[Fault, ...]:
+class Entry(Schema):
+    """A fault that is written out."""
+
+    robot: str
+    kind: str
+    parameters: dict[str, Any] = Setting(default_factory=dict)
+    #: [s after the start of the mission]
+    start: float = Setting(default=0.0, ge=0, allow_inf_nan=False)
+    end: float | Literal["until cleared"] = "until cleared"
+    seed: int | None = Setting(default=None, ge=0, le=2**31 - 1)
+
+
+def split_faults(text: str) -> list[str]:
+    """Faults and files that are given in one text, by commas; those of parameters do not count."""
+    return [word.strip() for word in re.split(r",(?![^(]*\))", text) if word.strip()]
+
+
+def read_faults(words: Iterable[str], team: Sequence[str] | None = None) -> tuple[Fault, ...]:
     """Read faults, each given as ROBOT:KIND[@START[-END]] or as the name of a schedule file.
+
+    Parameters
+    ----------
+    team
+        The robots that there are; None: that is checked later.
 
     Raises
     ------
     EirError
-        A word has neither form, a kind is unknown, or a file cannot be read; for a fault in a
-        file the sentence names the entry.
+        A word has neither form, a robot, a kind or a parameter is unknown, a value is out of
+        range, or a file cannot be read; about a fault in a file, with the file and the line.
     """
     found: list[Fault] = []
     for word in words:
@@ -33,12 +64,59 @@ def read_faults(words: Iterable[str]) -> tuple[Fault, ...]:
             found += _read_file(Path(word))
         else:
             found.append(parse_fault(word))
+    if team is not None:
+        by_robot(found, team)
     return tuple(found)
 
 
-def _read_file(path: Path) -> Iterable[Fault]:
-    for number, text in enumerate(load_yaml(path, FaultSchedule).faults, start=1):
+def _read_file(path: Path) -> Iterator[Fault]:
+    schedule = load_yaml(path, FaultSchedule)
+    for entry, node in zip(schedule.faults, _nodes(path), strict=True):
+        where = f"{path}:{node.start_mark.line + 1}"
         try:
-            yield parse_fault(text)
+            fault = _read_entry(entry, node, path)
         except EirError as error:
-            raise EirError(f"{path}: entry {number}: {error}") from error
+            said = str(error)
+            raise EirError(said if said.startswith(f"{path}:") else f"{where}: {said}") from error
+        seed = schedule.seed if fault.seed is None else fault.seed
+        yield fault.model_copy(update={"where": where, "seed": seed})
+
+
+def _read_entry(entry: str | dict[str, Any], node: yaml.Node, path: Path) -> Fault:
+    if isinstance(entry, str):
+        return parse_fault(entry)
+    lines = _lines(node)
+    try:
+        read = validate(entry, Entry, where=f"{path}:{node.start_mark.line + 1}")
+    except EirError as error:
+        cause, line = error.__cause__, node.start_mark.line + 1
+        if isinstance(cause, ValidationError) and cause.errors()[0]["loc"]:
+            line = lines.get(str(cause.errors()[0]["loc"][0]), line)
+        here = f"{path}:{node.start_mark.line + 1}:"
+        raise EirError(str(error).replace(here, f"{path}:{line}:", 1)) from error
+    for key, look in (
+        ("kind", lambda: FaultKind.parse(read.kind)),
+        ("parameters", lambda: check(FaultKind.parse(read.kind).word, read.parameters)),
+    ):
+        try:
+            look()
+        except EirError as error:
+            raise EirError(f"{path}:{lines.get(key, 0)}: {error}") from error
+    end = None if isinstance(read.end, str) else read.end
+    return make_fault(
+        read.robot, FaultKind.parse(read.kind), read.start, end, read.parameters, read.seed, ""
+    )
+
+
+def _nodes(path: Path) -> list[yaml.Node]:
+    """The entries of a file that has been read, with the places where they stand."""
+    root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
+        if key.value == "faults":
+            return list(value.value)
+    return []
+
+
+def _lines(node: yaml.Node) -> dict[str, int]:
+    """The line of each key of a mapping."""
+    return {key.value: key.start_mark.line + 1 for key, _ in node.value}

@@ -10,11 +10,12 @@ from eir_ros.contract import coverage, pursuit, rendezvous, transport
 from eir_ros.contract.config import Schema, validate
 from eir_ros.contract.coverage import CoverageTask
 from eir_ros.contract.drive import Decision, SwarmSensed, SwarmTask, command, directions_of
-from eir_ros.contract.faults import FaultKind
+from eir_ros.contract.faults import SENSING, FaultKind
 from eir_ros.contract.streams import generators, sequence_of
 from eir_ros.contract.types import teammates
 from eir_ros.faults.command import CommandFaults
 from eir_ros.faults.schedule import FaultMixture, Schedule
+from eir_ros.faults.sensing import SensingFaults
 from sim.batched import BatchedEnv, Step
 from sim.scene import Box, Disc, Line, Scene
 from sim.swarm.arena import SwarmSim, SwarmWorld
@@ -105,6 +106,7 @@ class SwarmEnv(BatchedEnv):
         self._healthy = Schedule.healthy(batch, n)
         self._drawn = Schedule.healthy(batch, n)
         self.schedule = self._healthy
+        self._senses = SensingFaults((batch, n), n - 1, self.task.tick_s, 0)
         self._own_first = np.concatenate([np.arange(n)[:, None], teammates(n)], axis=1)
         self.reset(seed)
 
@@ -141,9 +143,10 @@ class SwarmEnv(BatchedEnv):
 
     def _reset(self, seed: Any) -> None:
         if seed is not None:
-            world, motors, nature = sequence_of(seed).spawn(3)
+            world, motors, nature, senses = sequence_of(seed).spawn(4)
             self._nature = generators(nature, self.batch)
             self._motors.reset(motors)
+            self._senses.reset(senses)
             self._sim.reset(world)
         else:
             self._sim.reset()
@@ -151,13 +154,24 @@ class SwarmEnv(BatchedEnv):
             self.schedule, self._given = self._given, None
         else:
             self._draw()
+        if self.schedule.seed is not None:
+            motors, senses = sequence_of(self.schedule.seed).spawn(2)
+            self._motors.reset(motors)
+            self._senses.reset(senses)
+        self._senses.forget()
+        #: Whether anybody's senses are ever faulty in these episodes.
+        self._deceived = self.schedule.has_any(SENSING)
         self.decisions = 0
+        self._look()
         self._show()
 
     def _draw(self) -> None:
         """Faults of the next episodes, for each arena from its own stream."""
         if self.faults is None:
             self.schedule = self._healthy
+            return
+        if self.faults.schedule:
+            self.schedule = self.faults.draw(self._nature[0], self.batch, self.num_agents, 0.0)
             return
         self.schedule = self._drawn
         length = self.episode_decisions * self.task.decision_s
@@ -168,7 +182,7 @@ class SwarmEnv(BatchedEnv):
     @property
     def kinds(self) -> NDArray[np.int8]:
         """Codes of the faults that act now, (B, N). Hidden from the team."""
-        return self.schedule.active(self._sim.time_s)
+        return self._kinds.copy()
 
     @property
     def types(self) -> NDArray[np.int8]:
@@ -177,17 +191,27 @@ class SwarmEnv(BatchedEnv):
 
     def sense(self) -> SwarmSensed:
         """What each robot senses now, for looking at; arrays (B, N, ...)."""
-        return self._sim.sense()
+        return self._sensed
+
+    def _look(self) -> None:
+        """Once per tick: who is faulty now, and what everybody senses."""
+        now_s, given = self._sim.time_s, self.schedule
+        given.active(now_s, self._kinds)
+        self._values = None if given.values is None else given.now(now_s)[1]
+        self._sensed = self._sim.sense()
+        if self._deceived:
+            self._sensed = self._senses.apply(self._kinds, self._sensed, self._values)
 
     def _advance(self, actions: NDArray[np.integer[Any]]) -> None:
         sim, task, lend = self._sim, self.task, self._sim.scratch
-        decision = self._decode(task, actions, sim.sense(), lend)
+        decision = self._decode(task, actions, self._sensed, lend)
         working = lend("env.working", self._kinds.shape, np.bool_)
         carried_out = lend("env.carried_out", (*self._kinds.shape, 2))
         for _ in range(task.decision_ticks):
-            kinds = self.schedule.active(sim.time_s, self._kinds)
-            self._motors.apply(kinds, command(task, decision, sim.poses, lend), carried_out)
-            sim.tick(carried_out, np.equal(kinds, int(FaultKind.NONE), out=working))
+            wanted = command(task, decision, self._sensed.pose, lend)
+            self._motors.apply(self._kinds, wanted, carried_out, self._values)
+            sim.tick(carried_out, np.equal(self._kinds, int(FaultKind.NONE), out=working))
+            self._look()
         self.decisions += 1
         self.reward[...] = sim.reward()
         self.truncated[...] = self.decisions >= self.episode_decisions
@@ -204,7 +228,7 @@ class SwarmEnv(BatchedEnv):
         """Fill observation and states."""
         sim, split = self._sim, self.num_agents * _PER_ROBOT
         lend = sim.scratch
-        self._observe(self.task, sim.sense(), self.observation, lend)
+        self._observe(self.task, self._sensed, self.observation, lend)
         robots = lend("env.robots", (self.batch, self.num_agents, _PER_ROBOT), np.float32)
         robots[..., :2], robots[..., 2:4] = sim.poses[..., :2], sim.velocities
         heading = lend("env.heading", sim.velocities.shape)

@@ -3,7 +3,7 @@
 import pytest
 
 from eir_ros.contract.errors import EirError
-from eir_ros.contract.faults import Fault, FaultKind, parse_fault
+from eir_ros.contract.faults import CRASH_S, Fault, FaultKind, parse_by_hand, parse_fault
 
 
 @pytest.mark.parametrize(
@@ -62,4 +62,54 @@ def test_words_and_codes_go_both_ways():
 
 def test_a_code_that_critics_were_trained_on_means_something_else():
     words = "none stop stuck slow random_walk mute adversary random_action drift reverse wear"
+    words += " frozen offset odom_drift noise dropout silent delay loss replay sybil"
+    words += " hang crash nan intermittent late_switch"
     assert [kind.word for kind in FaultKind] == words.split()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "r2:stop@5",
+        "r2:adversary@5-12",
+        "r0:slow@0.5-1234567.25",
+        "r0:slow(gain=0.2,seed=7)@5-12",
+        "r0:intermittent(share=0.25,acts=random_action)@0",
+        "r1:sybil(name=r3)@4",
+    ],
+)
+def test_a_fault_changes_on_its_way(text: str):
+    assert parse_fault(text).text == text
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("r2:slow(gian=0.2)", "fault 'slow' has no parameter 'gian'; it has gain"),
+        ("r2:stop(gain=0.2)", "fault 'stop' has no parameter 'gain'; it has none"),
+        ("r2:slow(gain=2)", "'gain' of fault 'slow' is '2'; expected a number from 0 to 1"),
+        ("r2:slow(gain=nan)", "expected a number from 0 to 1"),
+        ("r2:slow(gain=quick)", "expected a number from 0 to 1"),
+        ("r2:late_switch(acts=stop)", "expected one of adversary, random_action"),
+        ("r2:slow(gain)", "not of the form NAME=VALUE"),
+        ("r2:slow(gain=0.1,gain=0.2)", "given twice"),
+        ("r2:slow(seed=-1)", "the seed of fault"),
+    ],
+)
+def test_a_parameter_that_cannot_be_meant_is_refused(text: str, sentence: str):
+    with pytest.raises(EirError, match=sentence):
+        parse_fault(text)
+
+
+def test_what_is_to_be_done_now_is_read():
+    assert parse_by_hand("stop") == (FaultKind.STOP, {}, None)
+    assert parse_by_hand(" slow(gain=0.2) for 10 ") == (FaultKind.SLOW, {"gain": 0.2}, 10.0)
+    assert parse_by_hand("none") == (FaultKind.NONE, {}, None)
+    for text in ("stop for", "stop@5", "r2:stop", "stop for -1"):
+        with pytest.raises(EirError, match="KIND"):
+            parse_by_hand(text)
+
+
+def test_a_crash_is_over_once_the_robot_can_be_back():
+    assert parse_fault("r2:crash@5").end_s == 5.0 + CRASH_S
+    assert parse_by_hand("crash")[2] == CRASH_S

@@ -4,16 +4,14 @@ import numpy as np
 import pytest
 
 from eir_ros.contract.faults import FaultKind
+from eir_ros.faults.acting import DEFAULTS
 from eir_ros.faults.attack_process import executed_actions
-from eir_ros.faults.command import (
-    DRIFT_GAIN,
-    SLOW_GAIN,
-    TRACK_M,
-    WALK_LIMIT,
-    WEAR_RATE,
-    CommandFaults,
-)
+from eir_ros.faults.command import TRACK_M, WALK_LIMIT, CommandFaults
 from eir_ros.faults.schedule import FaultMixture
+
+SLOW_GAIN = DEFAULTS[FaultKind.SLOW, 0]
+DRIFT_GAIN = DEFAULTS[FaultKind.DRIFT, 0]
+WEAR_RATE = DEFAULTS[FaultKind.WEAR, 0]
 
 
 def kinds(kind: FaultKind) -> np.ndarray:

@@ -5,10 +5,11 @@ import pytest
 
 from eir_ros.contract.coverage import CoverageTask, Sensed, command, decode
 from eir_ros.contract.faults import FaultKind, parse_fault
-from eir_ros.faults.command import SLOW_GAIN
+from eir_ros.faults.acting import DEFAULTS
 from eir_ros.faults.injector import Injector
 from eir_ros.faults.timeline import Timeline
 
+SLOW_GAIN = DEFAULTS[FaultKind.SLOW, 0]
 TASK = CoverageTask()
 #: Ticks of a run; the fault holds from tick 20 until before tick 40.
 ONSET, END, TICKS = 20, 40, 60

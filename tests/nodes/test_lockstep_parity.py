@@ -32,7 +32,9 @@ def run_ros(plan, tmp_path):
         }
         scores = watcher.listen(DiagnosticArray, "/swarm/score", qos.EVENT)
         processes = {
-            name: stack.enter_context(node_process(p.executable, p.namespace, p.nodes, tmp_path))
+            name: stack.enter_context(
+                node_process(p.executable, p.namespace, p.nodes, tmp_path, p.remappings)
+            )
             for name, p in plan.items()
         }
         watcher.until(lambda: processes["world"].popen.poll() is not None, timeout_s=120)
@@ -67,8 +69,11 @@ def compare(plain: Episode, ros: dict):
 
 @pytest.mark.parametrize(
     "words",
-    [("r1:stop@4-12", "r2:mute@6"), ("r0:adversary@2",)],
-    ids=["stop and mute", "adversary"],
+    [
+        ("r1:stop@4-12", "r2:mute@6", "r3:noise(sigma=0.3)@3", "r1:offset@14"),
+        ("r0:intermittent(period_s=4)@2",),
+    ],
+    ids=["stop, mute and senses", "adversary, now and then"],
 )
 def test_ros_changes_what_a_robot_sees_believes_or_does(
     words, bundle, bundle_path, roster, tmp_path

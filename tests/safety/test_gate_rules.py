@@ -88,8 +88,8 @@ def test_speed_and_yaw_rate_never_grow_faster_than_allowed(history):
     last, at, life = (0.0, 0.0), 100.0, None
     for gate, now, allowed, *_ in play(LIMITS, history):
         # a gate that has just started takes its robot to stand
-        last, at = ((0.0, 0.0), now) if gate is not life else (last, at)
-        elapsed, life = max(0.0, now - at), gate
+        last, at = ((0.0, 0.0), -inf) if gate is not life else (last, at)
+        elapsed, life = min(LIMITS.command_timeout_s, max(0.0, now - at)), gate
         for before, after, growth in zip(
             last, allowed, (LIMITS.max_acceleration, LIMITS.max_yaw_acceleration), strict=False
         ):

@@ -31,6 +31,8 @@ GATE = {
         FaultKind.DRIFT,
         FaultKind.REVERSE,
         FaultKind.WEAR,
+        FaultKind.FROZEN,
+        FaultKind.OFFSET,
     ],
 )
 def test_training_sees_another_world_than_robots_do(kind: FaultKind) -> None:
@@ -45,6 +47,7 @@ def test_training_sees_another_world_than_robots_do(kind: FaultKind) -> None:
     env = CoverageEnv(batch=1, task=task)
     env.reset(0, Schedule.single(1, 4, kind, robot=1, start_s=2.0))
     env._sim.reset(3, poses)  # the loop seeds the world alone
+    env._look()
     for tick in range(0, 78, task.decision_ticks):
         decided = [episode.decisions[tick, name] for name in TEAM]
         step = env.step(np.array([[d.step.action for d in decided]]))

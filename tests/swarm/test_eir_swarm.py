@@ -466,3 +466,40 @@ def test_a_dry_run_starts_something(
     assert "__ns:=/r2" in shown
     assert "eir_ros.nodes.world" in shown
     assert not folder.exists()
+
+
+@pytest.mark.ros
+def test_a_hung_or_crashed_agent_ends_the_run_or_moves_its_robot(tmp_path: Path) -> None:
+    """Faults of processes, by schedule; and one by hand, from another terminal."""
+    from nav_msgs.msg import Odometry
+    from ros_graph import probe
+
+    from eir_ros.nodes import qos
+
+    schedule = ("--fault", "r1:hang@3-8", "--fault", "r2:crash@3")
+    with running(tmp_path, "--headless", *schedule) as swarm, probe() as graph:
+        odometry = graph.listen(Odometry, "/r1/odom", qos.sensor(1.0))
+        graph.until(lambda: odometry and stamp_s(odometry[-1]) > 4.5, timeout_s=60.0)
+        hung = [places([heard])[0] for heard in odometry if 4.0 < stamp_s(heard) < 4.5]
+        assert np.ptp(hung, axis=0).max() < 1e-6
+        order = [sys.executable, "-m", "eir_ros.cli.main", "fault", "r3"]
+        refused = subprocess.run([*order, "slow", "gain=7"], capture_output=True, text=True)
+        assert refused.returncode == 2
+        assert "expected a number from 0 to 1" in refused.stderr
+        done = subprocess.run(
+            [*order, "slow", "gain=0.1", "--for", "2"], capture_output=True, text=True
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == "r3 is broken: slow(gain=0.1) for 2\n"
+        graph.until(lambda: stamp_s(odometry[-1]) > 10.0, timeout_s=60.0)
+        moved = [places([heard])[0] for heard in odometry if stamp_s(heard) > 8.0]
+        assert np.ptp(moved, axis=0).max() > 0.1
+        assert swarm.interrupt() == 1
+    report = swarm.report()
+    exits = [(end.name, end.exit) for end in report.processes if end.exit != 0]
+    assert ("r2/agent", -signal.SIGKILL) in exits
+    found = {fault.robot: fault for fault in report.faults}
+    assert found["r3"].parameters == "gain=0.1"
+    assert found["r3"].end_s == pytest.approx(found["r3"].start_s + 2.0, abs=1e-3)
+    assert (found["r2"].kind, found["r2"].end_s) == ("crash", 5.0)
+    assert "Traceback" not in swarm.logs()

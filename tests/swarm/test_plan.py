@@ -9,10 +9,9 @@ import yaml
 
 from eir_ros.contract.coverage import CoverageTask
 from eir_ros.contract.errors import EirError
-from eir_ros.contract.faults import parse_fault
 from eir_ros.contract.manifest import BeliefInfo, Manifest, Provenance, Team
 from eir_ros.contract.paths import share
-from eir_ros.swarm.plan import Options, Process, fault_text, make_plan
+from eir_ros.swarm.plan import Options, Process, make_plan
 from eir_ros.swarm.process import describe
 from eir_ros.swarm.roster import Roster, load_roster
 from eir_ros.swarm.schedule import read_faults
@@ -218,21 +217,6 @@ def test_an_adversary_is_promised_that_the_bundle_has_not(
 def test_faults_are_scheduled_for_nobody(roster: Roster, manifest: Manifest) -> None:
     with pytest.raises(EirError, match="left out"):
         make_plan(roster, manifest, replace(faults("r2:stop@1"), fault_nodes=False))
-
-
-@pytest.mark.parametrize("text", ["r2:stop@5", "r2:adversary@5-12", "r0:slow@0.5-1234567.25"])
-def test_a_schedule_changes_on_its_way(text: str) -> None:
-    assert fault_text(parse_fault(text)) == text
-
-
-def test_a_schedule_file_hides_its_bad_entry(tmp_path: Path) -> None:
-    path = tmp_path / "faults.yaml"
-    path.write_text("faults: ['r2:stop@5', 'r2:stopp@6']")
-    with pytest.raises(EirError, match=r"faults\.yaml: entry 2: unknown fault kind 'stopp'"):
-        read_faults([str(path)])
-    path.write_text("fault: ['r2:stop@5']")
-    with pytest.raises(EirError, match="did you mean 'faults'"):
-        read_faults([str(path)])
 
 
 def test_the_shipped_schedule_is_wrong(roster: Roster, manifest: Manifest) -> None:

@@ -22,6 +22,19 @@ def test_a_recipe_with_a_new_kind_trains_and_is_read_again(tiny_recipe, tmp_path
     assert checkpoint.load(tmp_path / checkpoint.FILE).iteration == 2
 
 
+def test_a_team_meets_other_faults_in_training_than_it_was_given(tiny_recipe, tmp_path):
+    given = "['r1:stop@1-2', 'r2:noise(sigma=0.3)@0', 'r2:intermittent(period_s=1)@2']"
+    recipe = tiny_recipe("eir-mappo", **{"faults.schedule": given, "iterations": 2})
+    train(recipe, tmp_path)
+    evaluator = Evaluator(checkpoint.load(tmp_path / checkpoint.FILE), batch=4)
+    kinds = evaluator.play_mixture(recipe.faults, 4, [0]).kinds
+    assert (kinds == kinds[:, :1]).all()
+    assert (kinds[:10, 0, 2] == FaultKind.NOISE).all()
+    assert [int(kinds[t, 0, 1]) for t in (4, 5, 9, 10)] == [0, FaultKind.STOP, FaultKind.STOP, 0]
+    assert set(kinds[10:, 0, 2].tolist()) == {FaultKind.ADVERSARY, FaultKind.MUTE}
+    evaluator.close()
+
+
 @pytest.mark.parametrize("kind", [FaultKind.DRIFT, FaultKind.REVERSE, FaultKind.WEAR])
 def test_a_team_cannot_be_judged_under_a_fault_that_it_never_met(kind, tiny_recipe):
     evaluator = Evaluator(checkpoint.fresh(tiny_recipe("eir-mappo")), batch=4)

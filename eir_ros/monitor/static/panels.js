@@ -59,7 +59,7 @@ export class Matrix {
 export class Robots {
   /** `inject(robot, kind)` is called when a button is pressed; the kind "none" clears. */
   constructor(list, hello, inject) {
-    this.rows = new Map(hello.team.map((name) => [name, new Row(name, hello.kinds, inject)]));
+    this.rows = new Map(hello.team.map((name) => [name, new Row(name, hello, inject)]));
     list.replaceChildren(...[...this.rows.values()].map((row) => row.element));
   }
 
@@ -69,7 +69,7 @@ export class Robots {
 }
 
 class Row {
-  constructor(name, kinds, inject) {
+  constructor(name, hello, inject) {
     this.name = name;
     this.state = make("span", { class: "state" });
     this.doing = make("dd");
@@ -80,10 +80,16 @@ class Row {
     this.stale = make("dd");
     this.restarts = make("dd");
     this.kind = make("select", { "aria-label": `Fault for ${name}` });
-    for (const kind of kinds) this.kind.append(make("option", { value: kind }, kindWords(kind)));
+    for (const kind of hello.kinds) this.kind.append(make("option", { value: kind }, kindWords(kind)));
+    this.strength = make("input", { type: "text", "aria-label": `How strong, for ${name}`, spellcheck: "false" });
+    this.length = make("input", {
+      type: "number", min: "0", step: "any", placeholder: "s", "aria-label": `Seconds, for ${name}; empty: until cleared`,
+    });
+    this.kind.onchange = () => this.offer(hello);
+    this.offer(hello);
     // one button, so that the focus stays where it is when the fault comes and goes
     this.button = make("button", { type: "button" }, "Inject");
-    this.button.onclick = () => inject(name, this.fault ? "none" : this.kind.value);
+    this.button.onclick = () => inject(name, this.fault ? "none" : this.wanted());
     const fact = (term, value, kind = "") =>
       make("div", { class: kind }, make("dt", {}, term), value);
     this.element = make(
@@ -101,7 +107,24 @@ class Row {
         fact("Restarts", this.restarts),
       ),
       make("div", { class: "break" }, this.kind, this.button),
+      make("div", { class: "break how" }, this.strength, this.length),
     );
+  }
+
+  /** Show what the chosen kind of fault can be told, as it is unless told otherwise. */
+  offer(hello) {
+    const known = hello.parameters?.[this.kind.value] ?? "";
+    this.strength.value = "";
+    this.strength.placeholder = known || "no settings";
+    this.strength.title = known ? `Unless given: ${known}` : "";
+    this.strength.disabled = !known;
+  }
+
+  /** The fault as it is written: `slow(gain=0.2) for 10`. */
+  wanted() {
+    const given = this.strength.value.trim();
+    const seconds = this.length.value.trim();
+    return this.kind.value + (given ? `(${given})` : "") + (seconds ? ` for ${seconds}` : "");
   }
 
   show(robot, picture) {
@@ -125,6 +148,7 @@ class Row {
     put(this.restarts, String(robot.restarts));
     this.fault = robot.fault;
     this.kind.disabled = Boolean(robot.fault);
+    this.length.disabled = this.kind.disabled;
     if (robot.fault) this.kind.value = robot.fault;
     put(this.button, robot.fault ? "Clear" : "Inject");
     label(this.button, robot.fault ? `Clear the fault of ${this.name}` : `Inject a fault into ${this.name}`);
@@ -184,7 +208,7 @@ export class Events {
 function faultLines(picture) {
   return picture.faults.flatMap((fault) => {
     if (fault.start_s > picture.time_s) return [];
-    const kind = kindWords(fault.kind);
+    const kind = kindWords(fault.kind) + (fault.parameters ? ` (${fault.parameters})` : "");
     const lines = [{ t: fault.start_s, mark: "fault", text: `${fault.robot} broken: ${kind}` }];
     if (fault.end_s !== null && fault.end_s <= picture.time_s) {
       lines.push({ t: fault.end_s, mark: "mended", text: `${fault.robot} mended (${kind})` });

@@ -1,0 +1,48 @@
+"""Orders to a running swarm, given by a process that has ROS so that this one need not."""
+
+import subprocess
+import sys
+
+from eir_ros.contract.errors import EirError
+
+#: Longest that an order may take [s].
+_PATIENCE_S = 30.0
+
+
+def give(node: str, parameter: str, value: str, absent: str) -> None:
+    """Set a parameter of a node.
+
+    Parameters
+    ----------
+    absent
+        What to do when there is no such node, for the sentence about it.
+
+    Raises
+    ------
+    EirError
+        The node is not there, does not answer, or refuses.
+    """
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "eir_ros.nodes.order", node, parameter, value],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise EirError(
+            f"the ROS graph gave no answer within {_PATIENCE_S:g} s; see whether ROS 2 works here "
+            "with `eir doctor`."
+        ) from error
+    if done.returncode == 0:
+        return
+    if done.returncode != 2:
+        said = done.stderr.strip().splitlines() or ["no reason was given"]
+        raise EirError(
+            f"the order could not be given ({said[-1]}); see whether ROS 2 works here with "
+            "`eir doctor`."
+        )
+    reason = done.stdout.strip()
+    raise EirError(f"{reason}; {absent}" if reason.startswith("there is no node") else reason)

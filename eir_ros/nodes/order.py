@@ -1,0 +1,57 @@
+"""One order to one node of a running swarm: a parameter is set, and what came of it is said.
+
+A program of its own, so that whoever gives the order carries nothing of ROS in its process:
+`python -m eir_ros.nodes.order /r2/fault kind stop`. Status 0: done; 2: refused, with the reason.
+"""
+
+import os
+import sys
+import time
+
+import rclpy
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.parameter_client import AsyncParameterClient
+
+#: Longest wait for the node to be found, and for its answer [s].
+_PATIENCE_S = 6.0
+
+
+def give(node_name: str, parameter: str, value: str) -> str:
+    """Set a parameter of text; the reason why that was refused, or nothing."""
+    context = rclpy.Context()
+    # no log: it would make a folder for a single order
+    rclpy.init(args=["--ros-args", "--disable-external-lib-logs"], context=context)
+    node = Node(
+        f"eir_order_{os.getpid()}",
+        context=context,
+        enable_rosout=False,
+        start_parameter_services=False,
+    )
+    executor = rclpy.executors.SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    try:
+        client = AsyncParameterClient(node, node_name)
+        end = time.monotonic() + _PATIENCE_S
+        while not client.services_are_ready():
+            if time.monotonic() > end:
+                domain = os.environ.get("ROS_DOMAIN_ID") or "0"
+                return f"there is no node {node_name} in ROS_DOMAIN_ID={domain}"
+            executor.spin_once(timeout_sec=0.05)
+        future = client.set_parameters([Parameter(parameter, value=value)])
+        executor.spin_until_future_complete(future, timeout_sec=_PATIENCE_S)
+        if not future.done():
+            return f"{node_name} has not answered for {_PATIENCE_S:g} s"
+        result = future.result().results[0]
+        return "" if result.successful else result.reason or "no reason was given"
+    finally:
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.shutdown(context=context)
+
+
+if __name__ == "__main__":
+    refused = give(*sys.argv[1:4])
+    if refused:
+        print(refused)
+    sys.exit(2 if refused else 0)
