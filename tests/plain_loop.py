@@ -17,6 +17,7 @@ from eir_ros.policy.agent_core import AgentCore, Decided
 from eir_ros.policy.bundle import Bundle
 from eir_ros.policy.runtime import AdversaryRuntime, PolicyRuntime
 from eir_ros.safety.gate import Gate, GateLimits, Track
+from eir_ros.safety.trust import Ladder, LadderSettings
 from sim.swarm.coverage import CoverageSim
 
 
@@ -26,9 +27,10 @@ class Robot:
     def __init__(
         self, bundle: Bundle, index: int, faults: list[Fault], seed: int, limits: GateLimits
     ) -> None:
-        self.agent = AgentCore(bundle.manifest, PolicyRuntime(bundle), index)
-        self.faults = Timeline(faults)
         mates, tick_s = bundle.manifest.task.num_robots - 1, bundle.manifest.task.tick_s
+        self.ladder = Ladder(LadderSettings(), mates, bundle.manifest.belief.threshold)
+        self.agent = AgentCore(bundle.manifest, PolicyRuntime(bundle), index, self.ladder)
+        self.faults = Timeline(faults)
         self.senses = Senses(self.faults, mates, tick_s, (seed, index))
         self.injector = Injector(bundle.manifest.task, index, self.faults, (seed, index))
         adversary = AdversaryRuntime(bundle, [seed, index, FaultKind.ADVERSARY])
@@ -49,6 +51,7 @@ class Robot:
         self.gate.odometry(x, y, yaw, now=time_s)
         seen = zip(self._mates[sensed.visible], sensed.tracks[sensed.visible], strict=True)
         self.gate.tracks({mate: Track(*map(float, track)) for mate, track in seen}, now=time_s)
+        self.gate.quarantine(self._mates[self.ladder.quarantined].tolist())
         self.gate.command(command[0], command[1], now=time_s)
         allowed = self.gate.send(time_s)
         return [allowed.v, allowed.w], answer.decided

@@ -29,6 +29,7 @@ from eir_ros.cli import (
     security,
     swarm,
     train,
+    trust,
 )
 from eir_ros.cli.extras import EXTRAS, install_command
 from eir_ros.contract.errors import EirError
@@ -65,6 +66,7 @@ def _root(
 app.command("swarm")(swarm.swarm)
 app.add_typer(robot.app, name="robot")
 app.command("fault")(fault.fault)
+app.command("trust")(trust.trust)
 app.command("envs")(envs.envs)
 app.command("play")(play.play)
 app.command("train")(train.train)

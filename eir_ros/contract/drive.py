@@ -7,8 +7,8 @@ accept any leading dimensions `(...)`: `(batch, N)` in training, none on a robot
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,6 +107,9 @@ class SwarmSensed:
     visible: NDArray[np.bool_]
     #: The robot's place in the roster, (...) int
     index: NDArray[np.int_]
+
+
+Senses = TypeVar("Senses", bound=SwarmSensed)
 
 
 class Decision(NamedTuple):
@@ -222,6 +225,15 @@ def _velocities(task: SwarmTask, count: int) -> NDArray[np.float64]:
     table = np.zeros((count, 2))
     table[1:FIRST_HOMING] = task.max_speed * DIRECTIONS
     return table
+
+
+def without(sensed: Senses, mates: NDArray[np.bool_]) -> Senses:
+    """The same senses, but for teammates (..., N-1) that are not to be reckoned with.
+
+    For `decode` alone, where actions may go to places of teammates: what a policy observes stays
+    what it has been trained on.
+    """
+    return replace(sensed, visible=np.asarray(sensed.visible) & ~mates)
 
 
 def as_on_the_wire(numbers: Floats, name: str, scratch: Scratch) -> NDArray[np.float64]:

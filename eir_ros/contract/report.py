@@ -73,6 +73,18 @@ class Intruder(Schema):
     t_s: float
 
 
+class TrustStep(Schema):
+    """One step on a robot's ladder of trust: an audit line."""
+
+    observer: str
+    #: The teammate; the observer itself where it holds.
+    subject: str
+    #: Mission time [s].
+    t_s: float
+    #: `r2: discount -> quarantine (belief 0.93 for 0.6 s)`
+    line: str
+
+
 class BeliefQuality(Schema):
     """Beliefs of healthy observers against the ground truth, over all decisions and pairs."""
 
@@ -104,6 +116,7 @@ class MissionReport(Schema):
     false_alarms: tuple[FalseAlarm, ...] = ()
     estops: tuple[EStopSpan, ...] = ()
     intruders: tuple[Intruder, ...] = ()
+    trust_steps: tuple[TrustStep, ...] = ()
     belief: BeliefQuality = BeliefQuality()
     #: From the last input received to the command sent [ms].
     tick_ms: Percentiles = Percentiles()

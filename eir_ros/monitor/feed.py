@@ -1,11 +1,14 @@
 """Puts the events of a recording into the state that the operator page and reports are made of."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
+from eir_ros.contract.errors import EirError
 from eir_ros.contract.frames import Pose, compose
 from eir_ros.monitor.bag_events import Event, Motion, Status
 from eir_ros.monitor.detections import Alarm
+from eir_ros.monitor.ladder import read_trust
 from eir_ros.monitor.state import State
 
 #: Values of `status` in beliefs, in words; a number that is not here is told as it is.
@@ -32,6 +35,10 @@ def feed(state: State, event: Event, origins: Mapping[str, Pose]) -> list[Alarm]
     elif event.topic == "decision":
         for status in value:
             state.decide(robot, status.message)
+    elif event.topic == "trust":
+        for status in value:
+            with suppress(EirError, ValueError, KeyError):
+                state.trust(robot, *read_trust(robot, status.values, status.message))
     elif event.topic == "diagnostics":
         for status in value:
             _diagnose(state, status)

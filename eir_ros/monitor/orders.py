@@ -7,6 +7,7 @@ from typing import Any, Final
 from eir_ros.contract.config import Schema, validate
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.faults import parse_by_hand
+from eir_ros.contract.trust import parse_order
 
 
 class Inject(Schema):
@@ -29,9 +30,28 @@ class EStop(Schema):
     on: bool
 
 
-Order = Inject | Pause | EStop
+class Trust(Schema):
+    """Tell a robot how far to trust a teammate, or, with `auto`, to go by its rules again."""
 
-_ORDERS: Final[dict[str, type[Schema]]] = {"inject": Inject, "pause": Pause, "estop": EStop}
+    robot: str
+    teammate: str
+    level: str
+    reason: str
+
+    @property
+    def text(self) -> str:
+        """As the robot's agent takes it."""
+        return f"{self.teammate}={self.level}: {self.reason}"
+
+
+Order = Inject | Pause | EStop | Trust
+
+_ORDERS: Final[dict[str, type[Schema]]] = {
+    "inject": Inject,
+    "pause": Pause,
+    "estop": EStop,
+    "trust": Trust,
+}
 
 #: What robots, and nobody else, can be ordered to do.
 NAMES: Final = frozenset(_ORDERS)
@@ -59,10 +79,13 @@ def read_order(message: dict[str, Any], team: Collection[str]) -> Order:
         The order, the robot or the kind of fault is unknown, or a value is missing or malformed.
     """
     order = validated(message, _ORDERS)
+    for name in [getattr(order, key) for key in ("robot", "teammate") if hasattr(order, key)]:
+        if name not in team:
+            raise EirError(f"Unknown robot '{name}'; the team is {', '.join(team)}.")
     if isinstance(order, Inject):
-        if order.robot not in team:
-            raise EirError(f"Unknown robot '{order.robot}'; the team is {', '.join(team)}.")
         parse_by_hand(order.kind)
+    if isinstance(order, Trust):
+        parse_order(order.text)
     return order  # type: ignore[return-value]
 
 

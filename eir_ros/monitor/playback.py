@@ -29,7 +29,7 @@ _NOTE_S: Final = 0.2
 
 #: Topics that the page shows; the newest word of those is enough, or all of them count.
 _DENSE: Final = frozenset({"odom", "sites", "beliefs", "decision"})
-_SPARSE: Final = frozenset({"diagnostics", "swarm/estop", "swarm/score"})
+_SPARSE: Final = frozenset({"diagnostics", "swarm/estop", "swarm/score", "trust"})
 
 
 class _Shown(State):

@@ -23,6 +23,7 @@ def mission_report(state: State) -> MissionReport:
         false_alarms=tuple(judge.false_alarms()),
         estops=tuple(state.estops),
         intruders=tuple(state.intruders.found.values()),
+        trust_steps=tuple(state.trust_steps),
         belief=judge.quality(),
         tick_ms=counters.percentiles("tick_ms"),
         inference_us=counters.percentiles("inference_us"),

@@ -137,6 +137,7 @@ def _timeline(report: RecordingReport) -> Iterator[str]:
         (step.t_s, f"{step.observer} takes {step.suspect} for {step.status.replace('_', ' ')}")
         for step in report.trust
     ]
+    rows += [(step.t_s, f"{step.observer} on {step.line}") for step in report.trust_steps]
     rows.sort()
     shown = [(f"{t_s:.1f} s", said) for t_s, said in rows]
     summary = f"<summary>{len(rows)} events in words</summary>"

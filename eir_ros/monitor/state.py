@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from eir_ros.contract.report import EStopSpan, Percentiles
+from eir_ros.contract.report import EStopSpan, Percentiles, TrustStep
 from eir_ros.monitor.counters import Counters
 from eir_ros.monitor.detections import Alarm, Judge
 from eir_ros.monitor.intruders import Intruders
@@ -36,6 +36,8 @@ class Robot:
     action: str | None = None
     #: p(adversary) and status word of each teammate, by name.
     beliefs: dict[str, tuple[float, str]] = field(default_factory=dict)
+    #: What it does about each teammate, by name: words of `contract.trust.Level`.
+    trust: Mapping[str, str] = field(default_factory=dict)
     #: Key-value pairs of the latest diagnostics.
     agent: Mapping[str, str] = field(default_factory=dict)
     #: When its agent last reported [s; steady clock], and at which time of the mission [s].
@@ -78,6 +80,8 @@ class State:
         #: What the recorder says of itself; empty while nothing is recorded.
         self.recorder: dict[str, Any] = {}
         self.alarms: deque[Alarm] = deque(maxlen=MAX_ALARMS)
+        #: Every step on every ladder of trust.
+        self.trust_steps: list[TrustStep] = []
         self._history: deque[list[float | None]] = deque()
 
     def believe(
@@ -134,6 +138,12 @@ class State:
                 absent = now_s - robot.reported_s > ABSENT_S
             back_s = self.time_s if not absent else robot.reported_t_s
             self.judge.set_absent(name, back_s, absent=absent)
+
+    def trust(self, robot: str, levels: Mapping[str, str], step: TrustStep | None) -> None:
+        """Take how far `robot` trusts each teammate, by name, and the step that led there."""
+        self.robots[robot].trust = dict(levels)
+        if step is not None:
+            self.trust_steps.append(step)
 
     def decide(self, robot: str, action: str) -> None:
         """Take one decision of `robot`."""
@@ -196,6 +206,7 @@ class State:
             "faults": [span.model_dump() for span in self.judge.faults],
             "alarms": [self._alarm(alarm) for alarm in self.alarms],
             "recorder": self.recorder,
+            "trust_steps": [step.model_dump() for step in self.trust_steps[-MAX_ALARMS:]],
         }
 
     def _robot(self, name: str, robot: Robot, now_s: float) -> dict[str, Any]:
@@ -211,6 +222,7 @@ class State:
             "beliefs": {
                 suspect: [round(p, 3), status] for suspect, (p, status) in robot.beliefs.items()
             },
+            "trust": dict(robot.trust),
             "state": robot.agent.get("state"),
             "bundle": robot.agent.get("bundle"),
             "tracks_source": robot.agent.get("tracks_source"),

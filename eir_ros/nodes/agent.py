@@ -16,13 +16,16 @@ from geometry_msgs.msg import TwistStamped
 from nav_msgs.msg import Odometry
 from numpy.typing import NDArray
 from pydantic import Field as Setting
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import PointCloud2
 
-from eir_ros.contract.config import Schema
+from eir_ros.contract.config import Schema, validate
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.frames import Pose
+from eir_ros.contract.trust import LadderSettings, parse_order
 from eir_ros.contract.types import teammates
 from eir_ros.nodes import clouds, messages, qos, realtime
 from eir_ros.nodes.agent_report import Counters, belief_points, decision_status
@@ -30,7 +33,9 @@ from eir_ros.nodes.clouds import InvalidMessageError
 from eir_ros.nodes.inbox import Inbox
 from eir_ros.nodes.parameters import declare
 from eir_ros.nodes.run import run
-from eir_ros.policy.agent_core import WAITING, Answer, Decided, load_agent
+from eir_ros.nodes.trust_report import TrustReport
+from eir_ros.policy.agent_core import DISTRUST, WAITING, Answer, Decided, load_agent
+from eir_ros.safety.trust import Ladder, Step
 
 
 class Parameters(Schema):
@@ -52,6 +57,28 @@ class Parameters(Schema):
     trusted_keys: str = Setting("", description="Folder of trusted public keys; empty: shipped")
     realtime_priority: int = realtime.PRIORITY
     autostart: bool = Setting(True, description="Configure and activate without being told")
+    trust_discount_at: float = Setting(
+        0.5, ge=0.0, le=1.0, description="p(adversary) at which a teammate is discounted"
+    )
+    trust_quarantine_at: float = Setting(
+        0.0, ge=0.0, le=1.0, description="... and quarantined; 0: the threshold of the bundle"
+    )
+    trust_release_at: float = Setting(
+        0.2, ge=0.0, le=1.0, description="p(adversary) at which it comes down a rung"
+    )
+    trust_up_s: float = Setting(0.6, ge=0.0, le=60.0, description="So long it must last, going up")
+    trust_down_s: float = Setting(5.0, ge=0.0, le=600.0, description="... and coming down")
+    trust_hold_when_outnumbered: bool = Setting(
+        False, description="Stand when more are suspected than may be quarantined"
+    )
+    trust_order: str = Setting(
+        "", description="The operator's word, TEAMMATE=LEVEL: REASON; the level auto takes it back"
+    )
+
+    def ladder(self) -> LadderSettings:
+        """The numbers of the ladder; `EirError` when they make no sense together."""
+        values = {name: getattr(self, f"trust_{name}") for name in LadderSettings.model_fields}
+        return validate(values, LadderSettings, where="agent: trust")
 
 
 class Agent(LifecycleNode):
@@ -65,7 +92,7 @@ class Agent(LifecycleNode):
 
     def __init__(self, **options: Any) -> None:
         super().__init__("agent", **options)
-        self.settings = declare(self, Parameters)
+        self.settings = declare(self, Parameters, changeable=frozenset({"trust_order"}))
         if self.settings.robot not in self.settings.team:
             raise EirError(
                 f"robot '{self.settings.robot}' is not in the team {', '.join(self.settings.team)}."
@@ -79,6 +106,7 @@ class Agent(LifecycleNode):
             for transition in (self.trigger_configure, self.trigger_activate):
                 if transition() != TransitionCallbackReturn.SUCCESS:
                     raise self._refusal or RuntimeError(f"{transition.__name__} failed")
+        self.add_on_set_parameters_callback(self._on_check)
         realtime.request(self, self.settings.realtime_priority)
 
     # Lifecycle
@@ -103,7 +131,9 @@ class Agent(LifecycleNode):
         self.get_logger().info("active; every belief starts from its prior")
         self._active = True
         self._reporter.reset()
-        return super().on_activate(state)
+        done = super().on_activate(state)
+        self._tell_trust(None)
+        return done
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stand, then say nothing more."""
@@ -133,10 +163,18 @@ class Agent(LifecycleNode):
         settings = self.settings
         keys = Path(settings.trusted_keys) if settings.trusted_keys else None
         index = settings.team.index(settings.robot)
-        bundle, self._core = load_agent(settings.bundle, keys, index, len(settings.team))
+        ladder, mates = settings.ladder(), len(settings.team) - 1
+        bundle, self._core = load_agent(
+            settings.bundle,
+            keys,
+            index,
+            len(settings.team),
+            lambda threshold: Ladder(ladder, mates, threshold),
+        )
         manifest = bundle.manifest
         self._inbox = Inbox(manifest.task, index, settings.odom_in_map)
         self._mates = teammates(len(settings.team))[index]
+        self._trust = TrustReport(settings.robot, settings.team, self._mates)
         self._task = manifest.task
         self._identity = f"{manifest.name} v{manifest.version} {bundle.digest[:12]}"
         self._base_frame = f"{settings.robot}/base_link"
@@ -154,9 +192,11 @@ class Agent(LifecycleNode):
                 (PointCloud2, "beliefs", qos.EVENT),
                 (DiagnosticArray, "decision", qos.EVENT),
                 (DiagnosticArray, "/diagnostics", qos.DIAGNOSTICS),
+                (DiagnosticArray, "trust", qos.EVENT),
             )
         ]
-        self._command_pub, self._beliefs_pub, self._decision_pub, self._report_pub = self._outputs
+        self._command_pub, self._beliefs_pub, self._decision_pub = self._outputs[:3]
+        self._report_pub, self._trust_pub = self._outputs[3:]
         self._inputs = [
             self.create_subscription(
                 kind, topic, callback, sensor, qos_overriding_options=qos.OVERRIDES
@@ -210,6 +250,7 @@ class Agent(LifecycleNode):
         tick = self._inbox.tick_of(messages.nanoseconds_of(stamp))
         if self._inbox.went_back(tick):
             self._restart()
+            self._tell_trust(None)
         try:
             self._inbox.odometry(tick, messages.decode_odometry(message))
         except InvalidMessageError as error:
@@ -271,7 +312,7 @@ class Agent(LifecycleNode):
         counters = self._counters
         counters.tick_ms.add(tick_ms)
         counters.overruns += tick_ms > self._task.tick_s * 1e3
-        if answer.held not in ("", WAITING):
+        if answer.held not in ("", WAITING, DISTRUST):
             counters.stale(answer.held)
         self._last_seen[sensed.visible] = sensed.tracks[sensed.visible, :2]
         if answer.decided is not None:
@@ -288,6 +329,8 @@ class Agent(LifecycleNode):
         self._command_pub.publish(messages.encode_twist(command, now, self._base_frame))
 
     def _tell(self, decided: Decided, visible: NDArray[np.bool_], ms: float, stamp: Time) -> None:
+        for step in decided.steps:
+            self._tell_trust(step)
         self._counters.decisions += 1
         self._counters.since_prior += 1
         self._counters.inference_us.add(decided.step.inference_us)
@@ -298,9 +341,45 @@ class Agent(LifecycleNode):
         )
         self._decision_pub.publish(messages.diagnostics(stamp, status))
 
+    # Trust
+
+    def _on_check(self, parameters: list[Parameter]) -> SetParametersResult:
+        """Take the operator's word, or refuse it with a sentence."""
+        try:
+            for parameter in parameters:
+                if parameter.name == "trust_order":
+                    self._obey(parameter.value)
+        except EirError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    def _obey(self, text: str) -> None:
+        if not self._active:
+            raise EirError("the agent is not active, and begins by cooperating with everybody.")
+        name, level, reason = parse_order(text)
+        time_s = max(0, self._inbox.answered) * self._task.tick_s
+        for step in self._ladder.override(self._trust.mate(name), level, reason, time_s):
+            self._tell_trust(step)
+
+    @property
+    def _ladder(self) -> Ladder:
+        ladder = self._core.trust
+        assert isinstance(ladder, Ladder)
+        return ladder
+
+    def _tell_trust(self, step: Step | None) -> None:
+        status = self._trust.status(self._ladder, step)
+        if step is not None:
+            self.get_logger().warning(f"trust: {status.message}")
+        self._trust_pub.publish(messages.diagnostics(self.get_clock().now().to_msg(), status))
+
     def _report(self) -> None:
         status = self._counters.status(
-            self.settings.robot, bundle=self._identity, tracks_source=self.settings.tracks_source
+            self.settings.robot,
+            bundle=self._identity,
+            tracks_source=self.settings.tracks_source,
+            trust=self._trust.levels(self._ladder),
+            holds=self._ladder.holds,
         )
         self._report_pub.publish(messages.diagnostics(self.get_clock().now().to_msg(), status))
 

@@ -1,5 +1,6 @@
 """What an agent tells those who watch: beliefs, decisions, diagnostics."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -35,13 +36,22 @@ class Counters:
         self.stale_inputs += 1
         self._problems[problem] = None
 
-    def status(self, robot: str, *, bundle: str, tracks_source: str) -> DiagnosticStatus:
+    def status(
+        self,
+        robot: str,
+        *,
+        bundle: str,
+        tracks_source: str,
+        trust: Mapping[str, str],
+        holds: bool,
+    ) -> DiagnosticStatus:
         """The agent's line in /diagnostics: a warning if something was wrong since the last."""
         problem = "; ".join(self._problems)
         self._problems.clear()
         values = {
             "bundle": bundle,
-            "state": "active",
+            "state": "holds" if holds else "active",
+            "trust": ",".join(f"{name}={level}" for name, level in trust.items()),
             "tracks_source": tracks_source,
             "tick_ms_p50": _number(self.tick_ms.percentile(50)),
             "tick_ms_p99": _number(self.tick_ms.percentile(99)),

@@ -4,6 +4,7 @@ The rules are in `eir_ros.safety`. With the parameter `with_fault` the robot's f
 the same process, in front of the gate like everybody else.
 """
 
+import contextlib
 import math
 import sys
 from collections.abc import Callable, Iterator
@@ -14,22 +15,22 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import TwistStamped
 from nav_msgs.msg import Odometry
-from pydantic import Field as Setting
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2
 
-from eir_ros.contract.config import Schema, validate
 from eir_ros.contract.frames import Pose, compose
 from eir_ros.nodes import clouds, messages, qos, realtime
 from eir_ros.nodes.clouds import InvalidMessageError
 from eir_ros.nodes.estop import EStopListener
 from eir_ros.nodes.gate_report import GateReport
+from eir_ros.nodes.gate_settings import Parameters
 from eir_ros.nodes.parameters import declare
 from eir_ros.nodes.run import run
-from eir_ros.safety.gate import Allowed, Gate, GateLimits, Track
+from eir_ros.nodes.trust_report import decode as decode_trust
+from eir_ros.safety.gate import Allowed, Gate, Track
 from eir_ros.safety.order import InOrder
 
 #: How long after the last command, and how often from then on, the gate looks again [s].
@@ -37,68 +38,6 @@ WATCHDOG_S: Final = 0.05
 
 #: Before every input is there, nothing is said: a base that nobody drives stands by itself.
 _NOT_YET: Final = ("no_command", "no_odom", "no_tracks")
-
-
-class Parameters(Schema):
-    """Parameters of the gate node."""
-
-    robot: str = Setting(description="Name of this robot")
-    max_speed: float = Setting(0.5, ge=0.01, le=5.0, description="[m/s]")
-    max_yaw_rate: float = Setting(3.0, ge=0.01, le=20.0, description="[rad/s]")
-    max_acceleration: float = Setting(
-        10.0, ge=0.01, le=1e4, description="How fast speed may grow [m/s^2]"
-    )
-    max_yaw_acceleration: float = Setting(
-        60.0, ge=0.01, le=1e4, description="How fast the yaw rate may grow [rad/s^2]"
-    )
-    max_deceleration: float = Setting(
-        3.0, ge=0.01, le=50.0, description="Of the stop that follows silence [m/s^2]"
-    )
-    command_timeout_s: float = Setting(
-        0.25, ge=0.01, le=600.0, description="Older commands, odometry and tracks are stale"
-    )
-    reaction_s: float = Setting(
-        0.3, ge=0.01, le=5.0, description="From measuring a pose until the next command acts"
-    )
-    period_s: float = Setting(
-        0.02, ge=0.0, le=1.0, description="Least time between two commands that do not brake"
-    )
-    separation_m: float = Setting(
-        0.0, ge=0.0, le=10.0, description="From teammates, centre to centre [m]; 0: may touch"
-    )
-    quarantine_m: float = Setting(
-        0.0, ge=0.0, le=10.0, description="So much more from those in quarantine [m]"
-    )
-    obstacle_m: float = Setting(
-        0.0, ge=0.0, le=10.0, description="From points on `obstacles` [m]; 0: no such topic"
-    )
-    memory_s: float = Setting(
-        1.0, ge=0.0, le=60.0, description="For so long a teammate out of sight is reckoned with"
-    )
-    fence: tuple[float, ...] = Setting(
-        (), description="xmin, ymin, xmax, ymax of the area to stay in [m; map]; empty: no fence"
-    )
-    odom_in_map: Pose = Setting(
-        (0.0, 0.0, 0.0), description="Origin x, y, yaw of the odometry [m, m, rad; map]"
-    )
-    estop_wait_s: float = Setting(
-        1.0,
-        ge=0.0,
-        le=60.0,
-        description="After its start only listen for so long, for an e-stop that is kept [s]",
-    )
-    lockstep: bool = Setting(
-        False,
-        description="Time is that of the messages; a command waits for the senses of its tick",
-    )
-    with_fault: bool = Setting(False, description="Run the robot's fault node in this process")
-    realtime_priority: int = realtime.PRIORITY
-    autostart: bool = Setting(True, description="Configure and activate without being told")
-
-    def limits(self) -> GateLimits:
-        """The numbers of the rules; `EirError` when they make no sense together."""
-        values = {name: getattr(self, name) for name in GateLimits.model_fields}
-        return validate(values | {"fence": self.fence or None}, GateLimits, where="gate")
 
 
 class GateNode(LifecycleNode):
@@ -117,6 +56,7 @@ class GateNode(LifecycleNode):
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._simulated = self.get_parameter("use_sim_time").value
         self._stamp_s = 0.0
+        self._quarantined: frozenset[int] = frozenset()
         self._active = False
         self._inputs: list[Any] = []
         self._outputs: list[Any] = []
@@ -140,6 +80,9 @@ class GateNode(LifecycleNode):
         self._inputs = [*EStopListener(self, self._on_estop).subscriptions]
         if self._gate.limits.separation_m > 0:
             self._sense(PointCloud2, "tracks", self._on_tracks)
+            self._inputs.append(
+                self.create_subscription(DiagnosticArray, "trust", self._on_trust, qos.EVENT)
+            )
         if self._gate.limits.obstacle_m > 0:
             self._sense(PointCloud2, "obstacles", self._on_obstacles)
         self._sense(Odometry, "odom", self._on_odometry)
@@ -163,6 +106,7 @@ class GateNode(LifecycleNode):
         estop = self._gate.estop
         self._gate = Gate(self.settings.limits())
         self._gate.estop = estop
+        self._gate.quarantine(self._quarantined)
         self._pose_stamp: Time | None = None
         self._odom_frame = ""
         self._order = {name: InOrder() for name in ("odom", "tracks", "obstacles", "command")}
@@ -246,6 +190,12 @@ class GateNode(LifecycleNode):
         if seen is not None:
             self._gate.tracks(seen, self._now(message.header.stamp))
             self._sensed_at("tracks", message.header.stamp)
+
+    def _on_trust(self, message: DiagnosticArray) -> None:
+        """Keep a larger distance from whom this robot's own agent has quarantined."""
+        with contextlib.suppress(InvalidMessageError):
+            self._quarantined = decode_trust(message).quarantined
+            self._gate.quarantine(self._quarantined)
 
     def _on_obstacles(self, message: PointCloud2) -> None:
         seen = self._tracks("obstacles", message)

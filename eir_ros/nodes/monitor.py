@@ -21,11 +21,8 @@ from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import Odometry
 from pydantic import Field as Setting
 from pydantic import field_validator
-from rcl_interfaces.srv import SetParameters
 from rclpy.clock import Clock, ClockType
-from rclpy.parameter import Parameter
 from sensor_msgs.msg import PointCloud2
-from std_srvs.srv import SetBool
 from visualization_msgs.msg import MarkerArray
 
 from eir_ros.contract.config import Schema
@@ -39,6 +36,7 @@ from eir_ros.monitor import orders
 from eir_ros.monitor.counters import Counters
 from eir_ros.monitor.detections import Judge
 from eir_ros.monitor.hello import hello
+from eir_ros.monitor.ladder import read_trust
 from eir_ros.monitor.markers import markers
 from eir_ros.monitor.news import News, about_alarm
 from eir_ros.monitor.report import mission_report, write_report
@@ -49,6 +47,7 @@ from eir_ros.nodes.estop import EStopKeeper
 from eir_ros.nodes.graph import node_of
 from eir_ros.nodes.managed import ManagedNode
 from eir_ros.nodes.parameters import declare
+from eir_ros.nodes.remote import Remote
 from eir_ros.nodes.run import run
 from eir_ros.policy.bundle import check_team, load_bundle
 
@@ -159,6 +158,7 @@ class Monitor(ManagedNode):
         for robot in self.settings.team:
             listen(Odometry, f"/{robot}/odom", partial(self._on_odometry, robot), qos.NEWEST)
             listen(PointCloud2, f"/{robot}/beliefs", partial(self._on_beliefs, robot), qos.BELIEFS)
+            listen(DiagnosticArray, f"/{robot}/trust", partial(self._on_trust, robot), qos.EVENT)
             decision = f"/{robot}/decision"
             listen(DiagnosticArray, decision, partial(self._on_decision, robot), qos.EVENT)
         listen(PointCloud2, f"/{self.settings.team[0]}/sites", self._on_sites, qos.NEWEST)
@@ -219,6 +219,18 @@ class Monitor(ManagedNode):
     def _on_decision(self, robot: str, message: DiagnosticArray) -> None:
         for status in message.status:
             self.state.decide(robot, status.message)
+
+    def _on_trust(self, robot: str, message: DiagnosticArray) -> None:
+        try:
+            (status,) = message.status
+            levels, step = read_trust(robot, messages.values_of(status), status.message)
+        except (EirError, ValueError, KeyError) as error:
+            said = f"ignored: trust of {robot}: {error!r}"
+            self.get_logger().warning(said, throttle_duration_sec=5.0)
+            return
+        if step is not None:
+            _tell(f"at {step.t_s:.1f} s {robot} on {step.line}")
+        self.state.trust(robot, levels, step)
 
     def _on_score(self, message: DiagnosticArray) -> None:
         for status in message.status:
@@ -290,11 +302,7 @@ class Monitor(ManagedNode):
     def _connect_orders(self) -> None:
         self._orders: queue.SimpleQueue[tuple[orders.Order, Future[str]]] = queue.SimpleQueue()
         self._ordered = self.create_guard_condition(self._take_orders)
-        self._pause_client = self.create_client(SetBool, "/world/pause")
-        self._fault_clients = {
-            robot: self.create_client(SetParameters, f"/{robot}/fault/set_parameters")
-            for robot in self.settings.team
-        }
+        self._remote = Remote(self, self.settings.team)
 
     def _carry_out(self, order: orders.Order) -> "Future[str]":
         """Called by the server's thread: rclpy is only touched by the executor's."""
@@ -322,52 +330,18 @@ class Monitor(ManagedNode):
             whom = f", but no gate of {', '.join(deaf)} hears it" if deaf else " to every robot"
             future.set_result(f"{'E-stop' if order.on else 'Release'} sent{whom}.")
         elif isinstance(order, orders.Pause):
-            self._pause(order.on, future)
+            self._remote.pause(order.on, future)
+        elif isinstance(order, orders.Trust):
+            said = f"{order.robot} on {order.teammate}: {order.level}."
+            self._remote.set(f"{order.robot}/agent", "trust_order", order.text, said, future)
         else:
             self._inject(order, future)
 
-    def _pause(self, on: bool, future: "Future[str]") -> None:
-        if not self._pause_client.service_is_ready():
-            raise EirError("There is no simulated world to pause; robots are held by the e-stop.")
-        said = "The simulated world is paused." if on else "The simulated world goes on."
-        request = SetBool.Request(data=on)
-        _settle(
-            self._pause_client.call_async(request), future, said, lambda r: (r.success, r.message)
-        )
-
     def _inject(self, order: orders.Inject, future: "Future[str]") -> None:
-        robot, kind = order.robot, parse_by_hand(order.kind)[0]
-        client = self._fault_clients[robot]
-        if not client.service_is_ready():
-            raise EirError(
-                f"{robot} has no fault node, so it cannot be broken from here; start it with one."
-            )
-        parameter = Parameter("kind", Parameter.Type.STRING, order.kind).to_parameter_msg()
-        request = SetParameters.Request(parameters=[parameter])
-        said = f"{robot} is broken: {order.kind.replace('_', ' ')}."
-        if kind is FaultKind.NONE:
-            said = f"The fault of {robot} is cleared."
-        _settle(
-            client.call_async(request),
-            future,
-            said,
-            lambda r: (r.results[0].successful, r.results[0].reason),
-        )
-
-
-def _settle(
-    call: Any, future: "Future[str]", said: str, verdict: Callable[[Any], tuple[bool, str]]
-) -> None:
-    """Answer an order once the service that was called has answered."""
-
-    def done(finished: Any) -> None:
-        accepted, reason = verdict(finished.result())
-        if accepted:
-            future.set_result(said)
-        else:
-            future.set_exception(EirError(f"Refused: {reason or 'no reason was given'}"))
-
-    call.add_done_callback(done)
+        said = f"{order.robot} is broken: {order.kind.replace('_', ' ')}."
+        if parse_by_hand(order.kind)[0] is FaultKind.NONE:
+            said = f"The fault of {order.robot} is cleared."
+        self._remote.set(f"{order.robot}/fault", "kind", order.kind, said, future)
 
 
 def _tell(line: str) -> None:

@@ -57,6 +57,7 @@ ROBOT_TOPICS: Final = (
     ("decision", DiagnosticArray, _RELIABLE, _LATCHED),
     ("gate_events", DiagnosticArray, _RELIABLE, _LATCHED),
     ("gate_events", DiagnosticArray, _RELIABLE, _VOLATILE),
+    ("trust", DiagnosticArray, _RELIABLE, _LATCHED),
 )
 
 #: Topics of the swarm as a whole.

@@ -1,5 +1,6 @@
 """What an agent does with what its robot senses: decide, believe, command. Plain Python."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from eir_ros.contract.coverage import CoverageTask, Decision, Sensed, command, decode, observe
 from eir_ros.contract.detection import Detector
+from eir_ros.contract.drive import without
 from eir_ros.contract.manifest import Manifest
 from eir_ros.contract.types import p_adversary
 from eir_ros.policy.bundle import (
@@ -22,6 +24,8 @@ from eir_ros.policy.runtime import PolicyRuntime, PolicyStep, UnusableObservatio
 
 #: Why an agent holds that has just started, or has just got over something.
 WAITING = "waiting for the next decision"
+#: Why an agent holds whose operator wants it to, or who suspects too many.
+DISTRUST = "the ladder of trust says hold"
 
 
 class Policy(Protocol):
@@ -30,8 +34,50 @@ class Policy(Protocol):
     def reset(self) -> None:
         """Forget the episode."""
 
-    def step(self, observation: NDArray[np.float32]) -> PolicyStep:
-        """Decide on one observation (D,)."""
+    def step(
+        self, observation: NDArray[np.float32], distrusted: NDArray[np.bool_] | None = None
+    ) -> PolicyStep:
+        """Decide on one observation (D,), certain about those who are distrusted, (N-1,)."""
+
+
+class Trust(Protocol):
+    """What an agent needs of `safety.trust.Ladder`."""
+
+    @property
+    def quarantined(self) -> NDArray[np.bool_]:
+        """Teammates that are not counted on, (N-1,)."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the robot stands."""
+
+    def reset(self) -> None:
+        """Begin a mission."""
+
+    def update(self, time_s: float, belief: NDArray[np.floating[Any]]) -> list[Any]:
+        """Take the beliefs of one decision, (N-1,); the steps that follow, for the record."""
+
+
+class Faith:
+    """Trust that nothing shakes: what a belief changes is up to the policy alone.
+
+    Parameters
+    ----------
+    mates
+        Number of teammates.
+    """
+
+    holds = False
+
+    def __init__(self, mates: int) -> None:
+        self.quarantined = np.zeros(mates, bool)
+
+    def reset(self) -> None:
+        """Nothing is remembered."""
+
+    def update(self, time_s: float, belief: NDArray[np.floating[Any]]) -> list[Any]:
+        """Take no step."""
+        return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +91,8 @@ class Decided:
     p_adversary: NDArray[np.floating[Any]]
     #: Teammates that count as detected by now, (N-1,) bool
     detected: NDArray[np.bool_]
+    #: What the beliefs led to: steps of the ladder of trust.
+    steps: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +121,16 @@ class AgentCore:
         Runs the bundle.
     index
         The robot's place in the roster.
+    trust
+        What is done about beliefs besides what the policy makes of them; None: nothing.
     """
 
-    def __init__(self, manifest: Manifest, policy: Policy, index: int) -> None:
+    def __init__(
+        self, manifest: Manifest, policy: Policy, index: int, trust: Trust | None = None
+    ) -> None:
         self.task: CoverageTask = manifest.task
         self.index = index
+        self.trust: Trust = Faith(self.task.num_robots - 1) if trust is None else trust
         self._threshold = manifest.belief.threshold
         self._policy = policy
         self.reset()
@@ -85,6 +138,7 @@ class AgentCore:
     def reset(self) -> None:
         """Start a mission: every belief from its prior, no decision yet."""
         self._policy.reset()
+        self.trust.reset()
         self._detector = Detector(self._threshold, (self.task.num_robots - 1,))
         self._detected = np.zeros(self.task.num_robots - 1, bool)
         self._decision: Decision | None = None
@@ -107,23 +161,40 @@ class AgentCore:
             return self.hold(WAITING)
         if tick - self._decided_at >= 2 * self.task.decision_ticks:
             return self.hold("the last decision is too old")
+        if self.trust.holds:
+            return Answer(np.zeros(2), decided, DISTRUST)
         return Answer(command(self.task, self._decision, sensed.pose), decided)
 
     def _decide(self, tick: int, sensed: Sensed) -> Decided:
         observation = observe(self.task, sensed)
-        step = self._policy.step(observation)
+        out = self.trust.quarantined
+        if out.any():
+            step = self._policy.step(observation, out)
+            sensed = without(sensed, out)
+        else:
+            step = self._policy.step(observation)
         self._decision = decode(self.task, np.asarray(step.action), sensed)
         self._decided_at = tick
         suspicion = p_adversary(step.belief)
+        steps = self.trust.update(tick * self.task.tick_s, suspicion)
         self._detected |= self._detector.update(suspicion)
         self._detected &= suspicion > self._threshold
-        return Decided(observation, step, suspicion, self._detected.copy())
+        return Decided(observation, step, suspicion, self._detected.copy(), tuple(steps))
 
 
 def load_agent(
-    path: str | Path, trusted_keys: Path | None, index: int, num_robots: int
+    path: str | Path,
+    trusted_keys: Path | None,
+    index: int,
+    num_robots: int,
+    trust: Callable[[float], Trust] | None = None,
 ) -> tuple[Bundle, AgentCore]:
     """Load a bundle, verify and try it, and make the agent of robot `index` of it.
+
+    Parameters
+    ----------
+    trust
+        Makes the ladder of trust of the threshold of the bundle.
 
     Raises
     ------
@@ -136,4 +207,5 @@ def load_agent(
     check_team(manifest, num_robots)
     check_contract(manifest, manifest.task.model_copy(update={"num_robots": num_robots}))
     replay_golden(bundle)
-    return bundle, AgentCore(manifest, PolicyRuntime(bundle), index)
+    ladder = None if trust is None else trust(manifest.belief.threshold)
+    return bundle, AgentCore(manifest, PolicyRuntime(bundle), index, ladder)

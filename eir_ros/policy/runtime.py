@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.layout import Layout
 from eir_ros.contract.manifest import ADVERSARY_FILE, POLICY_FILE
-from eir_ros.contract.types import ADVERSARY, COOPERATIVE
+from eir_ros.contract.types import ADVERSARY, COOPERATIVE, p_adversary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,14 +60,23 @@ class PolicyRuntime:
         _check_tensors(self._session, manifest.inputs, manifest.outputs, POLICY_FILE)
         hidden = next(tensor for tensor in manifest.inputs if tensor.name == "hidden")
         self._zeros = np.zeros((1, *hidden.shape[1:]), np.float32)
+        #: Whether there is a hidden state for each teammate.
+        self.pairwise = len(hidden.shape) == 3 and hidden.shape[1] == manifest.task.num_robots - 1
         self.reset()
 
     def reset(self) -> None:
         """Forget the episode: every belief starts from its prior again."""
-        self._hidden = self._zeros
+        self._hidden = self._certain = self._zeros
+        self._certain_p = np.zeros(self._zeros.shape[1])
 
-    def step(self, observation: ArrayLike) -> PolicyStep:
+    def step(
+        self, observation: ArrayLike, distrusted: NDArray[np.bool_] | None = None
+    ) -> PolicyStep:
         """Decide on one observation (D,) laid out as the manifest's `observation`.
+
+        Teammates that are `distrusted`, (N-1,), are acted upon as when the belief was surest since
+        they are: the actor is given the hidden state of that moment. Their beliefs, in the answer,
+        go on undisturbed. A bundle without a hidden state for each teammate makes no difference.
 
         Raises
         ------
@@ -83,8 +92,30 @@ class PolicyRuntime:
         # a number too large for float32 would otherwise stay in the hidden state for ever
         if not (np.isfinite(logits).all() and np.isfinite(hidden).all()):
             raise UnusableObservation("the policy's answer to this observation is not finite")
+        if self.pairwise:
+            out = np.zeros(len(self._certain_p), bool) if distrusted is None else distrusted
+            if out.any():
+                logits, more_us = self._acted_upon(batch, out)
+                inference_us += more_us
+            self._remember(belief[0], hidden, out)
         self._hidden = hidden
         return PolicyStep(int(logits[0].argmax()), belief[0], logits[0], inference_us)
+
+    def _acted_upon(self, batch: Floats, distrusted: NDArray[np.bool_]) -> tuple[Floats, float]:
+        """Logits of an actor that is certain about some teammates, and the time it took [us]."""
+        hidden = np.where(distrusted[None, :, None], self._certain, self._hidden)
+        before = perf_counter_ns()
+        (logits,) = self._session.run(("logits",), {"observation": batch, "hidden": hidden})
+        if not np.isfinite(logits).all():
+            raise UnusableObservation("the policy's answer to this observation is not finite")
+        return logits, (perf_counter_ns() - before) / 1e3
+
+    def _remember(self, belief: Floats, hidden: Floats, distrusted: NDArray[np.bool_]) -> None:
+        """Keep the hidden states of the moment at which each belief was surest."""
+        p = p_adversary(belief)
+        surer = ~distrusted | (p > self._certain_p)
+        self._certain = np.where(surer[None, :, None], hidden, self._certain)
+        self._certain_p = np.where(surer, p, self._certain_p)
 
 
 class AdversaryRuntime:

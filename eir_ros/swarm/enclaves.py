@@ -15,7 +15,11 @@ from eir_ros.swarm.process import Process
 COMPANY: Final = "/eir_company"
 
 _SENSES: Final = ("odom", "tracks", "sites")
-_TOLD: Final = ("beliefs", "decision", "gate_events")
+_TOLD: Final = ("beliefs", "decision", "gate_events", "trust")
+#: What passes a fault node, and what becomes of it.
+_FAULTY: Final = tuple(f"{name}_faulty" for name in _SENSES)
+_SAID: Final = ("beliefs", "decision")
+_SAYS: Final = tuple(f"{name}_policy" for name in _SAID)
 _COMMANDS: Final = ("cmd_vel_policy", "cmd_vel_faulty", "cmd_vel")
 
 #: What every node has.
@@ -55,12 +59,17 @@ def rights_of(node: str, team: Iterable[str]) -> Rights:
     team = tuple(team)
     every = {names: _of_all(team, names) for names in (_SENSES, _TOLD, _COMMANDS)}
     rights = {
-        "agent": Rights(("cmd_vel_policy", "beliefs", "decision", "/diagnostics"), _SENSES),
+        "agent": Rights(
+            ("cmd_vel_policy", *_SAID, *_SAYS, "trust", "/diagnostics"), (*_SENSES, *_FAULTY)
+        ),
         "gate": Rights(
             ("cmd_vel", "gate_events", "/diagnostics"),
-            (*_SENSES, "obstacles", "cmd_vel_faulty", "cmd_vel_policy", "/swarm/estop"),
+            (*_SENSES, "obstacles", "trust", "cmd_vel_faulty", "cmd_vel_policy", "/swarm/estop"),
         ),
-        "fault": Rights(("cmd_vel_faulty", "/swarm/faults"), (*_SENSES, "cmd_vel_policy")),
+        "fault": Rights(
+            ("cmd_vel_faulty", "/swarm/faults", *_FAULTY, *_SAID),
+            (*_SENSES, "cmd_vel_policy", *_SAYS),
+        ),
         "world": Rights(
             ("/clock", "/swarm/score", *every[_SENSES]),
             (*_of_all(team, ("cmd_vel",)), "/swarm/faults"),
@@ -73,7 +82,10 @@ def rights_of(node: str, team: Iterable[str]) -> Rights:
                 *("/diagnostics", "/swarm/estop", "/swarm/faults", "/swarm/score"),
             ),
             (),
-            ("/world/pause", *_of_all(team, ("fault/set_parameters",))),
+            (
+                "/world/pause",
+                *_of_all(team, ("fault/set_parameters", "agent/set_parameters")),
+            ),
         ),
         "recorder": Rights(
             ("/diagnostics",),

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from eir_ros.contract.errors import EirError
-from eir_ros.contract.faults import LEARNED, Fault, FaultKind
-from eir_ros.contract.manifest import ADVERSARY_FILE, Manifest
+from eir_ros.contract.faults import Fault
+from eir_ros.contract.manifest import Manifest
 from eir_ros.contract.recording import About, RobotLimits
-from eir_ros.faults.timeline import by_robot
 from eir_ros.swarm.process import Parameters, Process
 from eir_ros.swarm.roster import OPERATOR, Robot, Roster
+from eir_ros.swarm.schedule import check_faults
 
 #: Environment variable that holds what unlocks the operator page's controls.
 TOKEN_VARIABLE: Final = "EIR_TOKEN"
@@ -27,6 +27,7 @@ _LOCKSTEP_PATIENCE_S: Final = 10.0
 #: Silence after which a process that a robot or its operator waits for hangs [s]: with the wait
 #: before a restart it is back within 2 s.
 _HANGS_S: Final = 1.5
+
 #: What an agent hears and says passes the fault node where there is one.
 _BY_THE_FAULT_NODE: Final = {
     "odom": "odom_faulty",
@@ -110,7 +111,13 @@ def make_plan(roster: Roster, manifest: Manifest, options: Options) -> tuple[Pro
     _check_time(options)
     _check_absent(options, [robot.name for robot in team])
     _check_limits(manifest, team)
-    _check_faults(manifest, options, [robot.name for robot in team])
+    if options.faults and not options.breakable:
+        raise EirError(
+            "faults are scheduled, but the fault nodes that inject them are left out; real robots "
+            "only have them with --fault-nodes (fault_nodes:=true)."
+        )
+    names = [robot.name for robot in team]
+    check_faults(options.faults, names, manifest, lockstep=options.lockstep)
     processes = [_world(team, manifest, options)] if options.simulation else []
     processes.append(_monitor(team, roster, options))
     if options.record is not None:
@@ -168,27 +175,6 @@ def _check_limits(manifest: Manifest, team: tuple[Robot, ...]) -> None:
                     f"'{manifest.name}' was trained with robots that reach {commanded:g}; raise "
                     "the limit if the robot can, or train and export a team for it."
                 )
-
-
-def _check_faults(manifest: Manifest, options: Options, names: list[str]) -> None:
-    if options.faults and not options.breakable:
-        raise EirError(
-            "faults are scheduled, but the fault nodes that inject them are left out; real robots "
-            "only have them with --fault-nodes (fault_nodes:=true)."
-        )
-    by_robot(options.faults, names)
-    for fault in options.faults:
-        learned = fault.kind in LEARNED and fault.parameters.get("acts") != "random_action"
-        if learned and ADVERSARY_FILE not in manifest.files:
-            raise EirError(
-                f"{fault.sentence} needs a learned adversary, but bundle '{manifest.name}' has "
-                "none; choose another kind or another bundle."
-            )
-        if options.lockstep and fault.kind in (FaultKind.HANG, FaultKind.CRASH):
-            raise EirError(
-                f"{fault.sentence} takes an agent away, and in lockstep the world would wait for "
-                "it; leave out --lockstep (lockstep:=true)."
-            )
 
 
 def _names(team: tuple[Robot, ...]) -> list[str]:
@@ -344,6 +330,7 @@ def _agent(robot: Robot, roster: Roster, manifest: Manifest, options: Options) -
         "odom_in_map": _odom_in_map(robot, options),
         "tracks_source": robot.tracks,
         "publish_observation": options.publish_observation,
+        **{f"trust_{name}": value for name, value in roster.trust.model_dump().items()},
     }
     if options.lockstep:
         parameters["input_deadline_s"] = _LOCKSTEP_PATIENCE_S

@@ -16,6 +16,7 @@ from pydantic import field_validator, model_validator
 
 from eir_ros.contract.config import Schema, load_yaml
 from eir_ros.contract.errors import EirError
+from eir_ros.contract.trust import LadderSettings
 
 Finite = Annotated[float, Setting(allow_inf_nan=False)]
 #: x, y, yaw [m, m, rad].
@@ -144,6 +145,8 @@ class Roster(Schema):
     hosts: dict[str, str] = Setting(default_factory=dict)
     #: A linked robot stops when nothing is heard of the operator for so long [s]; 0: never.
     operator_timeout_s: float = Setting(default=0.0, ge=0, le=3600)
+    #: When a robot stops counting on a teammate, and when it does again.
+    trust: LadderSettings = LadderSettings()
     types: dict[str, RobotType]
     robots: tuple[RobotEntry, ...] = Setting(min_length=1)
 

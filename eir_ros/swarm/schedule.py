@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from eir_ros.contract.config import Schema, load_yaml, validate
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.fault_parameters import check
-from eir_ros.contract.faults import Fault, FaultKind, make_fault, parse_fault
+from eir_ros.contract.faults import LEARNED, Fault, FaultKind, make_fault, parse_fault
+from eir_ros.contract.manifest import ADVERSARY_FILE, Manifest
 from eir_ros.faults.timeline import by_robot
 
 
@@ -67,6 +68,26 @@ def read_faults(words: Iterable[str], team: Sequence[str] | None = None) -> tupl
     if team is not None:
         by_robot(found, team)
     return tuple(found)
+
+
+def check_faults(
+    faults: Iterable[Fault], team: Sequence[str], manifest: Manifest, *, lockstep: bool
+) -> None:
+    """Refuse, with an `EirError`, what these robots cannot play with this bundle."""
+    given = list(faults)
+    by_robot(given, team)
+    for fault in given:
+        learned = fault.kind in LEARNED and fault.parameters.get("acts") != "random_action"
+        if learned and ADVERSARY_FILE not in manifest.files:
+            raise EirError(
+                f"{fault.sentence} needs a learned adversary, but bundle '{manifest.name}' has "
+                "none; choose another kind or another bundle."
+            )
+        if lockstep and fault.kind in (FaultKind.HANG, FaultKind.CRASH):
+            raise EirError(
+                f"{fault.sentence} takes an agent away, and in lockstep the world would wait for "
+                "it; leave out --lockstep (lockstep:=true)."
+            )
 
 
 def _read_file(path: Path) -> Iterator[Fault]:

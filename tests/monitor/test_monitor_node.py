@@ -24,6 +24,8 @@ from websockets.sync.client import connect  # noqa: E402
 
 from eir_ros.contract.report import MissionReport  # noqa: E402
 from eir_ros.nodes import clouds, messages, qos  # noqa: E402
+from eir_ros.nodes.trust_report import TrustReport  # noqa: E402
+from eir_ros.safety.trust import Ladder, LadderSettings, Level, Step  # noqa: E402
 
 TEAM = ["r0", "r1", "r2", "r3"]
 HERE = messages.Motion(np.array([0.5, 0.0, 0.0]), np.zeros(2), 0.0)
@@ -76,8 +78,9 @@ def test_a_mission_that_was_heard_is_not_in_the_report(bundle, tmp_path):
         odometry = publish(Odometry, "/r0/odom", qos.sensor(0.5))
         decision = publish(DiagnosticArray, "/r1/decision", qos.EVENT)
         estop = publish(Bool, "/swarm/estop", qos.ESTOP)
+        trust = publish(DiagnosticArray, "/r0/trust", qos.EVENT)
         seen = swarm.listen(MarkerArray, "/swarm/markers", qos.DIAGNOSTICS)
-        swarm.connected(belief, fault, score, odometry, decision, estop)
+        swarm.connected(belief, fault, score, odometry, decision, estop, trust)
         fault.publish(told("r3", kind="mute", start_s="soon"))  # nonsense is skipped
         fault.publish(told("r2", kind="mute", start_s="1.000", end_s="", source="schedule"))
         for i in range(10):
@@ -85,6 +88,11 @@ def test_a_mission_that_was_heard_is_not_in_the_report(bundle, tmp_path):
         belief.publish(PointCloud2())
         score.publish(told("world", mean_reward="0.5", ticks="20", time_s="2", paused="False"))
         decision.publish(told("r1/agent", action="0"))
+        trust.publish(told("r0/trust", quarantined="soon"))  # nonsense is skipped
+        ladder = TrustReport("r0", TEAM, np.array([1, 2, 3]))
+        step = Step(1.5, 1, Level.COOPERATE, Level.DISCOUNT, "belief 0.95 for 0.6 s")
+        status = ladder.status(Ladder(LadderSettings(), 3, 0.8), step)
+        trust.publish(messages.diagnostics(messages.time_of(0), status))
         estop.publish(Bool(data=True))
         # best effort: said until it is heard
         said = messages.encode_odometry(HERE, messages.time_of(0), "r0/odom", "r0/base_link")
@@ -101,6 +109,8 @@ def test_a_mission_that_was_heard_is_not_in_the_report(bundle, tmp_path):
     assert [(d.observer, d.suspect) for d in found.detections] == [("r0", "r2")]
     assert found.detections[0].t_s == pytest.approx(1.4)
     assert found.detections[0].delay_s == pytest.approx(0.4)
+    assert [(s.observer, s.subject, s.t_s) for s in found.trust_steps] == [("r0", "r2", 1.5)]
+    assert found.trust_steps[0].line == "r2: cooperate -> discount (belief 0.95 for 0.6 s)"
     assert found.false_alarms == ()
     assert found.decisions == 1
     assert [span.end_s for span in found.estops] == [None]
@@ -133,6 +143,9 @@ def test_orders_of_the_page_do_not_reach_the_swarm(bundle, tmp_path):
         with connect(f"ws://127.0.0.1:{port}/live") as page:
             refused = order(swarm, page, do="inject", robot="r1", kind="stop")
             assert (refused["ok"], "no fault node" in refused["sentence"]) == (False, True)
+            trust = {"do": "trust", "robot": "r0", "teammate": "r1", "level": "hold"}
+            refused = order(swarm, page, **trust, reason="smoke")
+            assert (refused["ok"], "agent of r0 is not" in refused["sentence"]) == (False, True)
             refused = order(swarm, page, do="pause", on=True)
             assert (refused["ok"], "no simulated world" in refused["sentence"]) == (False, True)
             answer = order(swarm, page, do="estop", on=True)

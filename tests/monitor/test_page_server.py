@@ -20,6 +20,7 @@ from eir_ros.monitor.access import Access
 from eir_ros.monitor.orders import EStop, Inject, Order, Pause
 from eir_ros.monitor.server import Server
 
+TRUST = {"do": "trust", "robot": "r0", "teammate": "r1", "level": "hold", "reason": "smoke"}
 HELLO = {"team": ["r0", "r1"], "kinds": ["stop"]}
 
 
@@ -99,6 +100,10 @@ def test_orders_are_checked_carried_out_and_answered():
         ({"do": "inject", "robot": "r9", "kind": "stop"}, "Unknown robot 'r9'; the team is r0, r1"),
         ({"do": "inject", "robot": "r1", "kind": "sulk"}, "unknown fault kind 'sulk'"),
         ({"do": "inject", "robot": "r1"}, "key 'kind' is missing"),
+        ({"do": "inject", "robot": "r1", "kind": "slow(gain=7)"}, "a number from 0 to 1"),
+        ({**TRUST, "teammate": "r9"}, "Unknown robot 'r9'"),
+        ({**TRUST, "level": "banish"}, "unknown level of trust 'banish'"),
+        ({**TRUST, "reason": " "}, "needs a reason"),
         ({"do": "inject", "robot": 1, "kind": "stop"}, "'robot' is 1"),
         ({"do": "estop"}, "key 'on' is missing"),
         ({"do": "estop", "on": "perhaps"}, "'on' is 'perhaps'"),

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from eir_ros.contract.coverage import CoverageTask, Sensed, command, decode, observe
-from eir_ros.policy.agent_core import WAITING, AgentCore
+from eir_ros.policy.agent_core import DISTRUST, WAITING, AgentCore
 from eir_ros.policy.runtime import PolicyStep, UnusableObservation
+from eir_ros.safety.trust import Ladder, LadderSettings, Level
 
 TASK = CoverageTask()
 
@@ -17,13 +18,15 @@ class Scripted:
 
     def __init__(self):
         self.seen = []
+        self.distrusted = []
         self.resets = 0
 
     def reset(self):
         self.resets += 1
         self.seen.clear()
 
-    def step(self, observation):
+    def step(self, observation, distrusted=None):
+        self.distrusted.append(distrusted)
         if not np.isfinite(observation).all():
             raise UnusableObservation("not a finite number")
         self.seen.append(observation)
@@ -111,3 +114,43 @@ def test_a_new_mission_remembers_the_old_one(core, policy):
     assert policy.resets == 2
     assert core.tick(1, sensed()).held == WAITING
     assert not core.tick(2, sensed()).decided.detected.any()
+
+
+@pytest.fixture
+def wary(policy):
+    return AgentCore(MANIFEST, policy, 1, Ladder(LadderSettings(), 3, 0.5))
+
+
+def test_a_suspect_changes_decisions_before_a_step_is_taken_or_not_after_it(core, wary, policy):
+    steps = []
+    for tick in range(0, 14, 2):
+        one, other = core.tick(tick, sensed(0.01 * tick)), wary.tick(tick, sensed(0.01 * tick))
+        np.testing.assert_array_equal(one.command, other.command)
+        steps += other.decided.steps
+    assert [(step.mate, step.after) for step in steps] == [
+        (1, Level.DISCOUNT),
+        (1, Level.QUARANTINE),
+    ]
+    asked = [d for d in policy.distrusted if d is not None]
+    assert asked
+    assert all(d.tolist() == [False, True, False] for d in asked)
+    assert steps[1].time_s == pytest.approx(0.8)
+
+
+def test_a_robot_that_shall_hold_drives_or_stops_believing(wary):
+    wary.tick(0, sensed())
+    wary.trust.override(0, Level.HOLD, "wait", 0.0)
+    answer = wary.tick(2, sensed())
+    assert (answer.held, answer.decided is None) == (DISTRUST, False)
+    assert not answer.command.any()
+    assert not wary.tick(3, sensed()).command.any()
+    wary.trust.override(0, None, "go on", 0.4)
+    assert wary.tick(4, sensed()).command.any()
+
+
+def test_a_new_mission_keeps_the_quarantines_of_the_last(wary):
+    for tick in range(0, 14, 2):
+        wary.tick(tick, sensed())
+    assert wary.trust.quarantined.any()
+    wary.reset()
+    assert not wary.trust.quarantined.any()

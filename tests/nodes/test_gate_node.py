@@ -360,7 +360,7 @@ class Company(Chain):
         stamp = messages.time_of(self.tick * 50_000_000)
         seen = np.zeros(0 if ahead is None else 1, clouds.TRACKS)
         seen["x"] = 0.0 if ahead is None else ahead
-        old = messages.time_of((seen_at or self.tick) * 50_000_000)
+        old = messages.time_of((self.tick if seen_at is None else seen_at) * 50_000_000)
         self.odometry.publish(messages.encode_odometry(HERE, stamp, "odom", "base_link"))
         self.tracks.publish(clouds.encode(seen, old, frame))
         self.command.publish(messages.encode_twist((speed, 0.0), stamp, "base"))
@@ -376,7 +376,7 @@ class Company(Chain):
 @pytest.fixture
 def company():
     found = Company()
-    found.gate(separation_m=0.3, estop_wait_s=0.0)
+    found.gate(separation_m=0.3, quarantine_m=0.4, estop_wait_s=0.0)
     found.connected(found.tracks, found.odometry)
     yield found
     found.close()
@@ -406,6 +406,16 @@ def test_tracks_that_are_not_to_be_trusted_keep_a_robot_driving(company, wrong):
     company.until(lambda: company.status().get("state") == "stale_tracks")
     assert ("are in 'map', not 'odom'" in company.status()["invalid_inputs"]) == ("frame" in wrong)
     company.until(lambda: company.step(2.0) == 0.5)
+
+
+def test_a_gate_lets_its_robot_near_whom_its_agent_has_quarantined(company):
+    trust = company.node.create_publisher(DiagnosticArray, "/r9/trust", qos.EVENT)
+    company.connected(trust)
+    # the teammate that is seen is the first of the team
+    for out, speed in (("", 0.5), ("0", 0.0), ("", 0.5)):
+        status = messages.status("r9/trust", {"quarantined": out})
+        trust.publish(messages.diagnostics(messages.time_of(0), status))
+        company.until(lambda speed=speed: company.step(0.65) == speed)
 
 
 def test_a_flood_of_commands_is_passed_on_to_the_motors(company):

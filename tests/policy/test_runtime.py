@@ -9,6 +9,7 @@ from tiny_bundle import TASK, A, D, H, N, tiny_manifest
 
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.manifest import Tensor
+from eir_ros.contract.paths import share
 from eir_ros.policy.bundle import Bundle, load_bundle
 from eir_ros.policy.runtime import AdversaryRuntime, PolicyRuntime, UnusableObservation
 
@@ -97,3 +98,47 @@ def test_the_adversary_holds_no_action_for_an_observation_that_is_not_finite(
 ) -> None:
     with pytest.raises(UnusableObservation, match="position"):
         AdversaryRuntime(bundle, seed=0).step(np.full(D, np.nan), index=0)
+
+
+def watched(bundle: Bundle, distrusted_from: int | None) -> tuple[list, list]:
+    """Beliefs and logits of robot 0 of the shipped team: a teammate stands, then works again."""
+    runtime, slices = PolicyRuntime(bundle), bundle.manifest.observation.slices()
+    beliefs, logits = [], []
+    rng = np.random.default_rng(0)
+    for number in range(60):
+        observation = np.zeros(bundle.manifest.observation.size, np.float32)
+        observation[slices["teammate_visible"]] = 1.0
+        observation[slices["teammate_position"]] = [1.5, 1.5, -1.5, 1.5, 1.5, -1.5]
+        if number >= 30:
+            # the suspect, the first of the three, is busy again
+            observation[slices["teammate_velocity"]][:2] = rng.uniform(-0.5, 0.5, 2)
+            observation[slices["sites"]][:2] = observation[slices["teammate_position"]][:2]
+        observation[slices["identity"]][0] = 1.0
+        out = np.array([True, False, False])
+        distrusted = out if distrusted_from is not None and number >= distrusted_from else None
+        step = runtime.step(observation, distrusted)
+        beliefs.append(step.belief)
+        logits.append(step.logits)
+    return beliefs, logits
+
+
+def test_who_is_distrusted_is_believed_otherwise_or_acted_upon_as_before() -> None:
+    """Beliefs go on as if nothing were, or nobody could earn back trust; decisions do not."""
+    bundle = load_bundle(share() / "policies" / "coverage")
+    assert PolicyRuntime(bundle).pairwise
+    beliefs, logits = watched(bundle, None)
+    same, other = watched(bundle, 30)
+    np.testing.assert_array_equal(np.array(same), np.array(beliefs))
+    np.testing.assert_array_equal(np.array(other[:30]), np.array(logits[:30]))
+    assert np.abs(np.array(other[31:]) - np.array(logits[31:])).max() > 1e-3
+
+
+def test_a_distrust_outlives_its_mission(bundle: Bundle) -> None:
+    runtime, fresh = PolicyRuntime(bundle), PolicyRuntime(bundle)
+    out = np.array([True, False, False])
+    for _ in range(5):
+        runtime.step(np.ones(D), out)
+    runtime.reset()
+    np.testing.assert_array_equal(
+        runtime.step(np.ones(D), out).logits, fresh.step(np.ones(D), out).logits
+    )

@@ -43,7 +43,7 @@ function welcome(news, history) {
     const arena = new Arena(at("arena"), hello);
     const timeline = new Timeline(at("timeline"), hello, history);
     const robots = new Robots(at("robots"), hello, (robot, kind) => give({ do: "inject", robot, kind }));
-    views = [arena, timeline, robots, new Matrix(at("matrix"), hello.team), new Tiles(document), new Events(at("events"))];
+    views = [arena, timeline, robots, new Matrix(at("matrix"), hello.team, askTrust), new Tiles(document), new Events(at("events"))];
     showReplay();
   }
   settle();
@@ -201,6 +201,22 @@ function askRelease() {
   at("release").showModal();
 }
 
+/** Whom the dialog about trust is about: who trusts, and whom. */
+let trusted = null;
+
+function askTrust(robot, teammate, level) {
+  trusted = { robot, teammate };
+  put(at("trust-title"), `How far shall ${robot} trust ${teammate}?`);
+  at("trust-level").value = level;
+  at("trust-reason").value = "";
+  at("trust").returnValue = "";
+  at("trust").showModal();
+}
+
+at("trust").onclose = () => {
+  if (at("trust").returnValue !== "order") return;
+  give({ do: "trust", ...trusted, level: at("trust-level").value, reason: at("trust-reason").value.trim() });
+};
 at("estop").onclick = () => (picture?.estop ? askRelease() : stop());
 at("pause").onclick = () => give({ do: "pause", on: !picture?.paused });
 at("release").onclose = () => {

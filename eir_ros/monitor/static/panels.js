@@ -22,9 +22,11 @@ function label(element, text) {
 }
 
 const STATUS_WORDS = { tracked: "", not_visible: ", not in view", detected: ", detected" };
+const TRUST_WORDS = { discount: ", discounted", quarantine: ", in quarantine", hold: ", and holds" };
 
 export class Matrix {
-  constructor(table, team) {
+  /** `ask(observer, suspect, level)` is called where an operator wants to change a level of trust. */
+  constructor(table, team, ask) {
     this.cells = new Map();
     const head = make("tr", {}, make("td"));
     for (const suspect of team) head.append(make("th", { scope: "col" }, suspect));
@@ -33,7 +35,11 @@ export class Matrix {
       for (const suspect of team) {
         const cell = make("td", observer === suspect ? { class: "self", "aria-label": "itself" } : {});
         row.append(cell);
-        if (observer !== suspect) this.cells.set(`${observer} ${suspect}`, cell);
+        if (observer === suspect) continue;
+        this.cells.set(`${observer} ${suspect}`, cell);
+        cell.tabIndex = 0;
+        cell.onclick = () => ask(observer, suspect, cell.dataset.trust ?? "cooperate");
+        cell.onkeydown = (event) => event.key === "Enter" && cell.onclick();
       }
       return row;
     });
@@ -47,10 +53,12 @@ export class Matrix {
         if (!cell) continue;
         put(cell, probability(p));
         cell.dataset.status = status;
+        const trust = robot.trust?.[suspect] ?? "cooperate";
+        cell.dataset.trust = trust;
         cell.style.setProperty("--p", p);
         cell.style.setProperty("--tint", beliefColour(p, 0.55));
         label(cell, `${robot.name} believes with probability ${p.toFixed(2)} that ${suspect} ` +
-          `is an adversary${STATUS_WORDS[status] ?? ""}`);
+          `is an adversary${STATUS_WORDS[status] ?? ""}${TRUST_WORDS[trust] ?? ""}`);
       }
     }
   }
@@ -193,7 +201,7 @@ export class Events {
 
   /** Newest first; rebuilt only when something happened. */
   show(picture) {
-    const lines = [...faultLines(picture), ...picture.alarms.map(alarmLine)];
+    const lines = [...faultLines(picture), ...picture.alarms.map(alarmLine), ...trustLines(picture)];
     lines.sort((a, b) => b.t - a.t);
     const seen = JSON.stringify(lines);
     if (seen === this.seen) return;
@@ -215,6 +223,11 @@ function faultLines(picture) {
     }
     return lines;
   });
+}
+
+function trustLines(picture) {
+  return (picture.trust_steps ?? []).map((step) =>
+    ({ t: step.t_s, mark: "trust", text: `${step.observer} on ${step.line}` }));
 }
 
 function alarmLine(alarm) {
