@@ -22,8 +22,9 @@ from training.matrix import (
     train_unit,
     victims,
 )
+from training.players import make_collector
 from training.recipe import Recipe
-from training.train import iterate, make_collector
+from training.train import iterate
 
 STAGES = ("train", "attack", "judge")
 

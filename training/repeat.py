@@ -8,6 +8,7 @@ import torch
 from eir_ros.contract.errors import EirError
 from training import mishap, train
 from training.mishap import Mishap, NotANumberError
+from training.players import make_collector
 
 
 def repeat(found: Mishap) -> list[str]:
@@ -17,7 +18,7 @@ def repeat(found: Mishap) -> list[str]:
     bit, on the machine where it did.
     """
     run = found.run
-    collector = train.make_collector(run)
+    collector = make_collector(run)
     try:
         while run.iteration < found.iteration:
             train.iterate(run, collector)

@@ -12,7 +12,8 @@ from training import checkpoint
 from training.attack import train_attack
 from training.evaluate import Evaluator
 from training.methods import METHODS
-from training.train import iterate, make_collector
+from training.players import make_collector
+from training.train import iterate
 
 #: Everything but the other swarm tasks and mpe2's discrete actions, where one of each kind goes.
 EVERYWHERE = [

@@ -12,7 +12,7 @@ from torch import nn
 from eir_ros.contract.faults import FaultKind
 from sim.toy import solver, tables
 from training import checkpoint
-from training.train import make_collector
+from training.players import make_collector
 
 GAMMA = 0.9
 #: Probability of action 0 by agent and state.

@@ -13,9 +13,10 @@ from training.actions import Discrete
 from training.checkpoint import Run
 from training.methods import METHODS
 from training.networks import Normaliser
+from training.players import make_collector
 from training.ppo import Targets, generalised_advantages, normalised, policy_loss
 from training.rollout import Rollout
-from training.train import iterate, make_collector
+from training.train import iterate
 
 #: A few units in the last place of float32.
 ROUNDING = 2e-6

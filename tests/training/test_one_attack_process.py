@@ -25,8 +25,9 @@ from training.attack import train_attack
 from training.attacks import make_attack
 from training.attacks import play as arena
 from training.evaluate import Evaluator
+from training.players import make_collector
 from training.recipe import read_recipe
-from training.train import iterate, make_collector
+from training.train import iterate
 
 ROOT = share()
 #: What the stand-in lets through, whatever anybody wants.

@@ -8,9 +8,10 @@ import torch
 
 from eir_ros.contract.errors import EirError
 from training import checkpoint
+from training.players import make_collector
 from training.replay import ReplayBuffer, Transitions
 from training.rollout import Rollout
-from training.train import iterate, make_collector
+from training.train import iterate
 
 
 def play(recipe) -> Rollout:

@@ -6,7 +6,8 @@ import torch
 from eir_ros.contract.faults import FaultKind
 from training import checkpoint
 from training.evaluate import Evaluator
-from training.train import iterate, make_collector
+from training.players import make_collector
+from training.train import iterate
 
 
 @pytest.mark.parametrize("radius", [0.0, 0.1, 0.5])

@@ -8,8 +8,9 @@ from eir_ros.contract.faults import FaultKind
 from sim.toy import solver
 from training import checkpoint
 from training.evaluate import Evaluator
+from training.players import make_collector
 from training.recipe import read_recipe
-from training.train import iterate, make_collector
+from training.train import iterate
 
 #: A fifth of the game's steps, and of the training.
 STEPS = 20
