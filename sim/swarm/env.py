@@ -152,15 +152,16 @@ class SwarmEnv(BatchedEnv):
             self._sim.reset()
         if self._given is not None:
             self.schedule, self._given = self._given, None
+            #: Whether anybody's senses may be faulty in these episodes.
+            self._deceived = self.schedule.has_any(SENSING)
         else:
             self._draw()
         if self.schedule.seed is not None:
             motors, senses = sequence_of(self.schedule.seed).spawn(2)
             self._motors.reset(motors)
             self._senses.reset(senses)
-        self._senses.forget()
-        #: Whether anybody's senses are ever faulty in these episodes.
-        self._deceived = self.schedule.has_any(SENSING)
+        if self._deceived:  # else nobody asks it, and it need not make room
+            self._senses.forget()
         self.decisions = 0
         self._look()
         self._show()
@@ -168,11 +169,14 @@ class SwarmEnv(BatchedEnv):
     def _draw(self) -> None:
         """Faults of the next episodes, for each arena from its own stream."""
         if self.faults is None:
-            self.schedule = self._healthy
+            self.schedule, self._deceived = self._healthy, False
             return
         if self.faults.schedule:
             self.schedule = self.faults.draw(self._nature[0], self.batch, self.num_agents, 0.0)
+            self._deceived = self.schedule.has_any(SENSING)
             return
+        # by the words: to look through what is drawn would make arrays at every reset
+        self._deceived = any(FaultKind.parse(word) in SENSING for word in self.faults.kinds)
         self.schedule = self._drawn
         length = self.episode_decisions * self.task.decision_s
         for b, rng in enumerate(self._nature):
