@@ -170,7 +170,8 @@ class Learner(ABC):
         settings, critic = self.recipe.critic, self.critic
         inputs, returns = rollout.critic_input.flatten(0, 1), targets.returns.flatten()
         residual = returns - rollout.value.flatten()
-        explained = 1 - residual.var() / returns.var().clamp(min=1e-8)
+        spread, left = (ranks.moments(x.unsqueeze(-1))[2] for x in (returns, residual))
+        explained = 1 - left / spread.clamp(min=1e-8)
         critic.returns.update(returns.unsqueeze(-1))
         critic.normaliser.update(inputs)
         goal = critic.returns(returns.unsqueeze(-1)).squeeze(-1)
@@ -183,7 +184,10 @@ class Learner(ABC):
             )
             loss = error / ranks.total(found.new_tensor(float(len(rows))))
             self.descend("critic", loss, settings, progress)
-        return {"critic/explained_variance": explained.item(), "critic/loss": loss.item()}
+        return {
+            "critic/explained_variance": explained.item(),
+            "critic/loss": ranks.total(loss).item(),
+        }
 
     def minibatches(self, settings: Descent, envs: np.ndarray | None = None) -> Iterator[Tensor]:
         """Indices of each minibatch of each epoch; every shard gives an equal part of its own.

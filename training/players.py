@@ -72,7 +72,7 @@ class Twin:
         """Rollouts of `orders` with `weights`, as arrays."""
         for name, network in self._run.learner.networks.items():
             network.load_state_dict({k: torch.from_numpy(v) for k, v in weights[name].items()})
-        return [_arrays(rollout.tensors()) for rollout in self._collector.play(orders)]
+        return [arrays_of(rollout.tensors()) for rollout in self._collector.play(orders)]
 
 
 class Worker(ABC):
@@ -104,13 +104,16 @@ class Crew:
         How many.
     share
         Makes the weights ready to be sent to all of them.
+    end
+        Called when all have ended.
     """
 
     def __init__(
         self, run: Run, start: Callable[[int], Worker], count: int,
         share: Callable[[Arrays], Any] = lambda weights: weights,
+        end: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
-        self._run, self._start, self._share = run, start, share
+        self._run, self._start, self._share, self._end = run, start, share, end
         self._workers: list[Worker] = []
         try:
             for k in range(count):
@@ -128,7 +131,7 @@ class Crew:
             That one was lost, too.
         """
         networks = self._run.learner.networks.items()
-        weights = self._share({name: _arrays(net.state_dict()) for name, net in networks})
+        weights = self._share({name: arrays_of(net.state_dict()) for name, net in networks})
         count = len(self._workers)
         for k, worker in enumerate(self._workers):
             worker.ask(weights, orders[k::count])
@@ -158,6 +161,7 @@ class Crew:
         """End all workers."""
         for worker in self._workers:
             worker.close()
+        self._end()
 
 
 class Process(Worker):
@@ -283,16 +287,17 @@ class Staff:
             )
         if self.engine == "ray":
             ray = engine.connect(workers or shards, self.address)
-            return Crew(run, lambda k: Actor(ray, recipe), workers or shards, ray.put)
+            count = workers or shards
+            return Crew(run, lambda k: Actor(ray, recipe), count, ray.put, ray.shutdown)
         if workers:
             return Crew(run, lambda k: Process(recipe, k), workers)
         return make_collector(run)
 
 
-def _arrays(tensors: Arrays) -> Arrays:
+def arrays_of(tensors: Arrays) -> Arrays:
     """Arrays in place of tensors, at any depth."""
     return {
-        name: _arrays(value) if isinstance(value, dict) else np.asarray(value)
+        name: arrays_of(value) if isinstance(value, dict) else np.asarray(value)
         for name, value in tensors.items()
     }
 

@@ -47,7 +47,7 @@ def normalised(advantage: Tensor, mask: Tensor) -> Tensor:
 
 @dataclass
 class PolicyLoss:
-    """The clipped surrogate and what to watch about it."""
+    """The clipped surrogate and what to watch about it: this rank's part of each mean."""
 
     loss: Tensor
     ratio: Tensor
@@ -87,11 +87,11 @@ def policy_loss(
 
 
 def summary(name: str, losses: list[PolicyLoss]) -> dict[str, float]:
-    """What to log of one update of the policy `name`."""
-    ratio = losses[0].ratio
+    """What to log of one update of the policy `name`, by all ranks."""
+    ratio, last = losses[0].ratio, losses[-1]
     return {
         f"{name}/first_ratio_error": (ratio - 1).abs().max().item() if ratio.numel() else 0.0,
-        f"{name}/entropy": losses[-1].entropy.item(),
-        f"{name}/approx_kl": losses[-1].approx_kl.item(),
-        f"{name}/clip_fraction": losses[-1].clip_fraction.item(),
+        f"{name}/entropy": ranks.total(last.entropy).item(),
+        f"{name}/approx_kl": ranks.total(last.approx_kl).item(),
+        f"{name}/clip_fraction": ranks.total(last.clip_fraction).item(),
     }

@@ -88,10 +88,10 @@ def _own_share(run: Run) -> int:
             "the recipe asks for the device 'cuda', and torch finds no GPU here (torch "
             f"{torch.__version__}). Use --set device=cpu, or a torch that is built for this GPU."
         )
-    if run.learner.transitions and (recipe.device == "cuda" or ranks.count() > 1):
+    if run.learner.transitions and recipe.device == "cuda":
         raise EirError(
-            f"{recipe.method} learns from one replay buffer: it trains in one rank, on the CPU. "
-            "Start it without torchrun, with --set device=cpu."
+            f"{recipe.method} learns from a replay buffer in the machine's memory, on the CPU. "
+            "Use --set device=cpu."
         )
     return len(ranks.own_shards(recipe.shards))
 

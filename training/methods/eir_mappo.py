@@ -45,5 +45,5 @@ class EirMappo(EarMappo):
             loss = (surprise * mask).sum() / ranks.total(mask.sum()).clamp(min=1)
             self.descend("belief", loss, settings, progress)
         right = (log_belief.argmax(-1) == label).float()
-        accuracy = (right * mask).sum() / mask.sum().clamp(min=1)
-        return {"belief/loss": loss.item(), "belief/accuracy": accuracy.item()}
+        accuracy = ranks.total((right * mask).sum()) / ranks.total(mask.sum()).clamp(min=1)
+        return {"belief/loss": ranks.total(loss).item(), "belief/accuracy": accuracy.item()}
