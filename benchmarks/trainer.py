@@ -144,24 +144,24 @@ def measure(
     machine = describe()
     measures: list[Measure] = []
     rounds: list[dict[str, Any]] = []
+
+    def best(name: str, rates: Sequence[Rates], goal: float = 0.0) -> Rates:
+        rounds.extend({"name": name, **each._asdict()} for each in rates)
+        found = Rates(max(each.wall for each in rates), max(each.cpu for each in rates))
+        relation = ">=" if goal else ""
+        measures.append(Measure(name, round(found.wall), UNIT, relation, goal))
+        return found
+
     for recipe in recipes:
-        name, goal = f"{recipe}.yaml, {ranks} ranks", GOALS[recipe]
         rates = [ours(recipe, {}, iterations, ranks) for _ in range(_ROUNDS)]
-        rounds += [{"name": name, **each._asdict()} for each in rates]
-        wall = round(max(each.wall for each in rates))
-        measures.append(Measure(name, wall, UNIT, *((">=", goal) if goal else ())))
+        best(f"{recipe}.yaml, {ranks} ranks", rates, GOALS[recipe])
     if checkout is not None:
-        names = f"LBF at the released sizes, {ranks} ranks", "LBF, the released code"
         pairs = [
             (ours("lbf", AS_RELEASED, iterations, ranks), released(checkout, python, iterations))
             for _ in range(_ROUNDS)
         ]
-        for name, each_round in zip(names, zip(*pairs, strict=True), strict=True):
-            rounds += [{"name": name, **each._asdict()} for each in each_round]
-            measures.append(Measure(name, round(max(each.wall for each in each_round)), UNIT))
-        mine, theirs = (
-            Rates(*map(max, zip(*each, strict=True))) for each in zip(*pairs, strict=True)
-        )
+        mine = best(f"LBF at the released sizes, {ranks} ranks", [pair[0] for pair in pairs])
+        theirs = best("LBF, the released code", [pair[1] for pair in pairs])
         times = round(mine.wall / theirs.wall, 2)
         measures.append(Measure("ours / released", times, "x", ">=", RELEASED_GOAL))
         measures.append(Measure("the same by CPU time", round(mine.cpu / theirs.cpu, 2), "x"))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from training import ranks
+from training.recurrence import scan
 
 
 def mlp(sizes: list[int], gain: float) -> nn.Sequential:
@@ -144,9 +145,6 @@ class Belief(nn.Module):
         """`forward` from evidence that has been normalised."""
         steps, lead = inputs.shape[0], inputs.shape[1:-2]
         rows = state.numel() // self.hidden
-        # most of the time all is seen, and a sequence runs in one call
-        if seen is not None and bool(seen.all()):
-            seen = None
         outputs, last = scan(
             self.gru,
             self.encoder(inputs).reshape(steps, rows, -1),
@@ -167,38 +165,3 @@ class Belief(nn.Module):
 def _per_row(flags: Tensor, memories: int) -> Tensor:
     """(T, ...) for every memory: (T, rows)."""
     return flags.unsqueeze(-1).expand(*flags.shape, memories).reshape(len(flags), -1)
-
-
-def scan(
-    gru: nn.GRU, inputs: Tensor, state: Tensor, fresh: Tensor | None, seen: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """Run `gru` over (T, P, F) from `state` (P, H) with resets and gaps.
-
-    As many steps as possible go in one call; a step at which a row is reset begins a new call, and
-    one at which a row sees nothing is a call of its own.
-
-    Returns
-    -------
-    outputs : (T, P, H)
-        The state after each step.
-    state : (P, H)
-    """
-    outputs = []
-    for first, last in _stretches(len(inputs), fresh, seen):
-        if fresh is not None:
-            state = state * ~fresh[first].unsqueeze(-1)
-        out, updated = gru(inputs[first:last], state.unsqueeze(0))
-        if seen is not None and last == first + 1:
-            updated = torch.where(seen[first].unsqueeze(-1), updated, state)
-            out = updated
-        outputs.append(out)
-        state = updated[0]
-    return (outputs[0] if len(outputs) == 1 else torch.cat(outputs)), state
-
-
-def _stretches(steps: int, fresh: Tensor | None, seen: Tensor | None) -> list[tuple[int, int]]:
-    """[first, last) of the calls that `scan` makes."""
-    begins = [False] * steps if fresh is None else fresh.any(-1).tolist()
-    gaps = [False] * steps if seen is None else (~seen).any(-1).tolist()
-    cuts = [t for t in range(1, steps) if begins[t] or gaps[t] or gaps[t - 1]]
-    return list(itertools.pairwise([0, *cuts, steps]))
