@@ -117,7 +117,7 @@ def _disk_trouble_explained(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in DISK_TROUBLE:
+        if error.errno not in DISK_TROUBLE and folder.exists():
             raise
         last = folder / checkpoint.FILE
         kept = "no checkpoint had been written yet"

@@ -26,7 +26,7 @@ def repeat(found: Mishap) -> list[str]:
     except NotANumberError as error:
         return error.names
     finally:
-        collector.game.close()
+        collector.close()
     return []
 
 

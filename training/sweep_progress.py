@@ -73,7 +73,7 @@ class _Lines:
         self._lock = threading.Lock()
         self._width = width
         self._tasks: dict[str, TaskID] = {}
-        self._reported: dict[str, tuple[str, int]] = {}
+        self._reported: dict[str, tuple[str, bool, int]] = {}
         for member in runs:
             name = member.unit.name
             self._tasks[name] = bars.add_task(
@@ -87,7 +87,8 @@ class _Lines:
         line = line_of(summary, total)
         with self._lock:
             self._bars.update(self._tasks[name], completed=summary.iteration, description=line)
-            milestone = (summary.state, summary.iteration * PARTS // total)
+            begun = summary.iteration > 0
+            milestone = (summary.state, begun, summary.iteration * PARTS // total)
             if self._bars.disable and milestone != self._reported.get(name):
                 self._reported[name] = milestone
                 self._console.print(f"{name.ljust(self._width)}  {line}", soft_wrap=True)

@@ -186,8 +186,7 @@ def test_a_second_ctrl_c_does_not_cut_writing_short(
     assert run.iteration == checkpoint.load(tmp_path / checkpoint.FILE).iteration == 2
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_eir_train_saves_and_exits_with_0_when_it_is_told_to_end(number, tmp_path: Path):
+def test_ctrl_c_saves_and_exits_with_0(tmp_path: Path):
     recipe = ROOT / "config" / "recipes" / "toy.yaml"
     small = ["batch=4", "steps=10", "iterations=100000", "evaluation.every=0", "shards=1"]
     command = [sys.executable, "-m", "eir_ros.cli.main", "train", str(recipe), "--out"]
@@ -195,16 +194,26 @@ def test_eir_train_saves_and_exits_with_0_when_it_is_told_to_end(number, tmp_pat
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if "steps/s" in line:  # it trains
-            break
-    process.send_signal(number)
-    rest = process.stdout.read()
-    assert process.wait() == 0, rest
+    try:
+        assert process.stdout is not None
+        assert any("steps/s" in line for line in process.stdout)  # it trains
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+        assert process.wait() == 0, rest
+    finally:
+        process.kill()
+        process.wait()
     run = checkpoint.load(tmp_path / "run" / checkpoint.FILE)
     assert f"stopped, saved at iteration {run.iteration}" in rest
     assert records.read_story(tmp_path / "run").state == "stopped"
+
+
+def test_a_folder_that_is_taken_away_ends_the_run_with_a_sentence(tiny_recipe, tmp_path: Path):
+    def take_away(run: Run, metrics: dict[str, float]) -> None:
+        shutil.rmtree(tmp_path / "run")
+
+    with pytest.raises(EirError, match=r"takes no more files .*no checkpoint had been written"):
+        train(tiny_recipe("mappo"), tmp_path / "run", take_away)
 
 
 def test_a_line_that_a_crash_cut_short_is_left_out(tmp_path: Path):

@@ -42,7 +42,14 @@ def one_of_each(tiny_recipe) -> Iterator[Recipe]:
     more |= {"averaging": 0.9, "rmaac": PERTURBATION}
     for method in METHODS:
         yield tiny_recipe(method, **more)
-    small = {**OFF_POLICY, "batch": 4, "steps": 10, "iterations": 4, "evaluation.every": 0}
+    small = {
+        **OFF_POLICY,
+        "batch": 4,
+        "shards": 1,
+        "steps": 10,
+        "iterations": 4,
+        "evaluation.every": 0,
+    }
     small |= {"method": "maddpg", "options": "{continuous: true}", "checkpoint_every": 2}
     yield read_recipe(MPE, [f"{key}={value}" for key, value in small.items()])
 

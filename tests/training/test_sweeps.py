@@ -3,6 +3,8 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,19 @@ ROOT = Path(__file__).parents[2]
 TOY = ROOT / "config" / "recipes" / "toy.yaml"
 SMALL = ["batch=4", "steps=10", "width=8", "iterations=2", "evaluation.every=0"]
 LOCAL = {"engine": "local", "jobs": 2, "address": None}
+
+
+@contextmanager
+def ending(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """A process that ends with the test, however that does."""
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_an_axis_is_a_range_or_a_list():
@@ -75,16 +90,12 @@ def test_a_sweep_that_is_told_to_end_saves_its_runs_and_exits_with_0(tmp_path: P
     command += ["--sweep", "seeds=1..2", "--jobs", "1"]
     for change in [*SMALL, "iterations=1000000"]:
         command += ["--set", change]
-    process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if "steps/s" in line:  # the first of them trains
-            break
-    process.send_signal(signal.SIGTERM)
-    rest = process.stdout.read()
-    assert process.wait() == 0, rest
+    with ending(command) as process:
+        assert process.stdout is not None
+        assert any("steps/s" in line for line in process.stdout)  # the first of them trains
+        process.send_signal(signal.SIGTERM)
+        rest = process.stdout.read()
+        assert process.wait() == 0, rest
     assert "stopped, every run saved" in rest
     found = summarise(tmp_path / "toy-eir-mappo-1")
     assert (found.state, found.iteration > 0) == ("stopped", True)
