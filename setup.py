@@ -8,7 +8,7 @@ from setuptools import find_packages, setup
 #: colcon runs a link to this file from its build folder.
 HERE = Path(__file__).resolve().parent
 NAME = "eir_ros"
-NODES = ("agent", "gate", "fault", "world", "monitor", "recorder")
+NODES = ("agent", "gate", "fault", "world", "monitor", "recorder", "link")
 
 #: Real ROS 2 Jazzy from wheels, for machines without a ROS installation. The two versions are
 #: part of one distribution: they move together or not at all.

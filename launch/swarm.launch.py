@@ -49,12 +49,15 @@ class Arguments(Schema):
     seed: int = Setting(0, ge=0, le=2**31 - 1, description="Seed of world and faults")
     duration: float = Setting(0.0, ge=0, description="End after so many seconds; 0: never")
     simulation: bool = Setting(True, description="Start the simulated world")
+    host: str = Setting("", description="Run the part of this host of the roster; empty: all of it")
+    secure: bool = Setting(False, description="Refuse to start what the network could drive")
+    keys: str = Setting("", description="This host's folder of keys; empty: hosts do not sign")
     lockstep: bool = Setting(False, description="The world waits for every robot at every tick")
     fault_nodes: bool | Literal[""] = Setting(
         "", description="Start the nodes that can break a robot; empty: in simulation only"
     )
     headless: bool = Setting(False, description="No operator page")
-    host: str = Setting("127.0.0.1", description="Address that serves the operator page")
+    address: str = Setting("127.0.0.1", description="Address that serves the operator page")
     port: int = Setting(8080, ge=1, le=65535, description="Port that serves the operator page")
     record: str = Setting("", description="New folder for a recording; empty: none")
     run_dir: str = Setting("", description="Folder for parameters and report; empty: in ~/.ros")
@@ -81,27 +84,33 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         seed=given.seed,
         duration_s=given.duration,
         simulation=given.simulation,
+        host=given.host or None,
+        secure=given.secure,
+        keys=_path(given.keys),
+        network_domain=prepare.domain(),
+        discovery_server=os.environ.get("ROS_DISCOVERY_SERVER", ""),
         lockstep=given.lockstep,
         fault_nodes=None if given.fault_nodes == "" else given.fault_nodes,
         headless=given.headless,
-        host=given.host,
+        address=given.address,
         port=given.port,
-        token="" if given.headless else prepare.page_token(given.host),
+        token="" if given.headless else prepare.page_token(given.address),
         record=_path(given.record),
         report=run_dir / "mission.json",
     )
-    _, plan = prepare.prepare(given.roster, given.robots, given.task, options)
-    prepare.check_machine(options)
-    environment = prepare.environment(run_dir, simulation=options.simulation)
+    prepared = prepare.prepare(given.roster, given.robots, given.task, options, run_dir)
+    plan, environment = prepared.plan, prepared.environment
+    prepare.check_machine(plan, options)
     prepare.refuse_company(plan, environment)
     prepare.make_run_dir(run_dir)
     said = [LogInfo(msg=f"files of this run: {run_dir}")]
     if options.token and not os.environ.get(TOKEN_VARIABLE):
         # not LogInfo, which would write it to the launch log as well
         print(f"token that unlocks the page's controls: {options.token}", flush=True)
-    # all processes inherit this one's environment; the token is for the monitor alone
-    forget = UnsetEnvironmentVariable(TOKEN_VARIABLE)
-    actions = [*said, forget, *(_node(process, run_dir, environment) for process in plan)]
+    # all processes inherit this one's environment, but the token, which is for the monitor alone,
+    # and what would reach a network from sealed processes
+    forget = [UnsetEnvironmentVariable(name) for name in os.environ if name not in environment]
+    actions = [*said, *forget, *(_node(process, run_dir, environment) for process in plan)]
     if options.duration_s and not options.simulation:
         # there is no world to end the mission
         actions.append(
@@ -126,7 +135,7 @@ def _node(process: Process, run_dir: Path, environment: dict[str, str]) -> Node:
         ros_arguments=process.ros_arguments(parameters),
         output="screen" if process.speaks else "log",
         additional_env={
-            **{k: v for k, v in environment.items() if k not in os.environ},
+            **{k: v for k, v in environment.items() if os.environ.get(k) != v},
             **process.secrets,
         },
         respawn=process.restart,

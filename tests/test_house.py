@@ -17,7 +17,7 @@ from eir_ros.contract.paths import share
 ROOT = Path(__file__).resolve().parents[1]
 OURS = ("eir_ros", "sim", "training")
 SOURCES = sorted(path for room in (*OURS, "launch") for path in (ROOT / room).rglob("*.py"))
-ROS_ROOMS = ("contract", "policy", "safety", "faults", "swarm", "monitor", "nodes")
+ROS_ROOMS = ("contract", "policy", "safety", "faults", "swarm", "link", "monitor", "nodes")
 
 #: What a module may import of ours, by the longest name that fits; its own room always.
 ALLOWED: dict[str, set[str]] = {

@@ -20,6 +20,8 @@ from eir_ros.cli import (
     recover,
     replay,
     report,
+    robot,
+    security,
     swarm,
     train,
 )
@@ -56,6 +58,7 @@ def _root(
 
 # One line for each sub-command, in the order in which --help lists them.
 app.command("swarm")(swarm.swarm)
+app.add_typer(robot.app, name="robot")
 app.command("envs")(envs.envs)
 app.command("play")(play.play)
 app.command("train")(train.train)
@@ -64,6 +67,7 @@ app.command("export")(export.export)
 app.add_typer(bundle.app, name="bundle")
 app.command("report")(report.report)
 app.command("replay")(replay.replay)
+app.add_typer(security.app, name="security")
 app.command("recover")(recover.recover)
 app.command("doctor")(doctor.doctor)
 

@@ -6,15 +6,19 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from eir_ros.cli.protection import check_protection
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.paths import share
 from eir_ros.monitor.address import is_loopback, port_trouble
 from eir_ros.policy.bundle import check_team, load_bundle
-from eir_ros.swarm.plan import TOKEN_VARIABLE, Options, Process, make_plan
+from eir_ros.swarm.plan import TOKEN_VARIABLE, Options, make_plan
+from eir_ros.swarm.process import Process, part_of
 from eir_ros.swarm.roster import load_roster
+from eir_ros.swarm.sealing import sealed
 
 #: Longest that the look for a swarm of the same names may take [s]; it usually takes 2.5.
 _LOOK_S = 30.0
@@ -30,10 +34,27 @@ def default_bundle() -> Path:
     return share() / "policies" / "coverage"
 
 
+def runs() -> Path:
+    """Return the folder of the folders of runs, beside ROS's own logs."""
+    return Path(os.environ.get("ROS_HOME", "~/.ros")).expanduser() / "eir_ros"
+
+
 def default_run_dir() -> Path:
-    """Return a new folder's name beside ROS's own logs."""
-    home = Path(os.environ.get("ROS_HOME", "~/.ros")).expanduser()
-    return home / "eir_ros" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    """Return a new folder's name."""
+    return runs() / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+
+
+def domain() -> int:
+    """Return the ROS domain of this environment; `EirError` when it is no number."""
+    given = os.environ.get("ROS_DOMAIN_ID") or "0"
+    if not given.isdecimal():
+        raise EirError(f"ROS_DOMAIN_ID is '{given}', expected a number from 0 to 232.")
+    return int(given)
+
+
+def names(text: str | None) -> tuple[str, ...]:
+    """Return the names of a list by commas, each once."""
+    return tuple(dict.fromkeys(name.strip() for name in (text or "").split(",") if name.strip()))
 
 
 def make_run_dir(path: Path) -> None:
@@ -44,9 +65,20 @@ def make_run_dir(path: Path) -> None:
         raise EirError(f"{path}: cannot be made ({error.strerror}); choose --run-dir.") from error
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """What is to be started here."""
+
+    #: Names of all robots in roster order.
+    team: tuple[str, ...]
+    #: The processes of this machine.
+    plan: tuple[Process, ...]
+    environment: dict[str, str]
+
+
 def prepare(
-    roster: Path, robots: str | None, task: str, options: Options
-) -> tuple[tuple[str, ...], tuple[Process, ...]]:
+    roster: Path, robots: str | None, task: str, options: Options, run_dir: Path
+) -> Prepared:
     """Read roster and bundle, check that they fit each other, and lay out the processes.
 
     Parameters
@@ -54,14 +86,11 @@ def prepare(
     robots
         How many or which of the roster's robots, see `Roster.select`; None: all.
 
-    Returns
-    -------
-    The names of the team in roster order, and the plan.
-
     Raises
     ------
     EirError
-        Something is missing, untrusted, or does not fit; nothing has been started.
+        Something is missing, untrusted, or does not fit, or would be unprotected against the
+        user's wish; nothing has been started.
     """
     fleet = load_roster(roster)
     if robots:
@@ -73,26 +102,41 @@ def prepare(
             f"'{task}'; choose another bundle or --task {manifest.task_name}."
         )
     check_team(manifest, len(fleet.robots))
-    return tuple(robot.name for robot in fleet.robots), make_plan(fleet, manifest, options)
+    check_protection(options)
+    plan = make_plan(fleet, manifest, options)
+    here = plan if options.host is None else part_of(plan, options.host)
+    given = environment(
+        run_dir,
+        simulation=options.simulation,
+        peers=fleet.peers(options.host) if options.host else (),
+        alone=options.host is None,
+    )
+    return Prepared(
+        tuple(robot.name for robot in fleet.robots),
+        here,
+        sealed(given) if options.secure or options.keys else given,
+    )
 
 
-def check_machine(options: Options) -> None:
-    """Refuse, with an `EirError`, a machine that lacks what the plan will need."""
-    if options.record is not None and options.record.exists():
+def check_machine(plan: Iterable[Process], options: Options) -> None:
+    """Refuse, with an `EirError`, a machine that lacks what the processes of `plan` will need."""
+    nodes = {process.executable for process in plan}
+    if "recorder" in nodes and options.record is not None and options.record.exists():
         raise EirError(f"{options.record} exists already; a recording needs a new folder's name.")
     needed = {"rclpy": "ROS 2: source /opt/ros/jazzy/setup.bash, or install the extra [ros]"}
-    if options.simulation:
+    page = "monitor" in nodes and not options.headless
+    if "world" in nodes:
         needed["pybullet"] = "PyBullet: install the extra [sim], or give --no-simulation"
-    if not options.headless:
+    if page:
         for module in ("fastapi", "uvicorn", "websockets"):
             needed[module] = "the operator page: install the extra [monitor], or give --headless"
     for module, advice in needed.items():
         if importlib.util.find_spec(module) is None:
             raise EirError(f"'{module}' cannot be imported. It is needed for {advice}.")
-    if not options.headless and (trouble := port_trouble(options.host, options.port)):
+    if page and (trouble := port_trouble(options.address, options.port)):
         raise EirError(
-            f"the operator page cannot be served on {options.host}:{options.port} ({trouble}); "
-            "choose another --port or --host, or give --headless."
+            f"the operator page cannot be served on {options.address}:{options.port} ({trouble}); "
+            "choose another --port or --address, or give --headless."
         )
 
 
@@ -143,11 +187,15 @@ def page_token(host: str) -> str:
     return secrets.token_urlsafe(12)
 
 
-def environment(run_dir: Path, *, simulation: bool) -> dict[str, str]:
+def environment(
+    run_dir: Path, *, simulation: bool, peers: tuple[str, ...] = (), alone: bool = True
+) -> dict[str, str]:
     """Return the environment of the processes; what the user has set is kept, but the token.
 
-    A simulated swarm stays on this machine, because two simulations on one network would
-    otherwise drive each other's robots. The token is left out: it is the monitor's alone.
+    A simulated swarm that is `alone`, all of it on this machine, stays here, because two
+    simulations on one network would otherwise drive each other's robots. Other hosts are found at
+    their addresses, if `peers` gives any, or by multicast. The token is left out: it is the
+    monitor's alone.
     """
     defaults = {
         "PYTHONUNBUFFERED": "1",
@@ -156,7 +204,11 @@ def environment(run_dir: Path, *, simulation: bool) -> dict[str, str]:
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",
     }
-    if simulation:
+    if simulation and alone:
+        defaults["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    if peers and not alone and not os.environ.get("ROS_DISCOVERY_SERVER"):
+        defaults["ROS_STATIC_PEERS"] = ";".join(peers)
+        # with addresses, nothing needs to be sent to everybody
         defaults["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     given = {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}
     return defaults | given

@@ -27,6 +27,12 @@ def swarm(
         str | None,
         typer.Option(help="How many (3) or which (r0,r2,r3) robots of the roster. Default: all."),
     ] = None,
+    absent: Annotated[
+        str | None,
+        typer.Option(
+            help="Robots of the team (r3 or r2,r3) that are not started; 'eir robot add' does."
+        ),
+    ] = None,
     task: Annotated[str, typer.Option(help="Task that the bundle must be for.")] = "coverage",
     fault: Annotated[
         list[str] | None,
@@ -44,8 +50,28 @@ def swarm(
         bool, typer.Option("--lockstep", help="The world waits for every robot at every tick.")
     ] = False,
     headless: Annotated[bool, typer.Option("--headless", help="No operator page.")] = False,
-    host: Annotated[str, typer.Option(help="Address that serves the page.")] = "127.0.0.1",
+    address: Annotated[str, typer.Option(help="Address that serves the page.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port that serves the page.")] = 8080,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            help="Run the part of this host of the roster: a robot's, or 'operator' for world, "
+            "monitor and recorder. Default: all of it here."
+        ),
+    ] = None,
+    secure: Annotated[
+        bool, typer.Option("--secure", help="Refuse to start what the network could drive.")
+    ] = False,
+    keys: Annotated[
+        Path | None,
+        typer.Option(help="This host's folder of 'eir security init': hosts sign what they say."),
+    ] = None,
+    network_domain: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=232, help="ROS domain between hosts with keys. Default: ROS_DOMAIN_ID."
+        ),
+    ] = None,
     record: Annotated[
         Path | None, typer.Option(help="Record all topics to this new folder (rosbag2, MCAP).")
     ] = None,
@@ -93,42 +119,56 @@ def swarm(
         bundle=(bundle or prepare.default_bundle()).absolute(),
         trusted_keys=trusted_keys and trusted_keys.absolute(),
         faults=read_faults(fault or []),
+        absent=prepare.names(absent),
         seed=seed,
         duration_s=duration,
         simulation=simulation,
         lockstep=lockstep,
         fault_nodes=fault_nodes,
+        host=host,
+        secure=secure,
+        keys=keys and keys.absolute(),
+        network_domain=prepare.domain() if network_domain is None else network_domain,
+        discovery_server=os.environ.get("ROS_DISCOVERY_SERVER", ""),
         publish_observation=publish_observation,
         headless=headless,
-        host=host,
+        address=address,
         port=port,
-        token="" if headless else prepare.page_token(host),
+        token="" if headless else prepare.page_token(address),
         record=record and record.absolute(),
         report=folder / "mission.json",
     )
-    team, plan = prepare.prepare(roster or prepare.default_roster(), robots, task, options)
+    prepared = prepare.prepare(roster or prepare.default_roster(), robots, task, options, folder)
+    team, plan = prepared.team, prepared.plan
     if dry_run:
         typer.echo(describe(plan, folder))
         return
-    prepare.check_machine(options)
+    prepare.check_machine(plan, options)
     _check_report(json_file)
-    environment = prepare.environment(folder, simulation=simulation)
-    prepare.refuse_company(plan, environment)
+    prepare.refuse_company(plan, prepared.environment)
     prepare.make_run_dir(folder)
     (folder / "mission.json").unlink(missing_ok=True)
     status = Status()
-    status.say(f"starting {len(plan)} processes for {', '.join(team)}; Ctrl-C ends the run")
+    now = [process for process in plan if process.robot not in options.absent]
+    whose = dict.fromkeys(process.robot or process.host for process in now)
+    status.say(f"starting {len(now)} processes for {', '.join(whose)}; Ctrl-C ends the run")
     status.say(f"logs: {folder / 'log'}")
     if options.token and not os.environ.get(TOKEN_VARIABLE):
         status.say(f"token that unlocks the page's controls: {options.token}")
     supervisor = Supervisor(
         plan,
         folder,
-        environment,
+        prepared.environment,
         status.say,
         duration_s=0.0 if simulation else duration,
+        absent=options.absent,
     )
     outcome = supervisor.run()
+    if not any(process.executable == "monitor" for process in plan):
+        # what was measured is known on the operator's host
+        status.say(f"ended: {outcome.reason}")
+        status.unclean(outcome, folder)
+        raise typer.Exit(2 if outcome.refused else int(not outcome.clean))
     report = make_report(folder / "mission.json", outcome, team, task, seed)
     if json_file is not None:
         write_json(json_file, report)

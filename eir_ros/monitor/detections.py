@@ -13,6 +13,9 @@ from eir_ros.contract.report import BeliefQuality, Detection, FalseAlarm, FaultS
 #: Slack in comparing mission times, which are multiples of a tick that went through floats [s].
 _SLACK_S = 1e-6
 
+#: Kind of the fault of a robot whose agent is not there: nobody injects it, it is noticed.
+ABSENT = "absent"
+
 
 class Alarm(NamedTuple):
     """`observer` has held `suspect` for an adversary for long enough to say so."""
@@ -53,6 +56,7 @@ class Judge:
         shape = (len(self.team),)
         self._detectors = {robot: Detector(threshold, shape) for robot in self.team}
         self._faults: dict[str, tuple[FaultSpan, ...]] = {}
+        self._absences: dict[str, list[FaultSpan]] = {robot: [] for robot in self.team}
         self._alarms: list[Alarm] = []
         self._t_s, self._p = array("d"), array("f")
         self._observer, self._suspect = array("B"), array("B")
@@ -60,7 +64,7 @@ class Judge:
     @property
     def faults(self) -> list[FaultSpan]:
         """Every fault that is known, by its start."""
-        spans = [span for spans in self._faults.values() for span in spans]
+        spans = [span for robot in self.team for span in self._of(robot)]
         return sorted(spans, key=lambda span: (span.start_s, span.robot))
 
     def set_faults(self, robot: str, spans: Iterable[FaultSpan]) -> None:
@@ -68,9 +72,25 @@ class Judge:
         if robot in self._index:
             self._faults[robot] = tuple(spans)
 
+    def set_absent(self, robot: str, t_s: float, *, absent: bool) -> None:
+        """Note that `robot` is not heard since mission time `t_s` [s], or that it is back."""
+        spans = self._absences[robot]
+        if absent and not self.absent(robot):
+            spans.append(FaultSpan(robot=robot, kind=ABSENT, start_s=round(t_s, 3)))
+        elif not absent and self.absent(robot):
+            spans[-1] = spans[-1].model_copy(update={"end_s": round(t_s, 3)})
+
+    def absent(self, robot: str) -> bool:
+        """Whether nothing is heard of `robot` now."""
+        spans = self._absences[robot]
+        return bool(spans) and spans[-1].end_s is None
+
+    def _of(self, robot: str) -> list[FaultSpan]:
+        return [*self._faults.get(robot, ()), *self._absences.get(robot, ())]
+
     def fault_of(self, robot: str, t_s: float) -> FaultSpan | None:
         """The fault that `robot` has at mission time `t_s` [s]; the latest if there are several."""
-        active = [span for span in self._faults.get(robot, ()) if _covers(span, t_s)]
+        active = [span for span in self._of(robot) if _covers(span, t_s)]
         return max(active, key=lambda span: span.start_s, default=None)
 
     def believe(self, t_s: float, observer: str, p_adversary: Mapping[str, float]) -> list[Alarm]:
@@ -129,8 +149,8 @@ class Judge:
         t_s, p = np.array(self._t_s), np.array(self._p)
         observer, suspect = np.array(self._observer), np.array(self._suspect)
         faulty = np.zeros((len(self.team), len(t_s)), bool)
-        for robot, spans in self._faults.items():
-            for span in spans:
+        for robot in self.team:
+            for span in self._of(robot):
                 end_s = np.inf if span.end_s is None else span.end_s
                 active = (t_s >= span.start_s - _SLACK_S) & (t_s < end_s - _SLACK_S)
                 faulty[self._index[robot]] |= active

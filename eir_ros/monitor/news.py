@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from eir_ros.contract.report import FaultSpan
-from eir_ros.monitor.detections import Alarm
+from eir_ros.monitor.detections import ABSENT, Alarm
 from eir_ros.monitor.state import State
 
 #: A robot that is faster is said to move [m/s].
@@ -20,6 +20,8 @@ class News:
         self._begun: set[tuple[str, float]] = set()
         self._over: set[tuple[str, float]] = set()
         self._recorder_level = 0
+        self._restarts: dict[str, int] = {}
+        self._absent: set[str] = set()
 
     def lines(self, state: State) -> Iterator[str]:
         """Lines about what changed since the last call; call a few times a second."""
@@ -27,7 +29,11 @@ class News:
             self._moved = True
             yield "the robots move"
         for span in state.judge.faults:
+            if span.kind == ABSENT:
+                continue
             yield from self._about_fault(span, state.time_s)
+        for name in state.robots:
+            yield from self._about_presence(name, state)
         if state.paused != self._paused:
             self._paused = state.paused
             yield "the world is paused" if state.paused else "the world goes on"
@@ -41,6 +47,19 @@ class News:
         if level != self._recorder_level:
             self._recorder_level = level
             yield f"recorder: {state.recorder['said']}"
+
+    def _about_presence(self, name: str, state: State) -> Iterator[str]:
+        restarts = state.counters.restarts(name)
+        if restarts > self._restarts.get(name, 0):
+            self._restarts[name] = restarts
+            yield f"{name} is back with a new agent: its beliefs start from the prior"
+        absent = state.judge.absent(name)
+        if absent and name not in self._absent:
+            self._absent.add(name)
+            yield f"{name} is not there: nothing is heard of its agent"
+        elif not absent and name in self._absent:
+            self._absent.discard(name)
+            yield f"{name} is there again"
 
     def _about_fault(self, span: FaultSpan, time_s: float) -> Iterator[str]:
         key = (span.robot, span.start_s)

@@ -16,6 +16,9 @@ HISTORY_S = 180.0
 #: Alarms that the page lists; the report has them all.
 MAX_ALARMS = 200
 
+#: A robot whose agent has not reported for so long is not there [s].
+ABSENT_S = 5.0
+
 #: What /swarm/score tells as shares, in [0, 1].
 _SHARES = ("served_fraction", "all_served_fraction")
 
@@ -35,6 +38,9 @@ class Robot:
     beliefs: dict[str, tuple[float, str]] = field(default_factory=dict)
     #: Key-value pairs of the latest diagnostics.
     agent: Mapping[str, str] = field(default_factory=dict)
+    #: When its agent last reported [s; steady clock], and at which time of the mission [s].
+    reported_s: float | None = None
+    reported_t_s: float = 0.0
     gate: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -100,10 +106,16 @@ class State:
             named = enumerate(values["served_by"].split(","))
             self.served_by = {site: robot for site, robot in named if robot in self.robots}
 
-    def set_diagnostics(self, robot: str, part: str, values: Mapping[str, str]) -> None:
-        """Take one status of /diagnostics of the `agent` or the `gate` of `robot`."""
+    def set_diagnostics(
+        self, robot: str, part: str, values: Mapping[str, str], now_s: float = 0.0
+    ) -> None:
+        """Take one status of /diagnostics of the `agent` or the `gate` of `robot`.
+
+        `now_s` is the present [s; steady clock].
+        """
         if part == "agent":
-            self.robots[robot].agent = values
+            seen = self.robots[robot]
+            seen.agent, seen.reported_s, seen.reported_t_s = values, now_s, self.time_s
             self.counters.update(robot, values)
         else:
             self.robots[robot].gate = values
@@ -112,6 +124,16 @@ class State:
     def set_recorder(self, level: int, said: str, values: Mapping[str, str]) -> None:
         """Take one status of /diagnostics of the recorder; `level` as in DiagnosticStatus."""
         self.recorder = {"level": level, "said": said, "size_mb": _number(values.get("size_mb"))}
+
+    def look_for_absent(self, now_s: float) -> None:
+        """Note who is not there at `now_s` [s; steady clock], and who is back."""
+        for name, robot in self.robots.items():
+            if robot.reported_s is None:
+                absent = self.time_s > ABSENT_S
+            else:
+                absent = now_s - robot.reported_s > ABSENT_S
+            back_s = self.time_s if not absent else robot.reported_t_s
+            self.judge.set_absent(name, back_s, absent=absent)
 
     def decide(self, robot: str, action: str) -> None:
         """Take one decision of `robot`."""

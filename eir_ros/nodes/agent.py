@@ -100,6 +100,7 @@ class Agent(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start a mission from the prior belief."""
         self._restart()
+        self.get_logger().info("active; every belief starts from its prior")
         self._active = True
         self._reporter.reset()
         return super().on_activate(state)
@@ -188,6 +189,7 @@ class Agent(LifecycleNode):
     def _restart(self) -> None:
         """Begin a mission: beliefs from the prior, nothing received yet."""
         self._core.reset()
+        self._counters.since_prior = 0
         self._inbox.forget()
         self._last_command: TwistStamped | None = None
         self._odom_frame = ""
@@ -287,6 +289,7 @@ class Agent(LifecycleNode):
 
     def _tell(self, decided: Decided, visible: NDArray[np.bool_], ms: float, stamp: Time) -> None:
         self._counters.decisions += 1
+        self._counters.since_prior += 1
         self._counters.inference_us.add(decided.step.inference_us)
         points = belief_points(self._mates, self._last_seen, visible, decided)
         self._beliefs_pub.publish(clouds.encode(points, stamp, "map"))

@@ -25,6 +25,8 @@ class Counters:
         #: Inputs that were missing, invalid or too old, each of which made the agent hold.
         self.stale_inputs = 0
         self.decisions = 0
+        #: Of these, those since the beliefs began at the prior.
+        self.since_prior = 0
         #: What was wrong since the last report, in order.
         self._problems: dict[str, None] = {}
 
@@ -50,6 +52,7 @@ class Counters:
             "overruns": self.overruns,
             "stale_inputs": self.stale_inputs,
             "decisions": self.decisions,
+            "decisions_since_prior": self.since_prior,
         }
         return messages.status(
             f"{robot}/agent",

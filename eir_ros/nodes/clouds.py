@@ -25,6 +25,7 @@ BELIEFS: Final = np.dtype([("id", "<u4"), *_POSITION, ("p_adversary", "<f4"), ("
 
 #: Values of `status` in BELIEFS.
 TRACKED, NOT_VISIBLE, DETECTED = 0, 1, 2
+STATUS_WORDS: Final = {TRACKED: "tracked", NOT_VISIBLE: "not_visible", DETECTED: "detected"}
 
 _DATATYPES = {"<u4": PointField.UINT32, "<f4": PointField.FLOAT32}
 

@@ -41,6 +41,9 @@ class Arena(Protocol):
     def reward(self) -> NDArray[np.float64]:
         """Shared reward of the present state, (1,)."""
 
+    def close(self) -> None:
+        """Let go of it."""
+
 
 @dataclass
 class Score:
@@ -88,11 +91,14 @@ class Mission:
         The bodies, the sites and the sensors.
     team
         Names of the robots in roster order.
+    absent
+        Those that nobody waits for; each counts like the others once it has commanded its base.
     """
 
-    def __init__(self, sim: Arena, team: Sequence[str]) -> None:
+    def __init__(self, sim: Arena, team: Sequence[str], absent: Iterable[str] = ()) -> None:
         self.sim = sim
         self.team = tuple(team)
+        self.absent = set(absent)
         self.score = Score()
         self.yaw_rates = np.zeros(len(team))
         self._orders = {robot: _Order() for robot in team}
@@ -103,10 +109,12 @@ class Mission:
     ) -> None:
         """The base of `robot` received the answer to `tick`, (2,) [m/s, rad/s]."""
         self._orders[robot] = _Order(tick, command, now_s)
+        self.absent.discard(robot)
 
     def silent(self) -> list[str]:
-        """Robots that have not answered the present tick."""
-        return [robot for robot, order in self._orders.items() if order.tick != self.sim.ticks]
+        """Robots that have not answered the present tick, though they are there."""
+        late = [robot for robot, order in self._orders.items() if order.tick != self.sim.ticks]
+        return [robot for robot in late if robot not in self.absent]
 
     def announced(self, robot: str, spans: Iterable[Span]) -> None:
         """Faults of `robot`, past and to come, replacing what was known of it."""
@@ -124,13 +132,19 @@ class Mission:
         )
 
     def advance(self, now_s: float, timeout_s: float = COMMAND_TIMEOUT_S) -> None:
-        """Advance by one tick; a robot whose command is older than `timeout_s` stands."""
+        """Advance by one tick; a robot whose command is older than `timeout_s` stands.
+
+        Who is absent, or has fallen silent for so long, does not work either.
+        """
         commands = np.zeros((1, len(self.team), 2))
-        for place, order in enumerate(self._orders.values()):
+        working = self.working()
+        for place, (robot, order) in enumerate(self._orders.items()):
             if now_s - order.at <= timeout_s:
                 commands[0, place] = order.command
+            if robot in self.absent or timeout_s < now_s - order.at < np.inf:
+                working[place] = False
         before = self.sim.poses[0, :, 2].copy()
-        self.sim.tick(commands, self.working()[None])
+        self.sim.tick(commands, working[None])
         turned = np.mod(self.sim.poses[0, :, 2] - before + np.pi, 2 * np.pi) - np.pi
         self.yaw_rates = turned / self.sim.task.tick_s
         if self.sim.decision_due:

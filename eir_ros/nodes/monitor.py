@@ -10,7 +10,6 @@ import os
 import queue
 import sys
 import time
-import uuid
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -23,7 +22,6 @@ from pydantic import Field as Setting
 from pydantic import field_validator
 from rcl_interfaces.srv import SetParameters
 from rclpy.clock import Clock, ClockType
-from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import PointCloud2
 from std_srvs.srv import SetBool
@@ -33,12 +31,12 @@ from eir_ros.contract.config import Schema
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.faults import FaultKind
 from eir_ros.contract.frames import Pose, compose
-from eir_ros.contract.manifest import ADVERSARY_FILE, Manifest
 from eir_ros.contract.report import FaultSpan
 from eir_ros.faults.timeline import Span
 from eir_ros.monitor import orders
 from eir_ros.monitor.counters import Counters
 from eir_ros.monitor.detections import Judge
+from eir_ros.monitor.hello import hello
 from eir_ros.monitor.markers import markers
 from eir_ros.monitor.news import News, about_alarm
 from eir_ros.monitor.report import mission_report, write_report
@@ -47,6 +45,7 @@ from eir_ros.nodes import clouds, messages, qos
 from eir_ros.nodes.clouds import InvalidMessageError
 from eir_ros.nodes.estop import EStopKeeper
 from eir_ros.nodes.graph import node_of
+from eir_ros.nodes.managed import ManagedNode
 from eir_ros.nodes.parameters import declare
 from eir_ros.nodes.run import run
 from eir_ros.policy.bundle import check_team, load_bundle
@@ -56,12 +55,6 @@ _PICTURE_HZ, _STOCK_HZ = 10.0, 5.0
 
 #: After so long without any word from a real robot, the operator is told [s].
 _PATIENCE_S = 5.0
-
-_STATUS_WORDS = {
-    clouds.TRACKED: "tracked",
-    clouds.NOT_VISIBLE: "not_visible",
-    clouds.DETECTED: "detected",
-}
 
 
 class Parameters(Schema):
@@ -80,6 +73,8 @@ class Parameters(Schema):
     odom_in_map: tuple[float, ...] = Setting(
         (), description="Origin x, y, yaw of each robot's odometry [m, m, rad; map]; empty: zero"
     )
+    linked: tuple[str, ...] = Setting((), description="Robots on other hosts, behind a link")
+    autostart: bool = Setting(True, description="Configure and activate without being told")
 
     @field_validator("arena")
     @classmethod
@@ -89,7 +84,7 @@ class Parameters(Schema):
         return arena
 
 
-class Monitor(Node):
+class Monitor(ManagedNode):
     """See the module.
 
     Raises
@@ -101,6 +96,11 @@ class Monitor(Node):
     def __init__(self, **options: Any) -> None:
         super().__init__("monitor", **options)
         self.settings = declare(self, Parameters)
+        self._server: Any = None
+        self.bring_up(self.settings.autostart)
+
+    def configure(self) -> None:
+        """Load the bundle and listen."""
         self._origins = _origins(self.settings)
         keys = Path(self.settings.trusted_keys) if self.settings.trusted_keys else None
         self._manifest = load_bundle(self.settings.bundle, trusted_keys=keys).manifest
@@ -109,31 +109,46 @@ class Monitor(Node):
         self.state = State(self.settings.team, judge, Counters(self.settings.team))
         self._news = News()
         # the simulated mission begins at zero, a real one when its processes are started
-        simulated = self.get_parameter("use_sim_time").value
-        self._mission_start_ns = 0 if simulated else self.get_clock().now().nanoseconds
+        self._simulated = self.get_parameter("use_sim_time").value
+        self._mission_start_ns = 0 if self._simulated else self.get_clock().now().nanoseconds
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._server: Any = None if self.settings.headless else self._make_server()
+        if not self.settings.headless:
+            self._connect_orders()
         self._listen()
         self._estop = EStopKeeper(self, self._on_estop)
         self._markers_pub = self.create_publisher(MarkerArray, "/swarm/markers", qos.MARKERS)
-        self.create_timer(1.0 / _STOCK_HZ, self._take_stock, clock=self._steady)
-        if self._server is not None:
-            self._connect_orders()
-            self.create_timer(1.0 / _PICTURE_HZ, self._show, clock=self._steady)
-            self.create_timer(1.0, self._note_history, clock=self._steady)
+
+    def activate(self) -> None:
+        """Show, draw and tell."""
+        self._every(1.0 / _STOCK_HZ, self._take_stock)
+        if not self.settings.headless:
+            self._server = self._make_server()
             self._server.start()
+            self._every(1.0 / _PICTURE_HZ, self._show)
+            self._every(1.0, self._note_history)
             _tell(f"operator page: {self._server.url}")
-        self.create_timer(1.0, self._count_senders, clock=self._steady)
-        if not simulated:
-            self._patience = self.create_timer(_PATIENCE_S, self._miss, clock=self._steady)
+        self._every(1.0, self._count_senders)
+        if not self._simulated:
+            self._patience = self._every(_PATIENCE_S, self._miss)
+
+    def deactivate(self) -> None:
+        """Close the page and leave the report; what is heard still counts."""
+        for timer in list(self.timers):
+            self.destroy_timer(timer)
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+        if self.settings.report:
+            write_report(mission_report(self.state), Path(self.settings.report))
 
     def destroy_node(self) -> None:
         """Close the page and leave the report."""
-        if self._server is not None:
-            self._server.stop()
-        if self.settings.report:
-            write_report(mission_report(self.state), Path(self.settings.report))
+        if self.active:
+            self.deactivate()
         super().destroy_node()
+
+    def _every(self, period_s: float, callback: Callable[[], None]) -> Any:
+        return self.create_timer(period_s, callback, clock=self._steady)
 
     # Hearing
 
@@ -181,11 +196,11 @@ class Monitor(Node):
         points = self._read(message, clouds.BELIEFS, f"beliefs of {observer}")
         if points is None:
             return
-        team = self.settings.team
+        team, words = self.settings.team, clouds.STATUS_WORDS
         beliefs = {
-            team[point["id"]]: (float(point["p_adversary"]), _STATUS_WORDS[int(point["status"])])
+            team[point["id"]]: (float(point["p_adversary"]), words[int(point["status"])])
             for point in points
-            if point["id"] < len(team) and int(point["status"]) in _STATUS_WORDS
+            if point["id"] < len(team) and int(point["status"]) in words
         }
         mission_ns = messages.nanoseconds_of(message.header.stamp) - self._mission_start_ns
         for alarm in self.state.believe(mission_ns / 1e9, observer, beliefs):
@@ -220,7 +235,8 @@ class Monitor(Node):
         for status in message.status:
             robot, _, part = status.name.partition("/")
             if robot in self.state.robots and part in ("agent", "gate"):
-                self.state.set_diagnostics(robot, part, messages.values_of(status))
+                now_s = time.monotonic()
+                self.state.set_diagnostics(robot, part, messages.values_of(status), now_s)
             elif status.name == "recorder":
                 level, values = int.from_bytes(status.level), messages.values_of(status)
                 self.state.set_recorder(level, status.message, values)
@@ -234,14 +250,14 @@ class Monitor(Node):
     # Showing
 
     def _make_server(self) -> Any:
-        # here, so that a robot that runs headless needs no web server
+        # here, so that who runs headless needs no web server
         from eir_ros.monitor.server import Server
 
         settings = self.settings
-        hello = _hello(settings, self._manifest)
+        greeting = hello(settings.team, settings.arena, self._manifest)
         # not a parameter, which everybody in the graph could read
         token = os.environ.get("EIR_TOKEN", "")
-        return Server(settings.host, settings.port, token, hello, self._carry_out)
+        return Server(settings.host, settings.port, token, greeting, self._carry_out)
 
     def _show(self) -> None:
         if self._server.watched:
@@ -260,6 +276,7 @@ class Monitor(Node):
     def _take_stock(self) -> None:
         """Remember, tell and draw the present."""
         self.state.remember()
+        self.state.look_for_absent(time.monotonic())
         for line in self._news.lines(self.state):
             _tell(line)
         if self._markers_pub.get_subscription_count():
@@ -298,7 +315,9 @@ class Monitor(Node):
     def _obey(self, order: orders.Order, future: "Future[str]") -> None:
         if isinstance(order, orders.EStop):
             self._estop.give(order.on)
-            deaf = self._estop.deaf(self.settings.team)
+            absent = [r for r in self.settings.linked if self.state.judge.absent(r)]
+            near = [r for r in self.settings.team if r not in self.settings.linked]
+            deaf = [*self._estop.deaf(near), *absent]
             whom = f", but no gate of {', '.join(deaf)} hears it" if deaf else " to every robot"
             future.set_result(f"{'E-stop' if order.on else 'Release'} sent{whom}.")
         elif isinstance(order, orders.Pause):
@@ -372,22 +391,6 @@ def _origins(settings: Parameters) -> dict[str, Pose]:
         )
     rows = zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True)
     return dict(zip(settings.team, rows, strict=True))
-
-
-def _hello(settings: Parameters, manifest: Manifest) -> dict[str, Any]:
-    kinds = [kind for kind in FaultKind if kind is not FaultKind.NONE]
-    if ADVERSARY_FILE not in manifest.files:
-        kinds.remove(FaultKind.ADVERSARY)
-    return {
-        # tells a page that has come back whether this is still the monitor that it knew
-        "run": uuid.uuid4().hex,
-        "team": settings.team,
-        "kinds": [kind.word for kind in kinds],
-        "bundle": f"{manifest.name} v{manifest.version}",
-        "threshold": manifest.belief.threshold,
-        "serve_radius": manifest.task.serve_radius,
-        "arena": settings.arena,
-    }
 
 
 def main() -> None:

@@ -98,3 +98,8 @@ def recorded(*, reliable: bool, latched: bool) -> QoSProfile:
 
 #: /clock, as rclpy subscribes to it.
 CLOCK: Final = _best_effort(1)
+
+
+def envelopes(*, reliable: bool) -> QoSProfile:
+    """What hosts say to each other; deep enough for a flood not to push out what counts at once."""
+    return _reliable(50, QoSDurabilityPolicy.VOLATILE) if reliable else _best_effort(50)

@@ -17,6 +17,8 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from eir_ros.contract.errors import EirError
+from eir_ros.nodes import sealed
+from eir_ros.swarm.alive import Pulse
 
 RCLError = rclpy_implementation.RCLError
 
@@ -64,18 +66,22 @@ def _run(factory: Callable[[], Iterable[Node]], args: list[str] | None) -> int:
 
 
 def _spin(factory: Callable[[], Iterable[Node]], stop: "_Stop") -> None:
+    pulse = Pulse()
     executor = SingleThreadedExecutor()
     nodes: list[Node] = []
     try:
         for node in factory():
             nodes.append(node)
             executor.add_node(node)
+        if sealed.is_wanted():
+            sealed.check()
         stop.wakes(executor)
         # what exists by now stays: keep it out of every later collection
         gc.collect()
         gc.freeze()
         while not stop.asked:
-            executor.spin_once()
+            pulse.beat()
+            executor.spin_once(timeout_sec=pulse.wait_s)
     finally:
         stop.wakes(None)
         executor.shutdown()

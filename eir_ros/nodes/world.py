@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from pydantic import Field as Setting
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
-from rclpy.node import Node
 from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import PointCloud2
 from std_srvs.srv import SetBool
@@ -32,6 +31,7 @@ from eir_ros.contract.errors import EirError
 from eir_ros.nodes import clouds, messages, qos
 from eir_ros.nodes.clouds import InvalidMessageError
 from eir_ros.nodes.graph import nodes_of
+from eir_ros.nodes.managed import ManagedNode
 from eir_ros.nodes.mission import Mission, site_points, track_points
 from eir_ros.nodes.parameters import declare
 from eir_ros.nodes.run import FinishedError, run
@@ -67,15 +67,22 @@ class Parameters(Schema):
     wait_for: tuple[str, ...] = Setting(
         (), description="Nodes that must listen to /swarm/score before the first tick"
     )
+    absent: tuple[str, ...] = Setting(
+        (), description="Robots that nobody waits for: they stand until they come"
+    )
+    linked: tuple[str, ...] = Setting(
+        (), description="Robots on other hosts, whose nodes are behind a link: they only answer"
+    )
     start_timeout_s: float = Setting(
         60.0, ge=1.0, le=3600.0, description="Longest wait for everyone's first answer [real s]"
     )
     answer_timeout_s: float = Setting(
         20.0, ge=0.5, le=3600.0, description="Longest wait for an answer in lockstep [real s]"
     )
+    autostart: bool = Setting(True, description="Configure and activate without being told")
 
 
-class World(Node):
+class World(ManagedNode):
     """See the module.
 
     Raises
@@ -87,15 +94,31 @@ class World(Node):
     def __init__(self, **options: Any) -> None:
         super().__init__("world", **options)
         self.settings = declare(self, Parameters)
+        self.bring_up(self.settings.autostart)
+
+    def configure(self) -> None:
+        """Build the world, at tick 0."""
         task = self._task()
         sim = CoverageSim(task, batch=1, world=self._read("world", CoverageWorld))
         sim.reset(self.settings.seed, self._initial_poses())
-        self._mission = Mission(sim, self.settings.team)
+        self._mission = Mission(sim, self.settings.team, self.settings.absent)
         self._tick_ns = round(task.tick_s * 1e9)
         self._started = self._paused = False
         self._quiet = 0
-        self._waiting_since = time.monotonic()
         self._connect()
+
+    def activate(self) -> None:
+        """Let time pass, from where it is."""
+        self._waiting_since = time.monotonic()
+        self._timer.reset()
+
+    def deactivate(self) -> None:
+        """Hold time, and say nothing: the bases stop by themselves."""
+        self._timer.cancel()
+
+    def cleanup(self) -> None:
+        """Forget the world."""
+        self._mission.sim.close()
 
     def _task(self) -> CoverageTask:
         team = self.settings.team
@@ -145,6 +168,7 @@ class World(Node):
         self.create_service(SetBool, "~/pause", self._on_pause)
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = self.create_timer(_REPEAT_S, self._on_wait, clock=self._steady)
+        self._timer.cancel()
 
     # Inputs
 
@@ -157,7 +181,7 @@ class World(Node):
             command = np.zeros(2)
         tick = round(messages.nanoseconds_of(message.header.stamp) / self._tick_ns)
         self._mission.commanded(robot, tick, command, time.monotonic())
-        if self._started and self.settings.lockstep and not self._paused:
+        if self.active and self._started and self.settings.lockstep and not self._paused:
             self._advance_if_answered()
 
     def _on_faults(self, message: DiagnosticArray) -> None:
@@ -222,6 +246,8 @@ class World(Node):
         injecting = nodes_of(self.get_publishers_info_by_topic("/swarm/faults"))
         found = [f"{node} is not there" for node in self.settings.wait_for if node not in watching]
         for robot in self.settings.team:
+            if robot in self._mission.absent or robot in self.settings.linked:
+                continue
             here = nodes_of(self.get_subscriptions_info_by_topic(f"/{robot}/odom"))
             absent = sorted(name for name in _LISTENERS if f"/{robot}/{name}" not in here)
             if absent:

@@ -6,27 +6,27 @@ Pure: nothing is started, written or looked up here. Both starters, `eir swarm` 
 
 import math
 import shlex
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.faults import Fault, FaultKind
 from eir_ros.contract.manifest import ADVERSARY_FILE, Manifest
 from eir_ros.contract.recording import About, RobotLimits
-from eir_ros.swarm.roster import Robot, Roster
-
-Parameters = Mapping[str, Any]
+from eir_ros.swarm.process import Parameters, Process
+from eir_ros.swarm.roster import OPERATOR, Robot, Roster
 
 #: Environment variable that holds what unlocks the operator page's controls.
 TOKEN_VARIABLE: Final = "EIR_TOKEN"
 
 #: In lockstep nobody hurries, so silence means a dead process and nothing else [s].
 _LOCKSTEP_PATIENCE_S: Final = 10.0
+
+#: Silence after which a process that a robot or its operator waits for hangs [s]: with the wait
+#: before a restart it is back within 2 s.
+_HANGS_S: Final = 1.5
 
 #: Longest mission that can be asked for [s].
 _MAX_DURATION_S: Final = 1e6
@@ -41,9 +41,20 @@ class Options:
     #: Folder of the public keys that may sign it; None: those of the package.
     trusted_keys: Path | None = None
     faults: tuple[Fault, ...] = ()
+    #: Robots of the team that are not there at the start, and may come later.
+    absent: tuple[str, ...] = ()
     seed: int = 0
     #: Simulated seconds after which the world ends the run; 0: never.
     duration_s: float = 0.0
+    #: Only the part of this host; None: all of it on one machine.
+    host: str | None = None
+    #: Refuse what anybody on the network could drive.
+    secure: bool = False
+    #: Folder of this host's keys: the hosts are joined by signing links. None: by plain DDS.
+    keys: Path | None = None
+    #: ROS domain and discovery server of what is between hosts that are joined by links.
+    network_domain: int = 0
+    discovery_server: str = ""
     #: A world node stands in for the robots' bodies.
     simulation: bool = True
     lockstep: bool = False
@@ -54,7 +65,7 @@ class Options:
     publish_observation: bool = False
     #: No operator page.
     headless: bool = False
-    host: str = "127.0.0.1"
+    address: str = "127.0.0.1"
     port: int = 8080
     #: Needed to control the swarm from another machine's browser.
     token: str = field(default="", repr=False)
@@ -68,70 +79,10 @@ class Options:
         """Whether robots have fault nodes."""
         return self.simulation if self.fault_nodes is None else self.fault_nodes
 
-
-@dataclass(frozen=True)
-class Process:
-    """One process: an executable of this package that hosts one or more nodes."""
-
-    #: What logs and reports call it, for example `r2/agent`.
-    name: str
-    #: Executable in `lib/eir_ros`, module in `eir_ros.nodes`.
-    executable: str
-    namespace: str
-    #: Parameters by the name of the node in this process that takes them; the first is the main
-    #: node.
-    nodes: Mapping[str, Parameters]
-    remappings: Mapping[str, str] = field(default_factory=dict)
-    #: Environment of this process alone; the values are never written or shown.
-    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
-    #: Start it again when it ends before the run does.
-    restart: bool = False
-    #: The run is over when this process is.
-    ends_run: bool = False
-    #: Its standard output is meant for the operator; all else goes to the log.
-    speaks: bool = False
-
     @property
-    def file_stem(self) -> str:
-        """Name for files about this process."""
-        return self.name.replace("/", ".")
-
-    @property
-    def node_names(self) -> tuple[str, ...]:
-        """Full names of the nodes in this process, for example `/r2/gate`."""
-        return tuple(f"{self.namespace.rstrip('/')}/{node}" for node in self.nodes)
-
-    def ros_arguments(self, parameters: Path | str) -> list[str]:
-        """Arguments after `--ros-args`; `parameters` is the file of `parameter_text`.
-
-        The node's name is set by a rule for that node alone, because a bare `__node` would rename
-        every node of the process.
-        """
-        main = next(iter(self.nodes))
-        arguments = ["-r", f"__ns:={self.namespace}", "-r", f"{main}:__node:={main}"]
-        for there, here in self.remappings.items():
-            arguments += ["-r", f"{there}:={here}"]
-        return [*arguments, "--params-file", str(parameters)]
-
-    def command(self, parameters: Path | str) -> list[str]:
-        """Return the command line for machines without a launch system."""
-        module = f"eir_ros.nodes.{self.executable}"
-        return [
-            sys.executable,
-            "-m",
-            module,
-            "--ros-args",
-            *self.ros_arguments(parameters),
-        ]
-
-    def parameter_text(self) -> str:
-        """Contents of the ROS parameter file of this process."""
-        prefix = self.namespace.rstrip("/")
-        sections = {
-            f"{prefix}/{node}": {"ros__parameters": dict(parameters)}
-            for node, parameters in self.nodes.items()
-        }
-        return yaml.safe_dump(sections, sort_keys=False, default_flow_style=None, width=1000)
+    def hangs_s(self) -> float:
+        """Silence of a robot's process that means that it hangs [s]."""
+        return _LOCKSTEP_PATIENCE_S if self.lockstep else _HANGS_S
 
 
 def make_plan(roster: Roster, manifest: Manifest, options: Options) -> tuple[Process, ...]:
@@ -143,10 +94,11 @@ def make_plan(roster: Roster, manifest: Manifest, options: Options) -> tuple[Pro
         The duration is not a number of seconds, or lockstep is asked for without a world. A robot
         may not move as fast as the bundle's policy commands. A fault names a robot that
         is not in the team, needs an adversary that the bundle has not, or there is nobody to
-        inject it.
+        inject it. A robot that shall be absent is not in the team, or nobody is left.
     """
     team = roster.team()
     _check_time(options)
+    _check_absent(options, [robot.name for robot in team])
     _check_limits(manifest, team)
     _check_faults(manifest, options, [robot.name for robot in team])
     processes = [_world(team, manifest, options)] if options.simulation else []
@@ -157,6 +109,8 @@ def make_plan(roster: Roster, manifest: Manifest, options: Options) -> tuple[Pro
         processes.append(_gate(robot, roster, options))
     for robot in team:
         processes.append(_agent(robot, roster, manifest, options))
+    if options.keys is not None:
+        processes += _links(team, roster, options)
     return tuple(processes)
 
 
@@ -173,6 +127,19 @@ def _check_time(options: Options) -> None:
             "out; leave out one of --lockstep (lockstep:=true) and --no-simulation "
             "(simulation:=false)."
         )
+
+
+def _check_absent(options: Options, names: list[str]) -> None:
+    for robot in options.absent:
+        if robot not in names:
+            raise EirError(f"absent robot '{robot}' is not in the team {', '.join(names)}.")
+    if options.absent and options.lockstep:
+        raise EirError(
+            "lockstep waits for every robot, so none may be absent; leave out one of --lockstep "
+            "and --absent."
+        )
+    if set(options.absent) == set(names):
+        raise EirError("every robot is to be absent; leave out --absent for one of them at least.")
 
 
 def _check_limits(manifest: Manifest, team: tuple[Robot, ...]) -> None:
@@ -243,6 +210,9 @@ def _world(team: tuple[Robot, ...], manifest: Manifest, options: Options) -> Pro
         "lockstep": options.lockstep,
         "duration_s": options.duration_s,
         "initial_poses": [float(number) for robot in team for number in robot.pose],
+        # a parameter file cannot hold an empty list
+        **({"absent": list(options.absent)} if options.absent else {}),
+        **_linked(team, options),
         # so that neither misses how the mission begins
         "wait_for": ["/monitor"] if options.record is None else ["/monitor", "/recorder"],
     }
@@ -254,8 +224,9 @@ def _monitor(team: tuple[Robot, ...], roster: Roster, options: Options) -> Proce
         **_common(options),
         **_bundle(options),
         "team": _names(team),
+        **_linked(team, options),
         "headless": options.headless,
-        "host": options.host,
+        "host": options.address,
         "port": options.port,
         "odom_in_map": [number for robot in team for number in _odom_in_map(robot, options)],
     }
@@ -339,9 +310,7 @@ def _gate(robot: Robot, roster: Roster, options: Options) -> Process:
         nodes["fault"] = _fault(robot, roster, options)
     else:
         remappings["cmd_vel_faulty"] = "cmd_vel_policy"
-    return Process(
-        f"{robot.name}/gate", "gate", f"/{robot.name}", nodes, remappings=remappings, restart=True
-    )
+    return _of_robot(robot, "gate", nodes, options, remappings=remappings)
 
 
 def _fault(robot: Robot, roster: Roster, options: Options) -> Parameters:
@@ -370,9 +339,61 @@ def _agent(robot: Robot, roster: Roster, manifest: Manifest, options: Options) -
     }
     if options.lockstep:
         parameters["input_deadline_s"] = _LOCKSTEP_PATIENCE_S
+    return _of_robot(robot, "agent", {"agent": parameters}, options)
+
+
+def _of_robot(
+    robot: Robot, executable: str, nodes: Mapping[str, Parameters], options: Options, **more: Any
+) -> Process:
     return Process(
-        f"{robot.name}/agent", "agent", f"/{robot.name}", {"agent": parameters}, restart=True
+        f"{robot.name}/{executable}",
+        executable,
+        f"/{robot.name}",
+        nodes,
+        robot=robot.name,
+        host=robot.host,
+        patience_s=options.hangs_s,
+        restart=True,
+        **more,
     )
+
+
+def _links(team: tuple[Robot, ...], roster: Roster, options: Options) -> list[Process]:
+    found = []
+    for host in dict.fromkeys((OPERATOR, *(robot.host for robot in team))):
+        peers = roster.peers(host)
+        parameters = {
+            **_common(options),
+            "host": host,
+            "team": _names(team),
+            "team_hosts": [robot.host for robot in team],
+            "keys": str(options.keys),
+            "simulation": options.simulation,
+            "network_domain": options.network_domain,
+            **({"peers": list(peers)} if peers else {}),
+            "discovery_server": options.discovery_server,
+            "operator_timeout_s": roster.operator_timeout_s,
+        }
+        found.append(
+            Process(
+                f"{host}/link",
+                "link",
+                "/" if host == OPERATOR else f"/{host}",
+                {"link": parameters},
+                host=host,
+                patience_s=options.hangs_s,
+                restart=True,
+                speaks=True,
+            )
+        )
+    return found
+
+
+def _linked(team: tuple[Robot, ...], options: Options) -> dict[str, Any]:
+    """The robots whose own nodes the operator's do not see, but a link in their place."""
+    if options.keys is None:
+        return {}
+    return {"linked": [robot.name for robot in team if robot.host != OPERATOR]}
 
 
 def describe(plan: tuple[Process, ...], run_dir: Path) -> str:

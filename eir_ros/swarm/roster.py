@@ -25,7 +25,9 @@ TracksSource = Literal["detection", "motion_capture", "odometry"]
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*")
 #: Namespaces of the graph that are not robots.
-_RESERVED: Final = ("swarm", "world", "monitor", "recorder")
+_RESERVED: Final = ("swarm", "world", "monitor", "recorder", "operator", "eir")
+#: The host of world, monitor and recorder.
+OPERATOR: Final = "operator"
 
 
 class RobotType(Schema):
@@ -59,6 +61,8 @@ class RobotEntry(Schema):
 
     name: str
     type: str
+    #: The computer that carries its processes; one of its own, of the robot's name, unless given.
+    host: str | None = None
     #: Where the robot stands at the start [m, m, rad; map].
     pose: Pose
     #: Origin of the robot's odometry [m, m, rad; map]; where it was switched on, unless given.
@@ -85,11 +89,19 @@ class RobotEntry(Schema):
             raise ValueError(f"names that the swarm itself uses are {', '.join(_RESERVED)}")
         return name
 
+    @field_validator("host")
+    @classmethod
+    def _host_name(cls, host: str | None) -> str | None:
+        if host is not None and not _NAME.fullmatch(host):
+            raise ValueError("expected letters, digits and single underscores, a letter first")
+        return host
+
 
 class Robot(RobotType):
     """A robot with the settings of its type filled in."""
 
     name: str
+    host: str
     pose: Pose
     odom_in_map: Pose
 
@@ -128,6 +140,10 @@ class Roster(Schema):
     called: ClassVar[str] = "a roster"
 
     fence: Fence
+    #: Addresses of hosts, where they are not to find each other by multicast.
+    hosts: dict[str, str] = Setting(default_factory=dict)
+    #: A linked robot stops when nothing is heard of the operator for so long [s]; 0: never.
+    operator_timeout_s: float = Setting(default=0.0, ge=0, le=3600)
     types: dict[str, RobotType]
     robots: tuple[RobotEntry, ...] = Setting(min_length=1)
 
@@ -147,6 +163,12 @@ class Roster(Schema):
             if entry.type not in self.types:
                 known = ", ".join(self.types) or "none"
                 yield f"robot '{entry.name}' is of type '{entry.type}'; types here: {known}"
+        known_hosts = [OPERATOR, *(robot.host for robot in self.team())]
+        for host in self.hosts:
+            if host not in known_hosts:
+                yield f"host '{host}' carries nothing; hosts here: {', '.join(known_hosts)}"
+        if self.hosts and OPERATOR not in self.hosts:
+            yield f"hosts gives no address of the {OPERATOR}, which all others speak with"
         for robot in self.team():
             if not self.fence.holds(robot.pose[0], robot.pose[1], robot.radius):
                 yield (
@@ -172,7 +194,13 @@ class Roster(Schema):
         if "separation" in entry.model_fields_set:
             own["separation"] = entry.separation
         common = self.types[entry.type].model_dump()
-        return Robot.model_validate({"odom_in_map": entry.pose, **common, **own})
+        given = {"odom_in_map": entry.pose, "host": entry.name}
+        return Robot.model_validate({**given, **common, **own})
+
+    def peers(self, host: str) -> tuple[str, ...]:
+        """Addresses of the hosts that `host` speaks with: robots with the operator alone."""
+        others = [name for name in self.hosts if (host == OPERATOR) != (name == OPERATOR)]
+        return tuple(self.hosts[name] for name in others)
 
     def select(self, wanted: str) -> "Roster":
         """Return a roster of some of the robots.

@@ -1,23 +1,23 @@
 """Starts the processes of a plan, keeps them running, and ends them all.
 
-For machines without a launch system. One thread, no polling: signals, ends of processes (pidfd)
-and the operator's lines wake one `selectors` loop. Linux only, as pidfd and PR_SET_PDEATHSIG are.
+For machines without a launch system. One thread, no polling: signals, ends of processes (pidfd),
+signs of life, orders and the operator's lines wake one `selectors` loop.
 """
 
 import contextlib
-import ctypes
-import os
 import selectors
 import signal
 import socket
-import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from eir_ros.contract.errors import EirError
 from eir_ros.contract.report import ProcessExit
+from eir_ros.swarm.child import Child
+from eir_ros.swarm.control import ControlServer, Order
 from eir_ros.swarm.plan import Process
 
 #: Time between the request to end and the end by force [s].
@@ -31,7 +31,6 @@ _GIVE_UP: Final = 6
 #: Status of a node that was given something wrong: to start it again would not help.
 _REFUSED: Final = 2
 
-_PR_SET_PDEATHSIG: Final = 1
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -54,17 +53,6 @@ class Outcome:
 
 
 @dataclass
-class _Life:
-    """One running child."""
-
-    process: Process
-    popen: "subprocess.Popen[bytes]"
-    pidfd: int
-    started: float
-    unfinished_line: bytes = b""
-
-
-@dataclass
 class _History:
     """What is remembered of a process over its lives."""
 
@@ -73,6 +61,10 @@ class _History:
     in_a_row: int = 0
     #: Monotonic time of the next start; None: none is due.
     due: float | None = None
+    #: It came up once, so what it was given is right.
+    proven: bool = False
+    #: Asked to end while the run goes on: monotonic time of the end by force.
+    leaving: float | None = None
 
 
 class Supervisor:
@@ -83,7 +75,7 @@ class Supervisor:
     plan
         What to run; started in this order, at once.
     run_dir
-        Existing folder for parameter files and logs.
+        Existing folder for parameter files, logs and the socket of `eir robot`.
     environment
         Environment of the processes.
     say
@@ -92,6 +84,8 @@ class Supervisor:
         Ends the run after this wall time [s]; 0: never. For plans without a world.
     grace_s
         Time between the request to end and the end by force [s].
+    absent
+        Robots whose processes are only started by an order.
     """
 
     def __init__(
@@ -102,6 +96,7 @@ class Supervisor:
         say: Callable[[str], None],
         duration_s: float = 0.0,
         grace_s: float = GRACE_S,
+        absent: Collection[str] = (),
     ) -> None:
         self._plan = plan
         self._run_dir = run_dir
@@ -109,8 +104,9 @@ class Supervisor:
         self._say = say
         self._duration_s = duration_s
         self._grace_s = grace_s
+        self._absent = absent
         self._history = {process.name: _History() for process in plan}
-        self._lives: dict[str, _Life] = {}
+        self._lives: dict[str, Child] = {}
         self._selector = selectors.DefaultSelector()
         self._restarts = 0
         self._reason = ""
@@ -120,10 +116,11 @@ class Supervisor:
 
     def run(self) -> Outcome:
         """Start everything and return when all of it has ended. Call it in the main thread."""
-        with self._listening_to_signals():
+        with self._listening_to_signals(), self._listening_to_orders():
             try:
                 for process in self._plan:
-                    self._start(process)
+                    if process.robot not in self._absent:
+                        self._start(process)
                 if self._duration_s > 0:
                     self._end_at = time.monotonic() + self._duration_s
                 while self._lives or self._next_start() is not None:
@@ -131,7 +128,7 @@ class Supervisor:
             except BaseException:
                 self._kill()
                 for life in self._lives.values():
-                    life.popen.wait()
+                    life.bury()
                 raise
         self._selector.close()
         exits = [
@@ -143,10 +140,11 @@ class Supervisor:
 
     def _wait(self) -> None:
         """Sleep until something happens, and deal with it."""
-        times = [t for t in (self._next_start(), self._end_at, self._kill_at) if t is not None]
+        times = [*self._deadlines()]
         timeout = max(0.0, min(times) - time.monotonic()) if times else None
         for key, _ in self._selector.select(timeout):
             key.data()
+        # after what was to be heard: whoever stopped us for a while has not silenced the others
         now = time.monotonic()
         if self._end_at is not None and now >= self._end_at:
             self._stop(f"{self._duration_s:g} s are over")
@@ -154,11 +152,36 @@ class Supervisor:
             late = ", ".join(self._lives)
             self._say(f"{late}: not ended {self._grace_s:g} s after the request; killed")
             self._kill()
+        for life in self._lives.values():
+            self._look_after(life, now)
         for process in self._plan:
             due = self._history[process.name].due
             if due is not None and now >= due:
                 self._restarts += 1
                 self._start(process)
+
+    def _deadlines(self) -> Iterator[float]:
+        """When something is to be done, whatever happens until then [s; steady clock]."""
+        yield from (t for t in (self._next_start(), self._end_at, self._kill_at) if t is not None)
+        if not self._reason:
+            for name, life in self._lives.items():
+                leaving = self._history[name].leaving
+                yield life.silent_at if leaving is None else leaving
+
+    def _look_after(self, life: Child, now: float) -> None:
+        """End by force what hangs, or does not leave; `_ended` does the rest."""
+        history = self._history[life.process.name]
+        history.proven |= life.heard is not None
+        if self._reason:
+            return
+        if history.leaving is not None and now >= history.leaving:
+            life.signal(signal.SIGKILL)
+            history.leaving = now + self._grace_s
+        elif history.leaving is None and now >= life.silent_at:
+            what = "has not come up" if life.heard is None else "hangs"
+            self._say(f"{life.process.name} {what}: no sign of life for {now - life.last_s:.1f} s")
+            life.signal(signal.SIGKILL)
+            life.patient_until = now + self._grace_s
 
     def _log(self, process: Process) -> Path:
         return self._run_dir / "log" / f"{process.file_stem}.log"
@@ -170,63 +193,33 @@ class Supervisor:
     # Lives
 
     def _start(self, process: Process) -> None:
-        self._history[process.name].due = None
+        history = self._history[process.name]
+        history.due = history.leaving = None
         parameters = self._run_dir / f"{process.file_stem}.yaml"
         parameters.write_text(process.parameter_text(), encoding="utf-8")
-        log_path = self._log(process)
-        log_path.parent.mkdir(exist_ok=True)
-        with log_path.open("ab" if self._history[process.name].exits else "wb") as log:
-            popen = subprocess.Popen(
-                process.command(parameters),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE if process.speaks else log,
-                stderr=log,
-                env={**self._environment, **process.secrets},
-                # out of reach of the terminal's Ctrl-C: it is for us to pass on
-                start_new_session=True,
-                preexec_fn=_tie_to_parent(os.getpid()),
-            )
-        life = _Life(process, popen, os.pidfd_open(popen.pid), time.monotonic())
-        self._lives[process.name] = life
-        self._selector.register(life.pidfd, selectors.EVENT_READ, lambda: self._ended(life))
-        if popen.stdout is not None:
-            os.set_blocking(popen.stdout.fileno(), False)
-            self._selector.register(
-                popen.stdout, selectors.EVENT_READ, lambda: self._pass_on_speech(life)
-            )
+        log = self._log(process)
+        log.parent.mkdir(exist_ok=True)
+        if not history.exits:
+            log.unlink(missing_ok=True)
+        self._lives[process.name] = Child(
+            process, parameters, log, self._environment, self._selector, self._ended, self._say
+        )
 
-    def _pass_on_speech(self, life: _Life) -> None:
-        """Say the complete lines that are there; stop listening at the end of the stream."""
-        stream = life.popen.stdout
-        if stream is None or stream.closed:
-            return
-        data = stream.read()
-        *lines, life.unfinished_line = (life.unfinished_line + (data or b"")).split(b"\n")
-        for line in lines:
-            self._say(line.decode(errors="replace"))
-        if data == b"" or life.popen.returncode is not None:
-            self._selector.unregister(stream)
-            stream.close()
-
-    def _ended(self, life: _Life) -> None:
-        process, popen = life.process, life.popen
-        # the zombie still holds its process id, so this reaches its own left-overs only
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(popen.pid, signal.SIGKILL)
-        status = popen.wait()
-        self._pass_on_speech(life)
-        self._selector.unregister(life.pidfd)
-        os.close(life.pidfd)
+    def _ended(self, life: Child) -> None:
+        process = life.process
+        status = life.bury()
         del self._lives[process.name]
-        self._history[process.name].exits.append(status)
-        if self._reason:
+        history = self._history[process.name]
+        history.exits.append(status)
+        if self._reason or history.leaving is not None:
             return
-        if status == _REFUSED and (process.ends_run or process.restart):
+        if status == _REFUSED and (process.ends_run or process.restart) and not history.proven:
             self._refused = True
             self._stop(self._failure(process, status))
         elif process.ends_run:
+            self._refused = status == _REFUSED
             self._stop("the mission is over" if status == 0 else self._failure(process, status))
-        elif not process.restart:
+        elif not process.restart or status == _REFUSED:
             self._say(f"{self._failure(process, status)}; the run goes on without it")
         else:
             self._schedule_restart(life, status)
@@ -243,19 +236,82 @@ class Supervisor:
         last = next((line for line in reversed(lines) if line.strip()), "no line in its log")
         return f"{process.name} ended with status {status} ({last.strip()})"
 
-    def _schedule_restart(self, life: _Life, status: int) -> None:
+    def _schedule_restart(self, life: Child, status: int) -> None:
         history = self._history[life.process.name]
         now = time.monotonic()
         if now - life.started >= _HEALTHY_S:
             history.in_a_row = 0
         ending = self._failure(life.process, status)
         if history.in_a_row >= _GIVE_UP:
-            self._stop(f"{ending}, again and again")
+            if history.proven:
+                # the others have nothing to do with it
+                self._say(f"{ending}, again and again; the run goes on without it")
+            else:
+                self._stop(f"{ending}, again and again")
             return
         delay = _BACK_OFF_S[min(history.in_a_row, len(_BACK_OFF_S) - 1)]
         history.in_a_row += 1
         history.due = now + delay
         self._say(f"{ending}; started again in {delay:g} s")
+
+    # Robots that come and go
+
+    @contextlib.contextmanager
+    def _listening_to_orders(self) -> Iterator[None]:
+        server = ControlServer(self._run_dir, self._selector, self._obey)
+        try:
+            yield
+        finally:
+            server.close()
+
+    def _obey(self, order: Order) -> str:
+        """Carry out an order of `eir robot`; return what to answer."""
+        if order.do == "list":
+            return "\n".join(self._state(process) for process in self._plan)
+        robots = list(dict.fromkeys(process.robot for process in self._plan if process.robot))
+        if order.robot not in robots:
+            raise EirError(
+                f"'{order.robot}' has no processes in this run; it has {', '.join(robots)}. A "
+                "policy is made for its team: for another one end the run, change the roster and "
+                "start again."
+            )
+        if self._reason:
+            raise EirError(f"the run is ending: {self._reason}.")
+        own = [process for process in self._plan if process.robot == order.robot]
+        return self._add(order.robot, own) if order.do == "add" else self._remove(order.robot, own)
+
+    def _add(self, robot: str, own: Sequence[Process]) -> str:
+        if any(self._history[p.name].leaving is not None and p.name in self._lives for p in own):
+            raise EirError(f"{robot} is still leaving; try again in a moment.")
+        idle = [p for p in own if p.name not in self._lives and self._history[p.name].due is None]
+        if not idle:
+            raise EirError(f"{robot} is here already; nothing was started.")
+        for process in idle:
+            self._history[process.name].in_a_row = 0
+            self._start(process)
+        self._say(f"{robot} is added: {', '.join(process.name for process in idle)}")
+        return f"{robot} is added."
+
+    def _remove(self, robot: str, own: Sequence[Process]) -> str:
+        here = [p for p in own if p.name in self._lives or self._history[p.name].due is not None]
+        if not here:
+            raise EirError(f"{robot} is not here; nothing was ended.")
+        for process in here:
+            history = self._history[process.name]
+            history.due, history.leaving = None, time.monotonic() + self._grace_s
+            if process.name in self._lives:
+                self._lives[process.name].signal(signal.SIGINT)
+        self._say(f"{robot} is removed: {', '.join(process.name for process in here)}")
+        return f"{robot} is removed."
+
+    def _state(self, process: Process) -> str:
+        history, life = self._history[process.name], self._lives.get(process.name)
+        if life is not None:
+            word = "starting" if life.heard is None else "running"
+            word = word if history.leaving is None else "leaving"
+        else:
+            word = "waits for its restart" if history.due is not None else "not running"
+        return f"{process.name}: {word}, {len(history.exits)} ended"
 
     # The end
 
@@ -293,36 +349,15 @@ class Supervisor:
         self._reason = reason
         self._end_at = None
         self._kill_at = time.monotonic() + self._grace_s
-        for history in self._history.values():
-            history.due = None
         self._signal_all(signal.SIGINT)
 
     def _kill(self) -> None:
         self._reason = self._reason or "the supervisor failed"
         self._kill_at = None
-        for history in self._history.values():
-            history.due = None
         self._signal_all(signal.SIGKILL)
 
     def _signal_all(self, number: signal.Signals) -> None:
+        for history in self._history.values():
+            history.due = None
         for life in self._lives.values():
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(life.pidfd, number)
-
-
-def _tie_to_parent(parent: int) -> Callable[[], None]:
-    """Return what a child does between fork and exec.
-
-    It asks the kernel for SIGTERM when its parent dies, however that dies; and it holds back
-    requests to end until the node says that it can handle them (`nodes.run` lets them in), so
-    that Ctrl-C during the imports ends as cleanly as later.
-    """
-    libc: Any = ctypes.CDLL(None, use_errno=True)
-
-    def prepare() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
-        if os.getppid() != parent:
-            os._exit(1)
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-
-    return prepare
+            life.signal(number)

@@ -178,6 +178,68 @@ def test_a_killed_agent_leaves_its_robot_driving(tmp_path: Path) -> None:
 
 
 @pytest.mark.ros
+def test_robots_that_hang_come_or_go_disturb_the_others(tmp_path: Path) -> None:
+    """A fleet without r3 starts; r1 hangs and is back; r3 comes and goes; r0 decides all along."""
+    from diagnostic_msgs.msg import DiagnosticArray
+    from ros_graph import probe
+
+    from eir_ros.nodes import messages, qos
+
+    def robot(*words: str) -> str:
+        command = [sys.executable, "-m", "eir_ros.cli.main", "robot", *words]
+        done = subprocess.run(
+            [*command, "--run-dir", str(tmp_path)], capture_output=True, text=True, cwd=ROOT
+        )
+        return " ".join((done.stdout + done.stderr).split())
+
+    def reports(name: str) -> list[dict[str, str]]:
+        every = [status for _, array in told for status in array.status]
+        return [messages.values_of(s) for s in every if s.name == f"{name}/agent"]
+
+    def since_prior(name: str) -> int:
+        """How many decisions the beliefs of `name` are old, by its newest report."""
+        return int(graph.until(lambda: reports(name))[-1]["decisions_since_prior"])
+
+    with running(tmp_path, "--headless", "--absent", "r3") as swarm, probe() as graph:
+        told = graph.listen(DiagnosticArray, "/diagnostics", qos.DIAGNOSTICS)
+        decided = {r: graph.listen(DiagnosticArray, f"/{r}/decision", qos.EVENT) for r in TEAM}
+        graph.until(lambda: all(len(decided[r]) > 25 for r in TEAM[:3]), timeout_s=60.0)
+        assert "r3/agent: not running, 0 ended" in robot("list")
+        assert since_prior("r1") > 5
+        first = swarm.children()["r1/agent"]
+        first.suspend()
+        hung = time.monotonic()
+        decided["r1"].clear()
+        told.clear()
+        graph.until(lambda: not first.is_running(), timeout_s=5.0)
+        noticed_s = time.monotonic() - hung
+        graph.until(lambda: swarm.children().get("r1/agent", first) != first, timeout_s=5.0)
+        restarted_s = time.monotonic() - hung
+        assert robot("add", "r3") == "r3 is added."
+        graph.until(lambda: decided["r3"] and decided["r1"], timeout_s=20.0)
+        told.clear()
+        graph.until(lambda: len(told) > 6)
+        assert since_prior("r1") < since_prior("r0")
+        assert robot("remove", "r3") == "r3 is removed."
+        graph.until(lambda: "r3/gate: not running, 1 ended" in robot("list"), timeout_s=20.0)
+        seen = len(decided["r0"])
+        graph.until(lambda: len(decided["r0"]) > seen + 10)
+        assert swarm.interrupt() == 1
+    # by the stamps, because the probe hears late what is said while it asks for something
+    gaps_s = np.diff([stamp_s(message) for message in decided["r0"][10:]])
+    print(f"noticed after {noticed_s:.2f} s, started again after {restarted_s:.2f} s")
+    print(f"longest gap between decisions of r0: {gaps_s.max():.2f} s")
+    assert restarted_s < 2.0
+    assert gaps_s.max() < 1.0
+    ends = [(end.name, end.exit) for end in swarm.report().processes if end.exit]
+    assert ends == [("r1/agent", -signal.SIGKILL)]
+    assert "r1/agent hangs: no sign of life for" in swarm.output
+    assert "r1 is back with a new agent: its beliefs start from the prior" in swarm.output
+    assert "r3" in {fault.robot for fault in swarm.report().faults if fault.kind == "absent"}
+    assert "Traceback" not in swarm.logs() + swarm.output + swarm.errors
+
+
+@pytest.mark.ros
 @pytest.mark.parametrize("moment", ["starting", "running"])
 def test_ctrl_c_is_not_clean(tmp_path: Path, moment: str) -> None:
     from nav_msgs.msg import Odometry
@@ -340,6 +402,9 @@ def refused(
         (("--port", "0"), "should be greater than or equal to 1"),
         (("--duration", "inf"), "the duration is inf s, expected 0 to 1e+06"),
         (("--lockstep", "--no-simulation"), "lockstep needs the simulated world"),
+        (("--absent", "r7"), "absent robot 'r7' is not in the team r0, r1, r2, r3"),
+        (("--absent", "r3", "--lockstep"), "lockstep waits for every robot"),
+        (("--absent", "r0,r1,r2,r3"), "every robot is to be absent"),
         (("--seed", "-1"), "should be greater than or equal to 0"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -15,6 +16,8 @@ from typing import Any
 import psutil
 import pytest
 
+from eir_ros.contract.errors import EirError
+from eir_ros.swarm.control import Order, give
 from eir_ros.swarm.plan import Process
 from eir_ros.swarm.supervisor import Outcome, Supervisor
 
@@ -247,3 +250,170 @@ def test_parameters_do_not_reach_the_process(tmp_path: Path) -> None:
     process = script("r2/agent", "")
     run([Script("world", "world", "/", {}, source="", ends_run=True), process], tmp_path, Heard())
     assert (tmp_path / "r2.agent.yaml").read_text() == process.parameter_text()
+
+
+# Hangs
+
+#: A node as `nodes.run` makes it: shows that it comes round until told, through a file, to hang.
+BEATING = """
+import pathlib, signal, sys, time
+sys.path[:0] = {path!r}
+from eir_ros.swarm.alive import Pulse
+signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
+signal.pthread_sigmask(signal.SIG_UNBLOCK, {{signal.SIGINT, signal.SIGTERM}})
+print("up", flush=True)
+pulse = Pulse()
+while True:
+    pulse.beat()
+    time.sleep({nap})
+"""
+
+
+def beating(nap: float = 0.05) -> str:
+    return BEATING.format(path=[str(Path(__file__).parents[2])], nap=nap)
+
+
+def find(tag: str) -> psutil.Process:
+    """The child whose program holds `tag`."""
+    (found,) = [c for c in psutil.Process().children() if any(tag in a for a in c.cmdline())]
+    return found
+
+
+def test_a_hung_process_is_left_hanging(tmp_path: Path) -> None:
+    """Stopped as it is, it has not ended, and only its silence tells."""
+    source = beating() + "# agent"
+    plan = [
+        script("agent", source, restart=True, speaks=True, patience_s=0.6),
+        script("other", beating(), patience_s=0.6),
+    ]
+    stopped: list[float] = []
+
+    def hang() -> None:
+        stopped.append(time.monotonic())
+        threading.Timer(0.3, lambda: find("# agent").send_signal(signal.SIGSTOP)).start()
+
+    heard = Heard().on("up", hang).on("hangs", lambda: heard.on("up", interrupt))
+    outcome = run(plan, tmp_path, heard)
+    assert time.monotonic() - stopped[0] < 3.0
+    assert [end.exit for end in outcome.exits] == [-signal.SIGKILL, 0, 0]
+    assert outcome.restarts == 1
+    assert any("agent hangs: no sign of life for 0." in line for line in heard.lines)
+
+
+def test_a_supervisor_that_was_held_up_kills_who_is_well(tmp_path: Path) -> None:
+    heard = Heard()
+    plan = [script("a", beating(), speaks=True, patience_s=0.5)]
+
+    def hold_up() -> None:
+        time.sleep(1.0)  # as if it were stopped; the signs of life wait in the pipe
+        threading.Timer(1.0, interrupt).start()
+
+    outcome = run(plan, tmp_path, heard.on("up", hold_up))
+    assert outcome.clean
+    assert heard.lines == ["up"]
+
+
+def test_a_process_that_never_comes_up_is_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eir_ros.swarm.child.START_S", 0.5)
+    heard = Heard().on("started again", interrupt)
+    outcome = run([script("agent", DEAF, restart=True)], tmp_path, heard)
+    assert any("has not come up: no sign of life" in line for line in heard.lines)
+    assert [end.exit for end in outcome.exits] == [-signal.SIGKILL]
+
+
+def test_one_robot_that_keeps_crashing_ends_the_run_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eir_ros.swarm.supervisor._BACK_OFF_S", (0.01,))
+    source = beating().replace("while True:", "for _ in range(3):") + "\nraise SystemExit('broken')"
+    heard = Heard().on("again and again; the run goes on", interrupt)
+    plan = [script("r2/agent", source, restart=True, robot="r2"), script("r1/agent")]
+    outcome = run(plan, tmp_path, heard)
+    assert outcome.restarts == 6
+    assert outcome.reason == "SIGINT"
+    assert status_of(outcome)["r1/agent"] == 0
+
+
+# Robots that come and go
+
+
+def order(folder: Path, do: str, robot: str = "") -> str:
+    """Give an order from another thread, as another terminal does; the supervisor has this one."""
+    said: list[str] = []
+
+    def ask() -> None:
+        try:
+            said.append(give(folder, Order(do=do, robot=robot)))  # type: ignore[arg-type]
+        except EirError as error:
+            said.append(f"refused: {error}")
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    return said[0]
+
+
+def test_a_robot_cannot_come_and_go(tmp_path: Path) -> None:
+    folder = tmp_path / ("deep" * 30)  # longer than the address of a socket may be
+    folder.mkdir()
+    plan = [
+        script("r0/agent", speaks=True, robot="r0", restart=True),
+        script("r1/gate", "print('gate', flush=True)" + NODE, speaks=True, robot="r1"),
+        script("r1/agent", "print('agent', flush=True)" + NODE, speaks=True, robot="r1"),
+    ]
+    said: list[str] = []
+
+    def orders() -> None:
+        while not heard.lines:
+            time.sleep(0.01)
+        said.append(order(folder, "list"))
+        said.append(order(folder, "remove", "r1"))
+        said.append(order(folder, "add", "r9"))
+        said.append(order(folder, "add", "r1"))
+        said.append(order(folder, "add", "r1"))
+        while not {"gate", "agent"} <= set(heard.lines):
+            time.sleep(0.01)
+        time.sleep(0.2)
+        said.append(order(folder, "remove", "r1"))
+        while "r1/gate: not running, 1 ended" not in order(folder, "list"):
+            time.sleep(0.01)
+        interrupt()
+
+    heard = Heard()
+    thread = threading.Thread(target=orders)
+    thread.start()
+    outcome = Supervisor(plan, folder, os.environ, heard, absent=["r1"]).run()
+    thread.join()
+    assert "r0/agent: starting, 0 ended" in said[0]
+    assert "r1/gate: not running, 0 ended" in said[0]
+    assert said[1:] == [
+        "refused: r1 is not here; nothing was ended.",
+        "refused: 'r9' has no processes in this run; it has r0, r1. A policy is made for its "
+        "team: for another one end the run, change the roster and start again.",
+        "r1 is added.",
+        "refused: r1 is here already; nothing was started.",
+        "r1 is removed.",
+    ]
+    assert outcome.clean
+    assert outcome.restarts == 0
+    assert len(outcome.exits) == 3
+    with pytest.raises(EirError, match="no swarm runs in"):
+        give(folder, Order(do="list"))
+
+
+@pytest.mark.parametrize("line", [b"", b"nonsense\n", b'{"do": "eat"}\n', b"[1]\n", b"\xff\xff\n"])
+def test_a_strange_caller_ends_the_run(tmp_path: Path, line: bytes) -> None:
+    answers: list[bytes] = []
+
+    def call() -> None:
+        with socket.socket(socket.AF_UNIX) as caller:
+            caller.connect(str(tmp_path / "control.sock"))
+            caller.sendall(line)
+            answers.append(caller.recv(4096))
+        interrupt()
+
+    heard = Heard().on("ready", lambda: threading.Thread(target=call).start())
+    assert run([script("a", speaks=True)], tmp_path, heard).clean
+    assert answers[0] == b"" or b'"ok": false' in answers[0]

@@ -1,0 +1,155 @@
+"""One life of one process: started, listened to, signalled and buried. Linux only."""
+
+import contextlib
+import ctypes
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from eir_ros.swarm.alive import ALIVE_VARIABLE
+from eir_ros.swarm.plan import Process
+
+_PR_SET_PDEATHSIG: Final = 1
+
+#: Longest wait for the first sign of life: imports and bundles on a busy computer [s].
+START_S: Final = 60.0
+
+
+class Child:
+    """A running process of the plan.
+
+    Parameters
+    ----------
+    process
+        What to run; its parameter file exists.
+    parameters, log
+        Paths of its parameter file, and of the log to append to.
+    environment
+        Its environment, but for the process's own secrets.
+    selector
+        Watches for its end, its signs of life and its words; the data of each key is called.
+    on_end, say
+        Called when it has ended, and with each complete line that it says.
+    """
+
+    def __init__(
+        self,
+        process: Process,
+        parameters: Path,
+        log: Path,
+        environment: Mapping[str, str],
+        selector: selectors.BaseSelector,
+        on_end: Callable[["Child"], None],
+        say: Callable[[str], None],
+    ) -> None:
+        self.process = process
+        self.started = time.monotonic()
+        #: When the last sign of life came [s; steady clock]; None before the first.
+        self.heard: float | None = None
+        #: Its silence is not looked at before [s; steady clock].
+        self.patient_until = 0.0
+        self._selector, self._say = selector, say
+        self._unfinished_line = b""
+        self._pulse, theirs = os.pipe()
+        os.set_blocking(self._pulse, False)
+        try:
+            with log.open("ab") as output:
+                self._popen = subprocess.Popen(
+                    process.command(parameters),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE if process.speaks else output,
+                    stderr=output,
+                    env={**environment, ALIVE_VARIABLE: str(theirs), **process.secrets},
+                    # out of reach of the terminal's Ctrl-C: it is for us to pass on
+                    start_new_session=True,
+                    pass_fds=(theirs,),
+                    preexec_fn=_tie_to_parent(os.getpid()),
+                )
+        except BaseException:
+            os.close(self._pulse)
+            raise
+        finally:
+            os.close(theirs)
+        self._pidfd = os.pidfd_open(self._popen.pid)
+        selector.register(self._pidfd, selectors.EVENT_READ, lambda: on_end(self))
+        selector.register(self._pulse, selectors.EVENT_READ, self._feel_pulse)
+        if self._popen.stdout is not None:
+            os.set_blocking(self._popen.stdout.fileno(), False)
+            selector.register(self._popen.stdout, selectors.EVENT_READ, self._pass_on_speech)
+
+    @property
+    def silent_at(self) -> float:
+        """When its silence means that it hangs [s; steady clock]."""
+        patience_s = START_S if self.heard is None else self.process.patience_s
+        return max(self.patient_until, self.last_s + patience_s)
+
+    @property
+    def last_s(self) -> float:
+        """When it was last known to be well [s; steady clock]."""
+        return self.started if self.heard is None else self.heard
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal, to this process and no other."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._pidfd, number)
+
+    def bury(self) -> int:
+        """Return the status of a process that has ended; nothing of it is left afterwards."""
+        # the zombie still holds its process id, so this reaches its own left-overs only
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._popen.pid, signal.SIGKILL)
+        status = self._popen.wait()
+        self._feel_pulse()
+        self._pass_on_speech()
+        for descriptor in (self._pidfd, self._pulse):
+            self._forget(descriptor)
+            os.close(descriptor)
+        return status
+
+    def _feel_pulse(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            if os.read(self._pulse, 4096):
+                self.heard = time.monotonic()
+            else:
+                # closed at the other end: it would be ready for ever
+                self._forget(self._pulse)
+
+    def _forget(self, descriptor: int) -> None:
+        with contextlib.suppress(KeyError):
+            self._selector.unregister(descriptor)
+
+    def _pass_on_speech(self) -> None:
+        """Say the complete lines that are there; stop listening at the end of the stream."""
+        stream = self._popen.stdout
+        if stream is None or stream.closed:
+            return
+        data = stream.read()
+        *lines, self._unfinished_line = (self._unfinished_line + (data or b"")).split(b"\n")
+        for line in lines:
+            self._say(line.decode(errors="replace"))
+        if data == b"" or self._popen.returncode is not None:
+            self._selector.unregister(stream)
+            stream.close()
+
+
+def _tie_to_parent(parent: int) -> Callable[[], None]:
+    """Return what a child does between fork and exec.
+
+    It asks the kernel for SIGTERM when its parent dies, however that dies; and it holds back
+    requests to end until the node says that it can handle them (`nodes.run` lets them in), so
+    that Ctrl-C during the imports ends as cleanly as later.
+    """
+    libc: Any = ctypes.CDLL(None, use_errno=True)
+
+    def prepare() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
+        if os.getppid() != parent:
+            os._exit(1)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+
+    return prepare

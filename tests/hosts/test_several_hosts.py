@@ -1,0 +1,124 @@
+"""A swarm on five hosts: what a network does to it, and what somebody on that network can do."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from namespaces import Host, missing, network, until
+
+from eir_ros.cli import prepare
+from eir_ros.policy.keyring import make_keyring
+from eir_ros.policy.signing import generate_key, load_private_key
+from eir_ros.policy.store import sign_bundle
+
+pytestmark = [
+    pytest.mark.ros,
+    pytest.mark.skipif(bool(missing()), reason=missing() or "namespaces"),
+]
+pytest.importorskip("rclpy")
+pytest.importorskip("pybullet")
+
+ROBOTS = ("r0", "r1", "r2", "r3")
+NAMES = ("operator", *ROBOTS)
+
+
+class Fleet:
+    """One plan on five hosts."""
+
+    def __init__(self, hosts: dict[str, Host], folder: Path, *, addresses: bool) -> None:
+        self.hosts = hosts
+        self.folder = folder
+        roster = yaml.safe_load(prepare.default_roster().read_text())
+        if addresses:
+            roster["hosts"] = {name: hosts[name].address for name in NAMES}
+        self.roster = folder / "roster.yaml"
+        self.roster.write_text(yaml.safe_dump(roster))
+        self.environment: dict[str, str] = {}
+
+    def secure(self) -> list[str]:
+        """Options of a run whose bundle and hosts have keys of their own."""
+        generate_key(self.folder / "trusted", "lab")
+        bundle = self.folder / "bundle"
+        shutil.copytree(prepare.default_bundle(), bundle)
+        sign_bundle(bundle, load_private_key(self.folder / "trusted" / "lab.key"))
+        make_keyring(self.folder / "keys", NAMES)
+        return [
+            "--secure",
+            "--bundle",
+            str(bundle),
+            "--trusted-keys",
+            str(bundle.parent / "trusted"),
+        ]
+
+    def start(self, name: str, *options: str) -> "subprocess.Popen[str]":
+        """Start the part of one host."""
+        keys = ["--keys", str(self.folder / "keys" / name)] if "--secure" in options else []
+        words = ["swarm", "--roster", str(self.roster), "--host", name, "--headless", "--seed", "3"]
+        words += ["--run-dir", str(self.folder / "runs" / name), *options, *keys]
+        return self.hosts[name].eir(*words, log=self.log(name), environment=self.environment)
+
+    def log(self, name: str) -> Path:
+        """What the terminal of a host shows."""
+        return self.folder / f"{name}.txt"
+
+    def said(self, name: str, text: str, timeout_s: float = 60.0) -> None:
+        """Wait until the terminal of a host shows `text`."""
+        until(lambda: text in self.log(name).read_text(), timeout_s, f"{name} says '{text}'")
+
+
+@pytest.fixture
+def hosts() -> Iterator[dict[str, Host]]:
+    with network(*NAMES, "intruder") as found:
+        yield found
+
+
+def test_a_network_that_fails_ends_a_secure_mission(hosts: dict[str, Host], tmp_path: Path) -> None:
+    """Found by addresses, signed: a link flaps, a host dies, one comes late; an intruder tries."""
+    fleet = Fleet(hosts, tmp_path, addresses=True)
+    options = fleet.secure()
+    report = tmp_path / "report.json"
+    mission = ("--absent", "r3", "--duration", "28", "--json", str(report))
+    operator = fleet.start("operator", *options, *mission)
+    robots = {name: fleet.start(name, *options) for name in ROBOTS[:3]}
+    fleet.said("operator", "the robots move")
+    intruder = hosts["intruder"].start(
+        sys.executable,
+        str(Path(__file__).with_name("intruder.py")),
+        *(hosts[name].address for name in NAMES),
+        log=tmp_path / "intruder.txt",
+    )
+    robots["r3"] = fleet.start("r3", *options)
+    hosts["r1"].plug(into=False)
+    fleet.said("operator", "nothing is heard from r1")
+    hosts["r1"].plug(into=True)
+    fleet.said("operator", "r1 is heard again", 15.0)
+    fleet.said("operator", "r3 is there again", 30.0)
+    robots["r2"].kill()
+    fleet.said("operator", "nothing is heard from r2")
+    assert operator.wait(60) == 0, fleet.log("operator").read_text()
+    found = json.loads(report.read_text())
+    assert found["ticks"] == 280
+    assert found["decisions"] > 250
+    assert found["restarts"] == 0
+    assert found["intruders"] == []
+    assert found["estops"] == []
+    assert {fault["robot"] for fault in found["faults"] if fault["kind"] == "absent"} >= {"r2"}
+    intruder.send_signal(signal.SIGINT)
+    assert intruder.wait(20) == 0
+    tried = json.loads((tmp_path / "intruder.txt").read_text())
+    assert tried["sent"] > 1000
+    assert tried["nodes"] <= 2  # its own, and that of a link
+    for name in ("r0", "r1", "r3"):
+        robots[name].send_signal(signal.SIGINT)
+    for name in ("r0", "r1", "r3"):
+        robots[name].wait(30)
+        assert "Traceback" not in fleet.log(name).read_text()
+    refused = fleet.log("r0").read_text()
+    assert "r0: refused" in refused
+    assert "forged" in refused

@@ -1,0 +1,72 @@
+"""Every node goes through its whole life by orders, twice, and leaves nothing behind in between."""
+
+import json
+
+import pytest
+
+pytestmark = pytest.mark.ros
+pytest.importorskip("rclpy")
+
+from rclpy.lifecycle import TransitionCallbackReturn  # noqa: E402
+from ros_graph import probe  # noqa: E402
+
+from eir_ros.contract.coverage import CoverageTask  # noqa: E402
+from eir_ros.nodes.agent import Agent  # noqa: E402
+from eir_ros.nodes.gate import GateNode  # noqa: E402
+from eir_ros.nodes.monitor import Monitor  # noqa: E402
+from eir_ros.nodes.world import World  # noqa: E402
+
+SUCCESS = TransitionCallbackReturn.SUCCESS
+TEAM = ["r0", "r1", "r2", "r3"]
+
+
+def settings(kind, bundle_path, tmp_path):
+    """What each node cannot do without."""
+    return {
+        Agent: {"bundle": str(bundle_path), "robot": "r1", "team": TEAM},
+        GateNode: {"robot": "r1"},
+        Monitor: {
+            "bundle": str(bundle_path),
+            "team": TEAM,
+            "port": 0,
+            "report": str(tmp_path / "report.json"),
+        },
+        World: {"team": TEAM, "task": CoverageTask().model_dump_json()},
+    }[kind]
+
+
+def own_topics(graph, node):
+    """Topics and services of `node` that a bare lifecycle node has not."""
+    names = [t for t, _ in graph.node.get_publisher_names_and_types_by_node(*node)]
+    names += [t for t, _ in graph.node.get_subscriber_names_and_types_by_node(*node)]
+    names += [t for t, _ in graph.node.get_service_names_and_types_by_node(*node)]
+    bare = ("/rosout", "/parameter_events", "/clock", "transition_event", "change_state")
+    bare += ("get_state", "get_available_", "get_transition_graph", "parameter", "type_description")
+    return sorted(name for name in names if not any(word in name for word in bare))
+
+
+@pytest.mark.parametrize("kind", [Agent, GateNode, Monitor, World])
+def test_a_node_is_left_over_from_its_earlier_life(kind, bundle_path, tmp_path):
+    with probe() as graph:
+        given = settings(kind, bundle_path, tmp_path) | {"autostart": False}
+        node = graph.start(kind, "/r1" if kind in (Agent, GateNode) else "/", **given)
+        name = (node.get_name(), node.get_namespace())
+        assert own_topics(graph, name) == []
+        timers = len(list(node.timers))
+        seen = []
+        for _ in range(2):
+            assert node.trigger_configure() == SUCCESS
+            seen.append(own_topics(graph, name))
+            assert node.trigger_activate() == SUCCESS
+            graph.spin(0.2)
+            assert node.trigger_deactivate() == SUCCESS
+            assert node.trigger_activate() == SUCCESS
+            assert node.trigger_deactivate() == SUCCESS
+            assert node.trigger_cleanup() == SUCCESS
+            assert own_topics(graph, name) == []
+            assert len(list(node.timers)) == timers
+        assert seen[0] == seen[1] != []
+        if kind is Monitor:
+            assert json.loads((tmp_path / "report.json").read_text())["robots"] == TEAM
+        # or its participant would stay on the graph for the tests that follow
+        del node
