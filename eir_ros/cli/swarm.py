@@ -166,7 +166,10 @@ def swarm(
     outcome = supervisor.run()
     if not any(process.executable == "monitor" for process in plan):
         # what was measured is known on the operator's host
-        status.say(f"ended: {outcome.reason}")
+        if outcome.refused:
+            typer.echo(f"error: {outcome.reason}", err=True)
+        else:
+            status.say(f"ended: {outcome.reason}")
         status.unclean(outcome, folder)
         raise typer.Exit(2 if outcome.refused else int(not outcome.clean))
     report = make_report(folder / "mission.json", outcome, team, task, seed)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from namespaces import Host, missing, network, until
 
+from benchmarks.namespaces import Host, missing, network, until
 from eir_ros.cli import prepare
 from eir_ros.policy.keyring import make_keyring
 from eir_ros.policy.signing import generate_key, load_private_key
@@ -83,7 +83,7 @@ def test_a_network_that_fails_ends_a_secure_mission(hosts: dict[str, Host], tmp_
     fleet = Fleet(hosts, tmp_path, addresses=True)
     options = fleet.secure()
     report = tmp_path / "report.json"
-    mission = ("--absent", "r3", "--duration", "28", "--json", str(report))
+    mission = ("--absent", "r3", "--duration", "24", "--json", str(report))
     operator = fleet.start("operator", *options, *mission)
     robots = {name: fleet.start(name, *options) for name in ROBOTS[:3]}
     fleet.said("operator", "the robots move")
@@ -103,7 +103,7 @@ def test_a_network_that_fails_ends_a_secure_mission(hosts: dict[str, Host], tmp_
     fleet.said("operator", "nothing is heard from r2")
     assert operator.wait(60) == 0, fleet.log("operator").read_text()
     found = json.loads(report.read_text())
-    assert found["ticks"] == 280
+    assert found["ticks"] == 240
     assert found["decisions"] > 250
     assert found["restarts"] == 0
     assert found["intruders"] == []
