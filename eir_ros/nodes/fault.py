@@ -19,7 +19,6 @@ from nav_msgs.msg import Odometry
 from numpy.typing import NDArray
 from pydantic import Field as Setting
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import PointCloud2
 
@@ -33,6 +32,7 @@ from eir_ros.faults.timeline import Timeline, read_schedule
 from eir_ros.nodes import clouds, messages, qos
 from eir_ros.nodes.clouds import InvalidMessageError
 from eir_ros.nodes.inbox import Inbox
+from eir_ros.nodes.managed import ManagedNode
 from eir_ros.nodes.parameters import declare
 from eir_ros.nodes.run import run
 from eir_ros.policy.bundle import Bundle, check_team, load_bundle
@@ -58,9 +58,10 @@ class Parameters(Schema):
     odom_in_map: Pose = Setting(
         (0.0, 0.0, 0.0), description="Origin x, y, yaw of the odometry [m, m, rad; map]"
     )
+    autostart: bool = Setting(True, description="Configure and activate without being told")
 
 
-class FaultNode(Node):
+class FaultNode(ManagedNode):
     """See the module. Mission time is simulated time, or the time since this node started.
 
     Raises
@@ -71,7 +72,14 @@ class FaultNode(Node):
 
     def __init__(self, **options: Any) -> None:
         super().__init__("fault", **options)
-        self.settings = settings = declare(self, Parameters, changeable=frozenset({"kind"}))
+        self.settings = declare(self, Parameters, changeable=frozenset({"kind"}))
+        self.add_on_set_parameters_callback(self._on_check)
+        self.add_post_set_parameters_callback(self._on_set)
+        self.bring_up(self.settings.autostart)
+
+    def configure(self) -> None:
+        """Load what the faults need, and connect."""
+        settings = self.settings
         if settings.robot not in settings.team:
             raise EirError(
                 f"robot '{settings.robot}' is not in the team {', '.join(settings.team)}."
@@ -87,6 +95,9 @@ class FaultNode(Node):
         self._mission_start_ns = 0 if simulated else self.get_clock().now().nanoseconds
         self._prepare_scheduled(FaultKind.parse(settings.kind))
         self._connect()
+
+    def activate(self) -> None:
+        """Tell the truth, and let commands through from now on."""
         self._announce()
 
     def _load_bundle(self) -> Bundle | None:
@@ -117,12 +128,12 @@ class FaultNode(Node):
         self._command_pub = self.create_publisher(TwistStamped, "cmd_vel_faulty", qos.COMMAND)
         self._truth_pub = self.create_publisher(DiagnosticArray, "/swarm/faults", qos.FAULTS)
         self.create_subscription(TwistStamped, "cmd_vel_policy", self._on_command, qos.COMMAND)
-        self.add_on_set_parameters_callback(self._on_check)
-        self.add_post_set_parameters_callback(self._on_set)
 
     # The operator's hand
 
     def _on_check(self, parameters: list[Parameter]) -> SetParametersResult:
+        if not self.active:
+            return SetParametersResult(successful=False, reason="this node is not active")
         try:
             for parameter in parameters:
                 if parameter.name == "kind":
@@ -191,6 +202,8 @@ class FaultNode(Node):
     # Commands
 
     def _on_command(self, message: TwistStamped) -> None:
+        if not self.active:
+            return
         last, self._received = self._received, message
         if message == last:
             # sent again because somebody missed it: a tick counts once

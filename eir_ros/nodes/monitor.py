@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -153,17 +154,17 @@ class Monitor(ManagedNode):
     # Hearing
 
     def _listen(self) -> None:
-        subscribe = self.create_subscription
+        listen = self.create_subscription
         for robot in self.settings.team:
-            subscribe(Odometry, f"/{robot}/odom", _of(robot, self._on_odometry), qos.NEWEST)
-            subscribe(PointCloud2, f"/{robot}/beliefs", _of(robot, self._on_beliefs), qos.BELIEFS)
+            listen(Odometry, f"/{robot}/odom", partial(self._on_odometry, robot), qos.NEWEST)
+            listen(PointCloud2, f"/{robot}/beliefs", partial(self._on_beliefs, robot), qos.BELIEFS)
             decision = f"/{robot}/decision"
-            subscribe(DiagnosticArray, decision, _of(robot, self._on_decision), qos.EVENT)
-        subscribe(PointCloud2, f"/{self.settings.team[0]}/sites", self._on_sites, qos.NEWEST)
-        subscribe(DiagnosticArray, "/swarm/faults", self._on_faults, qos.FAULTS)
-        subscribe(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.DIAGNOSTICS)
+            listen(DiagnosticArray, decision, partial(self._on_decision, robot), qos.EVENT)
+        listen(PointCloud2, f"/{self.settings.team[0]}/sites", self._on_sites, qos.NEWEST)
+        listen(DiagnosticArray, "/swarm/faults", self._on_faults, qos.FAULTS)
+        listen(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.DIAGNOSTICS)
         # last, because the world takes it for a sign that the monitor hears everything
-        subscribe(DiagnosticArray, "/swarm/score", self._on_score, qos.EVENT)
+        listen(DiagnosticArray, "/swarm/score", self._on_score, qos.EVENT)
 
     def _on_odometry(self, robot: str, message: Odometry) -> None:
         try:
@@ -234,12 +235,11 @@ class Monitor(ManagedNode):
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
             robot, _, part = status.name.partition("/")
+            values = messages.values_of(status)
             if robot in self.state.robots and part in ("agent", "gate"):
-                now_s = time.monotonic()
-                self.state.set_diagnostics(robot, part, messages.values_of(status), now_s)
+                self.state.set_diagnostics(robot, part, values, time.monotonic())
             elif status.name == "recorder":
-                level, values = int.from_bytes(status.level), messages.values_of(status)
-                self.state.set_recorder(level, status.message, values)
+                self.state.set_recorder(int.from_bytes(status.level), status.message, values)
         if self.state.estop:
             # stopped before this monitor started, and a gate that starts now must know as well
             self._estop.gate_is_stopped()
@@ -315,9 +315,9 @@ class Monitor(ManagedNode):
     def _obey(self, order: orders.Order, future: "Future[str]") -> None:
         if isinstance(order, orders.EStop):
             self._estop.give(order.on)
-            absent = [r for r in self.settings.linked if self.state.judge.absent(r)]
             near = [r for r in self.settings.team if r not in self.settings.linked]
-            deaf = [*self._estop.deaf(near), *absent]
+            lost = filter(self.state.judge.absent, self.settings.linked)
+            deaf = [*self._estop.deaf(near), *lost]
             whom = f", but no gate of {', '.join(deaf)} hears it" if deaf else " to every robot"
             future.set_result(f"{'E-stop' if order.on else 'Release'} sent{whom}.")
         elif isinstance(order, orders.Pause):
@@ -372,10 +372,6 @@ def _settle(
 def _tell(line: str) -> None:
     """Standard output is the operator's terminal; everything else goes to the log, stderr."""
     print(line, flush=True)
-
-
-def _of(robot: str, callback: Callable[[str, Any], None]) -> Callable[[Any], None]:
-    return lambda message: callback(robot, message)
 
 
 def _fault_span(robot: str, span: Span) -> FaultSpan:

@@ -18,7 +18,6 @@ from nav_msgs.msg import Odometry
 from pydantic import Field as Setting
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
-from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import PointCloud2
@@ -30,6 +29,7 @@ from eir_ros.contract.errors import EirError
 from eir_ros.contract.recording import About
 from eir_ros.monitor.recording import Recording
 from eir_ros.nodes import messages, qos
+from eir_ros.nodes.managed import ManagedNode
 from eir_ros.nodes.parameters import declare
 from eir_ros.nodes.run import run
 
@@ -83,9 +83,10 @@ class Parameters(Schema):
     split_s: float = Setting(
         3600.0, ge=0.0, le=1e6, description="A file this long is followed by another; 0: never"
     )
+    autostart: bool = Setting(True, description="Configure and activate without being told")
 
 
-class Recorder(Node):
+class Recorder(ManagedNode):
     """See the module.
 
     Raises
@@ -97,7 +98,13 @@ class Recorder(Node):
 
     def __init__(self, **options: Any) -> None:
         super().__init__("recorder", **options)
-        settings = self.settings = declare(self, Parameters, changeable=frozenset({"min_free_mb"}))
+        self.settings = declare(self, Parameters, changeable=frozenset({"min_free_mb"}))
+        self._open = False
+        self.bring_up(self.settings.autostart)
+
+    def configure(self) -> None:
+        """Open the recording, and subscribe."""
+        settings = self.settings
         self._recording = Recording(
             settings.out,
             self._about(),
@@ -109,12 +116,23 @@ class Recorder(Node):
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="disk")
         self._syncing: Future[None] | None = None
         self._refuse_full_disk()
+        self._open = True
         self._listen()
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._report_pub = self.create_publisher(DiagnosticArray, "/diagnostics", qos.DIAGNOSTICS)
         self.create_timer(FLUSH_S, self._on_flush, clock=steady)
         self.create_timer(1.0, self._report, clock=steady)
-        self.get_logger().info(f"records to {settings.out}")
+
+    def activate(self) -> None:
+        """Record what arrives from now on."""
+        self.get_logger().info(f"records to {self.settings.out}")
+
+    def cleanup(self) -> None:
+        """Complete the recording."""
+        self._open = False
+        self._disk.shutdown()
+        if not self._ended:
+            self._recording.close()
 
     def _about(self) -> About:
         text = self.settings.about
@@ -152,13 +170,12 @@ class Recorder(Node):
 
     def destroy_node(self) -> None:
         """Complete the recording."""
-        self._disk.shutdown()
-        if not self._ended:
-            self._recording.close()
+        if self._open:
+            self.cleanup()
         super().destroy_node()
 
     def _on_message(self, topic: str, kind: str, data: bytes, info: dict[str, int]) -> None:
-        if self._ended:
+        if self._ended or not self.active:
             return
         received_ns = info["received_timestamp"] or time.time_ns()
         try:

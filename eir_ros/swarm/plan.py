@@ -5,7 +5,6 @@ Pure: nothing is started, written or looked up here. Both starters, `eir swarm` 
 """
 
 import math
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -394,15 +393,3 @@ def _linked(team: tuple[Robot, ...], options: Options) -> dict[str, Any]:
     if options.keys is None:
         return {}
     return {"linked": [robot.name for robot in team if robot.host != OPERATOR]}
-
-
-def describe(plan: tuple[Process, ...], run_dir: Path) -> str:
-    """Return the plan as text: command line and parameters of every process."""
-    parts = []
-    for process in plan:
-        parameters = run_dir / f"{process.file_stem}.yaml"
-        text = process.parameter_text().rstrip().replace("\n", "\n    ")
-        hidden = "".join(f"{variable}=*** " for variable in process.secrets)
-        command = shlex.join(process.command(parameters))
-        parts.append(f"{process.name}\n  {hidden}{command}\n    {text}")
-    return "\n\n".join(parts)

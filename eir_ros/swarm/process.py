@@ -1,5 +1,6 @@
 """One process of a plan, as both starters need it."""
 
+import shlex
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -96,3 +97,15 @@ def part_of(plan: Iterable[Process], host: str) -> tuple[Process, ...]:
     if host not in hosts_of(plan):
         raise EirError(f"nothing runs on host '{host}'; hosts here: {', '.join(hosts_of(plan))}.")
     return tuple(process for process in plan if process.host == host)
+
+
+def describe(plan: tuple[Process, ...], run_dir: Path) -> str:
+    """Return the plan as text: command line and parameters of every process."""
+    parts = []
+    for process in plan:
+        parameters = run_dir / f"{process.file_stem}.yaml"
+        text = process.parameter_text().rstrip().replace("\n", "\n    ")
+        hidden = "".join(f"{variable}=*** " for variable in process.secrets)
+        command = shlex.join(process.command(parameters))
+        parts.append(f"{process.name}\n  {hidden}{command}\n    {text}")
+    return "\n\n".join(parts)

@@ -1,6 +1,7 @@
 """Every node goes through its whole life by orders, twice, and leaves nothing behind in between."""
 
 import json
+import shutil
 
 import pytest
 
@@ -12,9 +13,13 @@ from ros_graph import probe  # noqa: E402
 
 from eir_ros.contract.coverage import CoverageTask  # noqa: E402
 from eir_ros.nodes.agent import Agent  # noqa: E402
+from eir_ros.nodes.fault import FaultNode  # noqa: E402
 from eir_ros.nodes.gate import GateNode  # noqa: E402
+from eir_ros.nodes.link import Link  # noqa: E402
 from eir_ros.nodes.monitor import Monitor  # noqa: E402
+from eir_ros.nodes.recorder import Recorder  # noqa: E402
 from eir_ros.nodes.world import World  # noqa: E402
+from eir_ros.policy.keyring import make_keyring  # noqa: E402
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 TEAM = ["r0", "r1", "r2", "r3"]
@@ -25,6 +30,15 @@ def settings(kind, bundle_path, tmp_path):
     return {
         Agent: {"bundle": str(bundle_path), "robot": "r1", "team": TEAM},
         GateNode: {"robot": "r1"},
+        FaultNode: {"robot": "r1", "team": TEAM},
+        Recorder: {"team": TEAM, "out": str(tmp_path / "recording"), "min_free_mb": 0.0},
+        Link: {
+            "host": "r1",
+            "team": TEAM,
+            "team_hosts": TEAM,
+            "keys": str(tmp_path / "keys" / "r1"),
+            "network_domain": 102,
+        },
         Monitor: {
             "bundle": str(bundle_path),
             "team": TEAM,
@@ -45,16 +59,23 @@ def own_topics(graph, node):
     return sorted(name for name in names if not any(word in name for word in bare))
 
 
-@pytest.mark.parametrize("kind", [Agent, GateNode, Monitor, World])
+@pytest.mark.parametrize("kind", [Agent, GateNode, FaultNode, World, Monitor, Recorder, Link])
 def test_a_node_is_left_over_from_its_earlier_life(kind, bundle_path, tmp_path):
     with probe() as graph:
+        if kind is Link:
+            make_keyring(tmp_path / "keys", ["operator", *TEAM])
         given = settings(kind, bundle_path, tmp_path) | {"autostart": False}
-        node = graph.start(kind, "/r1" if kind in (Agent, GateNode) else "/", **given)
+        of_robot = kind in (Agent, GateNode, FaultNode, Link)
+        node = graph.start(kind, "/r1" if of_robot else "/", **given)
         name = (node.get_name(), node.get_namespace())
         assert own_topics(graph, name) == []
         timers = len(list(node.timers))
         seen = []
         for _ in range(2):
+            if kind is Recorder and seen:
+                # a recording is never written into another
+                assert node.trigger_configure() != SUCCESS
+                shutil.rmtree(tmp_path / "recording")
             assert node.trigger_configure() == SUCCESS
             seen.append(own_topics(graph, name))
             assert node.trigger_activate() == SUCCESS

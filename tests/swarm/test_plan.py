@@ -12,7 +12,8 @@ from eir_ros.contract.errors import EirError
 from eir_ros.contract.faults import parse_fault
 from eir_ros.contract.manifest import BeliefInfo, Manifest, Provenance, Team
 from eir_ros.contract.paths import share
-from eir_ros.swarm.plan import Options, Process, describe, fault_text, make_plan
+from eir_ros.swarm.plan import Options, Process, fault_text, make_plan
+from eir_ros.swarm.process import describe
 from eir_ros.swarm.roster import Roster, load_roster
 from eir_ros.swarm.schedule import read_faults
 
