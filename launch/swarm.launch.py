@@ -52,6 +52,7 @@ class Arguments(Schema):
     host: str = Setting("", description="Run the part of this host of the roster; empty: all of it")
     secure: bool = Setting(False, description="Refuse to start what the network could drive")
     keys: str = Setting("", description="This host's folder of keys; empty: hosts do not sign")
+    keystore: str = Setting("", description="Keystore of DDS security; empty: none")
     lockstep: bool = Setting(False, description="The world waits for every robot at every tick")
     fault_nodes: bool | Literal[""] = Setting(
         "", description="Start the nodes that can break a robot; empty: in simulation only"
@@ -87,6 +88,7 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         host=given.host or None,
         secure=given.secure,
         keys=_path(given.keys),
+        keystore=_path(given.keystore),
         network_domain=prepare.domain(),
         discovery_server=os.environ.get("ROS_DISCOVERY_SERVER", ""),
         lockstep=given.lockstep,

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from eir_ros.cli.protection import check_protection
+from eir_ros.cli.protection import check_protection, security_environment
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.paths import share
 from eir_ros.monitor.address import is_loopback, port_trouble
@@ -114,8 +114,15 @@ def prepare(
     return Prepared(
         tuple(robot.name for robot in fleet.robots),
         here,
-        sealed(given) if options.secure or options.keys else given,
+        _protected(given, options),
     )
+
+
+def _protected(environment: dict[str, str], options: Options) -> dict[str, str]:
+    """The environment of processes that DDS security or shared memory protects, as asked for."""
+    if options.keystore is not None:
+        return environment | security_environment(options.keystore)
+    return sealed(environment) if options.secure or options.keys else environment
 
 
 def check_machine(plan: Iterable[Process], options: Options) -> None:

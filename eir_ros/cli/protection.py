@@ -1,7 +1,13 @@
 """What `--secure` asks for before anything starts."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 from eir_ros.contract.errors import EirError
 from eir_ros.policy import signing
+from eir_ros.swarm.enclaves import COMPANY
 from eir_ros.swarm.plan import Options
 from eir_ros.swarm.roster import OPERATOR
 
@@ -24,9 +30,13 @@ def check_protection(options: Options) -> None:
         known = signing.load_trusted_keys(options.keys)
         if options.host != OPERATOR and OPERATOR not in known:
             raise EirError(f"{options.keys}: there is no {OPERATOR}.pub, whose orders would count.")
+    if options.keystore is not None:
+        check_keystore(options.keystore)
+        if options.keys is not None:
+            raise EirError("--keys and --keystore are two protections of one thing; give one.")
     if not options.secure:
         return
-    if options.host is not None and options.keys is None:
+    if options.host is not None and options.keys is None and options.keystore is None:
         raise EirError(
             "--secure refuses to join hosts unprotected: whoever is on the network could drive "
             "the robots. Make keys with 'eir security init' and give --keys, or leave out "
@@ -39,3 +49,53 @@ def check_protection(options: Options) -> None:
             "bundle with a key of your own ('eir bundle keygen', 'eir bundle sign') and give "
             "--trusted-keys with its public half alone."
         )
+
+
+def security_environment(keystore: Path) -> dict[str, str]:
+    """Return what makes every process refuse to speak without DDS security."""
+    return {
+        "ROS_SECURITY_KEYSTORE": str(keystore),
+        "ROS_SECURITY_ENABLE": "true",
+        "ROS_SECURITY_STRATEGY": "Enforce",
+    }
+
+
+#: Joins the graph in an enclave, or says why it cannot.
+_PROBE = """
+import sys, rclpy
+from rclpy.node import Node
+rclpy.init(args=["--ros-args", "--disable-external-lib-logs", "--enclave", sys.argv[1]])
+Node("eir_company", enable_rosout=False, start_parameter_services=False)
+"""
+
+
+def check_keystore(keystore: Path) -> None:
+    """Find out by trying whether DDS security works here with `keystore`.
+
+    Raises
+    ------
+    EirError
+        It does not: this middleware is built without it, as that of the wheels is, or the
+        keystore lacks something.
+    """
+    tried = subprocess.run(
+        [sys.executable, "-c", _PROBE, COMPANY],
+        env={**os.environ, **security_environment(keystore)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if tried.returncode == 0:
+        return
+    said = tried.stderr
+    if "doesn't have the security libraries" in said:
+        raise EirError(
+            "this ROS 2 has no DDS security (that of the wheels is built without); use a ROS 2 of "
+            "a distribution, or give --keys instead of --keystore."
+        )
+    lines = [line for line in said.splitlines() if line.strip()] or ["no reason was given"]
+    raise EirError(
+        f"DDS security cannot be enforced with {keystore} ({lines[-1].strip()}); make it with "
+        "'eir security sros2'."
+    )

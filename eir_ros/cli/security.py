@@ -63,3 +63,50 @@ def revoke(host: Host, keys: Keys = Path("keys")) -> None:
         f"{host}.pub is gone from {keys}: delete it on every other host as well, and start the "
         "swarm again; until then the lost key counts."
     )
+
+
+@app.command()
+def sros2(
+    roster: Annotated[
+        Path | None, typer.Option(help="The fleet. Default: config/rosters/default.yaml.")
+    ] = None,
+    keystore: Annotated[Path, typer.Option(help="Folder of the keystore.")] = Path("keystore"),
+    record: Annotated[
+        bool, typer.Option("--record", help="Also an enclave for a recorder.")
+    ] = False,
+    simulation: Annotated[bool, typer.Option(help="Also enclaves for world and faults.")] = False,
+) -> None:
+    """Write the policy of every process, and make keystore, enclaves and permissions of it.
+
+    The policy is left in KEYSTORE/policy.xml. The rest is made by `ros2 security` (package sros2 of
+    a ROS distribution); where that is missing, the command to run elsewhere is printed, with
+    status 1.
+    """
+    import shutil
+    import subprocess
+
+    from eir_ros.cli import prepare
+    from eir_ros.policy.bundle import load_bundle
+    from eir_ros.swarm.enclaves import policy
+    from eir_ros.swarm.plan import Options, make_plan
+    from eir_ros.swarm.roster import load_roster
+
+    fleet = load_roster(roster or prepare.default_roster())
+    bundle = prepare.default_bundle()
+    options = Options(
+        bundle=bundle, simulation=simulation, record=Path("recording") if record else None
+    )
+    # the topics of a plan do not depend on what its bundle has learned
+    plan = make_plan(fleet, load_bundle(bundle).manifest, options)
+    keystore.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = keystore / "policy.xml"
+    path.write_text(policy(plan, [robot.name for robot in fleet.team()]), encoding="utf-8")
+    command = ["ros2", "security", "generate_artifacts", "-k", str(keystore), "-p", str(path)]
+    if shutil.which("ros2") is None:
+        typer.echo(
+            f"{path} is written. There is no `ros2` here to make keys of it; where there is:\n  "
+            + " ".join(command),
+            err=True,
+        )
+        raise typer.Exit(1)
+    raise typer.Exit(subprocess.run(command, check=False).returncode)

@@ -66,6 +66,10 @@ def swarm(
         Path | None,
         typer.Option(help="This host's folder of 'eir security init': hosts sign what they say."),
     ] = None,
+    keystore: Annotated[
+        Path | None,
+        typer.Option(help="Keystore of 'eir security sros2': DDS security, where ROS 2 has it."),
+    ] = None,
     network_domain: Annotated[
         int | None,
         typer.Option(
@@ -129,6 +133,7 @@ def swarm(
         host=host,
         secure=secure,
         keys=keys and keys.absolute(),
+        keystore=keystore and keystore.absolute(),
         network_domain=prepare.domain() if network_domain is None else network_domain,
         discovery_server=os.environ.get("ROS_DISCOVERY_SERVER", ""),
         publish_observation=publish_observation,

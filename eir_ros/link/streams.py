@@ -61,6 +61,7 @@ def from_robots(robots: Iterable[str], *, simulation: bool) -> tuple[Stream, ...
         found += [
             Stream(f"/{robot}/beliefs", Kind.CLOUD, Channel.SURE),
             Stream(f"/{robot}/decision", Kind.DIAGNOSTICS, Channel.SURE),
+            Stream(f"/{robot}/gate_events", Kind.DIAGNOSTICS, Channel.SURE),
             Stream(f"/{robot}/cmd_vel_policy", Kind.TWIST, Channel.LIVE),
             Stream(f"/{robot}/cmd_vel_faulty", Kind.TWIST, Channel.LIVE),
             Stream(f"/{robot}/cmd_vel", Kind.TWIST, Channel.LIVE),

@@ -4,12 +4,15 @@ A program of its own, so that whoever starts a swarm carries nothing of ROS in i
 `python -m eir_ros.nodes.company /world /r0/gate` prints those of the names that are taken.
 """
 
+import os
 import sys
 import time
 from collections.abc import Collection
 
 import rclpy
 from rclpy.node import Node
+
+from eir_ros.swarm.enclaves import COMPANY
 
 #: How long to listen for a sign of others: on a busy machine it took up to 1.6 s [s].
 _LISTEN_S = 2.0
@@ -32,7 +35,8 @@ def look(names: Collection[str]) -> set[str]:
     """
     context = rclpy.Context()
     # no log: it would make a folder before it is known whether anything starts
-    rclpy.init(args=["--ros-args", "--disable-external-lib-logs"], context=context)
+    enclave = ["--enclave", COMPANY] if os.environ.get("ROS_SECURITY_ENABLE") == "true" else []
+    rclpy.init(args=["--ros-args", "--disable-external-lib-logs", *enclave], context=context)
     try:
         node = Node(
             "eir_company", context=context, enable_rosout=False, start_parameter_services=False

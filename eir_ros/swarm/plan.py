@@ -6,7 +6,7 @@ Pure: nothing is started, written or looked up here. Both starters, `eir swarm` 
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,6 +45,8 @@ class Options:
     seed: int = 0
     #: Simulated seconds after which the world ends the run; 0: never.
     duration_s: float = 0.0
+    #: Keystore of DDS security; None: none.
+    keystore: Path | None = None
     #: Only the part of this host; None: all of it on one machine.
     host: str | None = None
     #: Refuse what anybody on the network could drive.
@@ -110,6 +112,8 @@ def make_plan(roster: Roster, manifest: Manifest, options: Options) -> tuple[Pro
         processes.append(_agent(robot, roster, manifest, options))
     if options.keys is not None:
         processes += _links(team, roster, options)
+    if options.keystore is not None:
+        return tuple(replace(process, enclave=f"/{process.name}") for process in processes)
     return tuple(processes)
 
 

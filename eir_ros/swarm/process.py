@@ -34,6 +34,8 @@ class Process:
     host: str = OPERATOR
     #: Silence after which it hangs and is ended by force [s].
     patience_s: float = 10.0
+    #: Its identity under DDS security; empty: none.
+    enclave: str = ""
     #: Environment of this process alone; the values are never written or shown.
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     #: Start it again when it ends before the run does.
@@ -63,6 +65,8 @@ class Process:
         arguments = ["-r", f"__ns:={self.namespace}", "-r", f"{main}:__node:={main}"]
         for there, here in self.remappings.items():
             arguments += ["-r", f"{there}:={here}"]
+        if self.enclave:
+            arguments += ["--enclave", self.enclave]
         return [*arguments, "--params-file", str(parameters)]
 
     def command(self, parameters: Path | str) -> list[str]:
