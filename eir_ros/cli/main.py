@@ -13,6 +13,7 @@ from eir_ros import __version__
 from eir_ros.cli import (
     attack,
     bundle,
+    discovery,
     doctor,
     envs,
     export,
@@ -68,6 +69,7 @@ app.add_typer(bundle.app, name="bundle")
 app.command("report")(report.report)
 app.command("replay")(replay.replay)
 app.add_typer(security.app, name="security")
+app.command("discovery")(discovery.discovery)
 app.command("recover")(recover.recover)
 app.command("doctor")(doctor.doctor)
 

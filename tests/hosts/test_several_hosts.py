@@ -1,6 +1,7 @@
 """A swarm on five hosts: what a network does to it, and what somebody on that network can do."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from benchmarks.namespaces import Host, missing, network, until
+from benchmarks.packets import packets_per_robot
 from eir_ros.cli import prepare
 from eir_ros.policy.keyring import make_keyring
 from eir_ros.policy.signing import generate_key, load_private_key
@@ -26,6 +28,8 @@ pytest.importorskip("pybullet")
 
 ROBOTS = ("r0", "r1", "r2", "r3")
 NAMES = ("operator", *ROBOTS)
+#: The budget: packets per second of a robot in motion.
+PACKETS_PER_ROBOT = 80.0
 
 
 class Fleet:
@@ -122,3 +126,49 @@ def test_a_network_that_fails_ends_a_secure_mission(hosts: dict[str, Host], tmp_
     refused = fleet.log("r0").read_text()
     assert "r0: refused" in refused
     assert "forged" in refused
+
+
+def test_robots_fill_the_air(tmp_path: Path) -> None:
+    """The budget of docs/hosts.md, both ways together: a radio is shared by all robots."""
+    found = packets_per_robot(4, "link", "motion", settle_s=12.0, count_s=5.0)
+    print(found)
+    assert 10.0 < found["robot"] < PACKETS_PER_ROBOT
+
+
+@pytest.mark.skipif(not os.environ.get("EIR_LONG"), reason="long: set EIR_LONG=1 to run it")
+@pytest.mark.parametrize("protection", ["plain", "secure"])
+def test_hosts_that_know_a_discovery_server_do_not_meet(
+    hosts: dict[str, Host], tmp_path: Path, protection: str
+) -> None:
+    """No multicast and no addresses of each other: everybody asks the operator's host."""
+    server = hosts["operator"]
+    server.eir("discovery", "--address", server.address, log=tmp_path / "server.txt")
+    fleet = Fleet(hosts, tmp_path, addresses=False)
+    fleet.environment = {"ROS_DISCOVERY_SERVER": f"{server.address}:11811"}
+    options = fleet.secure() if protection == "secure" else []
+    report = tmp_path / "report.json"
+    operator = fleet.start("operator", *options, "--duration", "15", "--json", str(report))
+    for name in ROBOTS:
+        fleet.start(name, *options)
+    fleet.said("operator", "the robots move", 90.0)
+    assert operator.wait(90) == 0, fleet.log("operator").read_text()
+    found = json.loads(report.read_text())
+    assert found["ticks"] == 150
+    assert found["decisions"] > 200
+
+
+@pytest.mark.skipif(not os.environ.get("EIR_LONG"), reason="long: set EIR_LONG=1 to run it")
+def test_hosts_without_keys_do_not_meet(hosts: dict[str, Host], tmp_path: Path) -> None:
+    """Plain DDS between addresses; a link that flaps; no protection."""
+    fleet = Fleet(hosts, tmp_path, addresses=True)
+    report = tmp_path / "report.json"
+    operator = fleet.start("operator", "--duration", "25", "--json", str(report))
+    for name in ROBOTS:
+        fleet.start(name)
+    fleet.said("operator", "the robots move", 90.0)
+    hosts["r1"].plug(into=False)
+    fleet.said("operator", "r1 is not there", 30.0)
+    hosts["r1"].plug(into=True)
+    fleet.said("operator", "r1 is there again", 30.0)
+    assert operator.wait(90) == 0, fleet.log("operator").read_text()
+    assert json.loads(report.read_text())["ticks"] == 250

@@ -18,12 +18,15 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from tiny_bundle import make_keys
 
 from eir_ros.cli import prepare
 from eir_ros.cli.main import main
 from eir_ros.contract.report import SwarmReport
 from eir_ros.monitor.bag import Bag
 from eir_ros.monitor.recording_report import analyse
+from eir_ros.policy.signing import load_private_key
+from eir_ros.policy.store import sign_bundle
 
 ROOT = Path(__file__).parents[2]
 BUNDLE = Path(os.environ.get("EIR_TEST_BUNDLE", prepare.default_bundle()))
@@ -271,6 +274,21 @@ def test_ctrl_c_is_not_clean(tmp_path: Path, moment: str) -> None:
     assert ("reward per decision" in swarm.output) is (moment == "running")
     assert {end.exit for end in swarm.report().processes} == {0}
     assert "Traceback" not in swarm.logs() + swarm.output + swarm.errors
+
+
+@pytest.mark.ros
+def test_a_secure_swarm_can_be_reached_from_the_network(tmp_path: Path) -> None:
+    bundle = shutil.copytree(BUNDLE, tmp_path / "bundle")
+    sign_bundle(bundle, load_private_key(make_keys(tmp_path / "trusted")))
+    own = ("--bundle", str(bundle), "--trusted-keys", str(tmp_path / "trusted"))
+    with running(tmp_path, "--headless", "--secure", *own) as swarm:
+        assert swarm.popen.stdout is not None
+        assert any("the robots move" in line for line in swarm.popen.stdout)
+        children = swarm.children()
+        sockets = {name: child.net_connections("udp") for name, child in children.items()}
+        assert swarm.interrupt() == 0, swarm.errors + swarm.logs()
+    assert len(sockets) == 10
+    assert not any(sockets.values())
 
 
 @pytest.mark.ros

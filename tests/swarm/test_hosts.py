@@ -106,10 +106,9 @@ def refused(tmp_path, monkeypatch, capsys):
     given = ["--bundle", str(tmp_path / "bundle"), "--trusted-keys", str(tmp_path / "trusted")]
 
     def run(*words: str, trusted: bool = True) -> str:
-        arguments = ["eir", "swarm", "--dry-run", *words, *(given if trusted else ())]
-        monkeypatch.setattr(
-            sys, "argv", [w.replace("KEYS", str(tmp_path / "keys")) for w in arguments]
-        )
+        own = [word.replace("KEYS", str(tmp_path / "keys")) for word in words]
+        arguments = ["eir", "swarm", "--dry-run", *own, *(given if trusted else ())]
+        monkeypatch.setattr(sys, "argv", arguments)
         with pytest.raises(SystemExit) as ended:
             main()
         found = capsys.readouterr()
