@@ -271,7 +271,9 @@ class Link(ManagedNode):
 
     def _on_estop(self, on: bool) -> None:
         """An order on this host: the operator's goes to all; of a robot's, only a stop counts."""
-        if self._order.on != on or self._is_operator:
+        # a release of nothing may be one that was kept from before this link started: robots may
+        # stand since, and are not to be released by it
+        if on or self._order.on:
             self._order = EStop(on, time.time_ns())
         for peer in self._peers.values():
             peer.out.put_entry(self._order.entry())

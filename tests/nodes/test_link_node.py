@@ -164,6 +164,31 @@ def test_an_operator_that_falls_silent_leaves_the_robot_driving(graph, keys, ope
     graph.until(lambda: values(heard) == [True])
 
 
+def test_an_operators_link_that_starts_gives_an_old_release_again(graph, keys):
+    """Robots may stand since it was given, because the link was gone for example."""
+    publisher = graph.node.create_publisher(Bool, "/swarm/estop", qos.ESTOP)
+    publisher.publish(Bool(data=False))
+    start(graph, keys, host=OPERATOR, keys=str(keys / OPERATOR))
+    network = Network("r2", [OPERATOR], domain=DOMAIN, peers=[], discovery_server="")
+    operator_key = signing.load_private_key(keys / OPERATOR / "operator.key").public_key()
+    opener, told = Opener("r2", {OPERATOR: operator_key}), []
+
+    def states():
+        for envelope in network.waiting(OPERATOR, Channel.SURE):
+            _, entries = opener.open(envelope, Channel.SURE)
+            told.extend(EStop.read(e.data) for e in entries if e.topic == ESTOP)
+        return told
+
+    graph.until(lambda: len(states()) >= 2)
+    assert set(told) == {EStop()}
+    publisher.publish(Bool(data=True))
+    graph.until(lambda: states()[-1].on)
+    publisher.publish(Bool(data=False))
+    graph.until(lambda: not states()[-1].on)
+    assert told[-1].order > 0
+    network.close()
+
+
 def forgeries(intruder, operator, keys):
     """Everything that somebody on the network can think of, without the operator's key."""
     r1 = Sealer("r1", signing.load_private_key(keys / "r1/r1.key"))
