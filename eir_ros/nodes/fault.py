@@ -132,11 +132,11 @@ class FaultNode(ManagedNode):
     # The operator's hand
 
     def _on_check(self, parameters: list[Parameter]) -> SetParametersResult:
-        if not self.active:
-            return SetParametersResult(successful=False, reason="this node is not active")
         try:
             for parameter in parameters:
                 if parameter.name == "kind":
+                    if not self.active:
+                        raise EirError("this node is not active, and breaks nothing.")
                     self._check(FaultKind.parse(parameter.value))
         except EirError as error:
             return SetParametersResult(successful=False, reason=str(error))
