@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from eir_ros.contract.streams import sequence_of
 from sim.scene import Scene
 
 
@@ -106,6 +107,7 @@ class BatchedEnv(ABC):
             "final_available_actions": np.ones_like(self.available_actions),
         }
         self.hold = False
+        self._begun = False
         self._actions = np.zeros((batch, num_agents), np.int64)
         self._result = Step(
             self.observation, self.reward, self.terminated, self.truncated, self.info
@@ -131,8 +133,16 @@ class BatchedEnv(ABC):
         ----------
         seed
             Start all random streams again from here (whatever `numpy.random.SeedSequence` takes);
-            None goes on with the present ones.
+            None goes on with the present ones, and the first time starts them anywhere.
+
+        Raises
+        ------
+        ValueError
+            The seed is none. Nothing has changed then.
         """
+        if seed is not None or not self._begun:
+            seed = sequence_of(seed)
+        self._begun = True
         self.reward[:] = 0.0
         self.terminated[:] = False
         self.truncated[:] = False
@@ -172,10 +182,15 @@ class BatchedEnv(ABC):
         """Free what Python does not free by itself."""
 
     def _checked(self, actions: NDArray[Any]) -> NDArray[Any]:
-        actions = np.asarray(actions)
+        try:
+            actions = np.asarray(actions)
+        except ValueError as error:
+            raise ValueError(
+                f"actions are rows of different lengths; expected an array of shape {self._wanted}"
+            ) from error
         if self.num_actions == 0:
             return self._checked_continuous(actions)
-        shape = (self.batch, self.num_agents)
+        shape = self._wanted
         if actions.shape != shape or actions.dtype.kind not in "iu":
             raise ValueError(
                 f"actions are {actions.dtype} of shape {actions.shape}; "
@@ -193,15 +208,26 @@ class BatchedEnv(ABC):
         return self._actions
 
     def _checked_continuous(self, actions: NDArray[Any]) -> NDArray[Any]:
-        shape = (self.batch, self.num_agents, self.action_size)
+        shape = self._wanted
         if actions.shape != shape or actions.dtype.kind != "f":
             raise ValueError(
                 f"actions are {actions.dtype} of shape {actions.shape}; "
                 f"expected floats of shape {shape}"
             )
-        if not (np.abs(actions) <= 1.0).all():
-            raise ValueError("actions must be finite and between -1 and 1")
+        wrong = np.argwhere(~(np.abs(actions) <= 1.0))
+        if len(wrong):
+            b, i, k = wrong[0].tolist()
+            raise ValueError(
+                f"number {k} of the action of agent {i} in environment {b} is {actions[b, i, k]}; "
+                "expected -1 to 1"
+            )
         return actions
+
+    @property
+    def _wanted(self) -> tuple[int, ...]:
+        """Shape of the actions."""
+        size = () if self.num_actions else (self.action_size,)
+        return (self.batch, self.num_agents, *size)
 
 
 @njit(cache=True)

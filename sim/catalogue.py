@@ -11,6 +11,7 @@ import importlib
 import inspect
 import math
 import numbers
+import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -214,12 +215,22 @@ def _built(build: Callable[..., Any], entry: Entry, name: str, given: dict[str, 
         return build(**given, **fixed)
     except ValueError as error:
         raise EirError(f"{name}: {error}") from error
+    except MemoryError as error:
+        raise EirError(
+            f"{name}: a batch of {given['batch']} does not fit the memory ({error}); "
+            "expected a smaller one"
+        ) from error
 
 
 def _check_type(name: str, parameter: inspect.Parameter, value: Any) -> None:
     """Refuse what is plainly of another type; a class that takes several checks them itself."""
     kinds = {bool: bool, int: numbers.Integral, float: numbers.Real, str: str}
     wanted = parameter.annotation
+    if value is None and type(None) in typing.get_args(wanted):
+        return
+    # of `int | None` the int
+    others = [kind for kind in typing.get_args(wanted) if kind is not type(None)]
+    wanted = others[0] if len(others) == 1 else wanted
     if wanted not in kinds:
         return
     good = isinstance(value, kinds[wanted]) and isinstance(value, bool) == (wanted is bool)
@@ -244,11 +255,13 @@ def _unknown_option(name: str, option: str, known: list[str], fixed: dict[str, A
 
 
 def _entry(name: str) -> Entry:
+    if not isinstance(name, str):
+        raise EirError(f"an environment's name is {name!r}; expected a word, such as 'toy'.")
     for entry in _ENTRIES:
         if fnmatch.fnmatchcase(name, entry.pattern):
             return entry
     if ":" in name:
-        lines = (inspect.getdoc(_load(name)) or "").splitlines()
+        lines = (inspect.getdoc(_world_at(name)) or "").splitlines()
         return Entry(name, name, lines[0].rstrip(".") if lines else "")
     known = names()
     raise EirError(
@@ -260,6 +273,16 @@ def _entry(name: str) -> Entry:
 def _nearest(word: str, known: list[str]) -> str:
     """The one of `known` that is most like `word`."""
     return difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.0)[0]
+
+
+def _world_at(target: str) -> type["BatchedEnv"]:
+    """The class at `module:Class`, which somebody else may have written."""
+    from sim.batched import BatchedEnv
+
+    found = _load(target)
+    if not (isinstance(found, type) and issubclass(found, BatchedEnv)) or inspect.isabstract(found):
+        raise EirError(f"'{target}' is no world; expected a class made from sim.BatchedEnv.")
+    return found
 
 
 def _load(target: str) -> Callable[..., Any]:

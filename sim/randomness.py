@@ -11,13 +11,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from eir_ros.contract.streams import sequence_of
+
 Streams = NDArray[np.uint64]
 
 
 def streams(seed: Any, batch: int) -> Streams:
     """One stream per environment, (B,) uint64: the first ones of any larger batch, too."""
-    sequence = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
-    return sequence.generate_state(batch, np.uint64).astype(np.uint64, copy=False)
+    return sequence_of(seed).generate_state(batch, np.uint64).astype(np.uint64, copy=False)
 
 
 @njit(cache=True, inline="always")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eir_ros.contract.errors import EirError
+from eir_ros.contract.streams import sequence_of
 from sim.adapter import REWARDS, Arrays, Row, Shape, shape_of
 from sim.batched import BatchedEnv, Step
 from sim.scene import Scene
@@ -133,10 +134,8 @@ class WrappedEnv(BatchedEnv):
     def _reset(self, seed: Any) -> None:
         seeds: list[int | None] = [None] * self.batch
         if seed is not None:
-            given = isinstance(seed, np.random.SeedSequence)
-            sequence = seed if given else np.random.SeedSequence(seed)
             # the first ones of any larger batch, too
-            seeds = sequence.generate_state(self.batch, np.uint64).tolist()
+            seeds = sequence_of(seed).generate_state(self.batch, np.uint64).tolist()
         if self._crew:
             self._crew.reset(seeds)
         for row, number in zip(self._rows, seeds, strict=False):

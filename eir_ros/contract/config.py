@@ -13,9 +13,9 @@ from eir_ros.contract.errors import EirError
 
 
 class Schema(BaseModel):
-    """Base of every configuration: immutable, and closed to unknown keys."""
+    """Base of every configuration: immutable, finite, and closed to unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     #: What a file of this schema is called in a refusal, for example "a roster"; empty: nothing.
     called: ClassVar[str] = ""

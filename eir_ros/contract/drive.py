@@ -42,7 +42,7 @@ class SwarmTask(Schema):
 
     num_robots: int = Setting(4, ge=3, le=16)
     #: Control period, one tick [s].
-    tick_s: float = Setting(0.1, gt=0)
+    tick_s: float = Setting(0.1, ge=0.001, le=1.0)
     #: Ticks from one decision of the policy to the next.
     decision_ticks: int = Setting(2, ge=1)
     #: Speed of a robot at full command [m/s].

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field as Setting
+from pydantic import model_validator
 
 from eir_ros.contract.drive import (
     COMPASS,
@@ -34,6 +35,14 @@ class PursuitTask(SwarmTask):
     catch_radius: float = Setting(0.6, gt=0)
     #: So many of them are needed.
     needed: int = Setting(3, ge=2)
+
+    @model_validator(mode="after")
+    def _enough(self) -> "PursuitTask":
+        if self.needed > self.num_robots:
+            raise ValueError(
+                f"needed is {self.needed}; expected at most num_robots, {self.num_robots}"
+            )
+        return self
 
     @property
     def homing_actions(self) -> tuple[str, ...]:

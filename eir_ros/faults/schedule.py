@@ -43,9 +43,18 @@ class Schedule:
         starts = np.broadcast_to(np.asarray(start_s, np.float64).reshape(-1, 1), kinds.shape)
         return cls(kinds, starts.copy())
 
-    def active(self, time_s: float | NDArray[np.number[Any]]) -> NDArray[np.int8]:
-        """Codes of the faults that act at `time_s`, one for all or (B, 1), as (B, N)."""
-        return np.where(self.start_s <= time_s + 1e-9, self.kind, np.int8(FaultKind.NONE))
+    def active(
+        self, time_s: float | NDArray[np.number[Any]], out: NDArray[np.int8] | None = None
+    ) -> NDArray[np.int8]:
+        """Codes of the faults that act at `time_s`, one for all or (B, 1), as (B, N).
+
+        They go to `out` where that is given, and else into a new array.
+        """
+        if out is None:
+            out = np.empty(self.kind.shape, np.int8)
+        # 1 where the onset has been, of the codes' own type
+        np.less_equal(self.start_s, time_s + 1e-9, out=out.view(np.bool_))
+        return np.multiply(out, self.kind, out=out)
 
 
 def check_faulty(words: Iterable[str]) -> None:

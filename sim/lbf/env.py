@@ -149,7 +149,7 @@ class LbfEnv(BatchedEnv):
         self._sees_all = sight is None or sight >= max(rows, cols)
         self.info["agent_reward"] = np.zeros((batch, players), np.float32)
         self._world = World(
-            streams=streams(seed, batch),
+            streams=np.zeros(batch, np.uint64),
             agents=np.zeros((batch, players, 3), np.int32),
             foods=np.zeros((batch, foods, 3), np.int32),
             spawned=np.zeros(batch, np.int32),
@@ -167,7 +167,7 @@ class LbfEnv(BatchedEnv):
             final_state=self.info["final_state"],
             final_available=self.info["final_available_actions"],
         )
-        self.reset()
+        self.reset(seed)
 
     @property
     def teammate_columns(self) -> NDArray[np.intp]:

@@ -14,13 +14,22 @@ from pydantic import model_validator
 
 from eir_ros.contract.config import Schema
 from eir_ros.contract.drive import SwarmSensed, SwarmTask
+from eir_ros.contract.scratch import Scratch
+from eir_ros.contract.streams import generators
 from eir_ros.contract.types import teammates
 from sim.scene import Box, Disc, Line
 from sim.swarm.body import PlanarBodies
+from sim.swarm.geometry import scatter
 from sim.swarm.sensing import Sensing, Sight
 from sim.swarm.wheels import HULL_RADIUS, WheelBodies, WheelDrive
 
 Task = TypeVar("Task", bound=SwarmTask)
+
+#: Draws for the place of a robot, and for that of anything else, before the last one stays.
+_ROBOT_TRIES, TRIES = 10_000, 100
+#: Share of the floor that robots' places may take, each with its distance to the next: up to here
+#: drawing them one after the other finds room.
+_CROWDED = 0.4
 
 
 class SwarmWorld(Schema):
@@ -58,6 +67,22 @@ class SwarmWorld(Schema):
             return WheelBodies(batch, num_robots, self.arena, tick_s, self.drive)
         return PlanarBodies(num_robots, self.robot_radius, self.arena, tick_s)
 
+    def check_room(self, num_robots: int) -> None:
+        """Raise a ValueError if so many robots do not fit the arena.
+
+        They start three radii apart and two from the walls.
+        """
+        spacing, free = 3 * self.robot_radius, 2 * (self.arena - 2 * self.robot_radius)
+        taken = num_robots * np.pi / 4 * spacing**2
+        most = int(_CROWDED * (max(free, 0.0) + spacing) ** 2 / (np.pi / 4 * spacing**2))
+        if free <= 0 or num_robots > most:
+            least = 0.5 * (np.sqrt(taken / _CROWDED) - spacing) + 2 * self.robot_radius
+            raise ValueError(
+                f"{num_robots} robots of radius {self.robot_radius:g} m do not fit an arena of "
+                f"{self.arena:g} m half side; expected arena to be {np.ceil(100 * least) / 100:g} "
+                f"or more, or at most {most if free > 0 else 0} robots"
+            )
+
 
 World = TypeVar("World", bound=SwarmWorld)
 
@@ -72,9 +97,15 @@ class SwarmSim(ABC, Generic[Task, World]):
     batch
         Number of independent arenas, B.
     seed
-        Anything `numpy.random.default_rng` takes; the same seed gives the same run.
+        Anything `numpy.random.SeedSequence` takes. Each arena draws from a stream of its own: what
+        happens in it depends on the seed and on its place, never on the batch size.
     world
         The numbers of the world.
+
+    Raises
+    ------
+    ValueError
+        So many robots do not fit the arena, or the task's own numbers do not fit it.
 
     Attributes
     ----------
@@ -89,16 +120,16 @@ class SwarmSim(ABC, Generic[Task, World]):
     def __init__(self, task: Task, batch: int, seed: Any, world: World) -> None:
         self.task, self.world, self.batch = task, world, batch
         n = task.num_robots
+        world.check_room(n)
+        self.scratch = Scratch()
         self.poses = np.zeros((batch, n, 3))
         self.velocities = np.zeros((batch, n, 2))
         self.ticks = 0
         self._tracks = np.zeros((batch, n, n - 1, 4), np.float32)
         self._teammates = teammates(n)
-        # scratch of every tick: noise, and x, y, vx, vy of robots and of their teammates
-        self._luck = np.zeros((batch, n, 2))
-        self._track_luck = np.zeros_like(self._tracks)
-        self._moving = np.zeros((batch, n, 4))
-        self._mates = np.zeros((batch, n, n - 1, 4))
+        self._everybody = np.ones((batch, n), bool)
+        self._working = self._everybody.copy()
+        self._worth = np.zeros(batch)
         self._sight = Sight(world.sensing, batch, n, world.robot_radius, task.tick_s)
         self._bodies = self._make_bodies()
         self.reset(seed)
@@ -109,21 +140,25 @@ class SwarmSim(ABC, Generic[Task, World]):
         Parameters
         ----------
         seed
-            Restart the generator from here; None goes on with the present one.
+            Restart the random streams from here; None goes on with the present ones.
         poses : (B, N, 3), optional
             Initial poses; drawn where not given.
         """
         if seed is not None:
-            self._rng = np.random.default_rng(seed)
+            self._rngs = generators(seed, self.batch)
         self.ticks = 0
         self.velocities[...] = 0.0
         if poses is None:
-            count, radius = self.poses.shape[1], self.world.robot_radius
-            self.poses[..., :2] = self._spread(count, self.world.arena - 2 * radius, 3 * radius)
-            self.poses[..., 2] = self._rng.uniform(-np.pi, np.pi, self.poses.shape[:2])
+            radius = self.world.robot_radius
+            reach = self.world.arena - 2 * radius
+            for rng, places in zip(self._rngs, self.poses, strict=True):
+                spots = scatter(rng, len(places), reach, 3 * radius, [], 0.0, _ROBOT_TRIES)
+                places[:, :2] = spots
+                for place in places:
+                    place[2] = rng.uniform(-np.pi, np.pi)
         else:
             self.poses[...] = poses
-        self._working = np.ones(self.poses.shape[:2], bool)
+        self._working[...] = True
         self._sight.reset()
         self._begin()
         self._look()
@@ -148,11 +183,17 @@ class SwarmSim(ABC, Generic[Task, World]):
         working : (B, N) bool
             Robots without a fault: only their work counts.
         """
-        noise = self._rng.standard_normal(out=self._luck)
-        before = self.poses[..., :2].copy()
-        self._working = working
-        self._move(commands * (1.0 + self.world.actuation_noise * noise))
-        self.velocities[...] = (self.poses[..., :2] - before) / self.task.tick_s
+        lend = self.scratch
+        carried_out = self._normal("arena.actuation", self.velocities.shape, np.float64)
+        carried_out *= self.world.actuation_noise
+        carried_out += 1.0
+        carried_out *= commands
+        before = lend.copy("arena.before", self.poses[..., :2])
+        self._working[...] = working
+        self._move(carried_out)
+        self.velocities[...] = self.poses[..., :2]
+        self.velocities -= before
+        self.velocities /= self.task.tick_s
         self.ticks += 1
         self._happen()
         self._look()
@@ -163,7 +204,7 @@ class SwarmSim(ABC, Generic[Task, World]):
 
     @abstractmethod
     def reward(self) -> NDArray[np.float64]:
-        """Shared reward of the present decision, (B,)."""
+        """Shared reward of the present decision, (B,); the array belongs to the simulation."""
 
     @abstractmethod
     def facts(self) -> list[NDArray[Any]]:
@@ -205,15 +246,32 @@ class SwarmSim(ABC, Generic[Task, World]):
     def _look(self) -> None:
         """Judge, and draw this tick's noise."""
         self._judge()
-        self._moving[..., :2], self._moving[..., 2:] = self.poses[..., :2], self.velocities
-        noise = self._rng.standard_normal(dtype=np.float32, out=self._track_luck)
-        noise[..., :2] *= self.world.track_noise
-        noise[..., 2:] *= self.world.track_velocity_noise
+        lend, world = self.scratch, self.world
+        moving = lend("arena.moving", (*self.poses.shape[:2], 4), np.float32)
+        moving[..., :2], moving[..., 2:] = self.poses[..., :2], self.velocities
+        noise = self._normal("arena.track_noise", self._tracks.shape, np.float32)
+        scale = (world.track_noise,) * 2 + (world.track_velocity_noise,) * 2
+        noise *= lend.spread("arena.track_scale", scale, noise.shape, np.float32)
         # the mode makes it write straight away; no index is out of range
-        np.take(self._moving, self._teammates, axis=1, out=self._mates, mode="clip")
-        np.add(self._mates, noise, out=self._tracks, casting="same_kind")
+        np.take(moving, self._teammates, axis=1, out=self._tracks, mode="clip")
+        self._tracks += noise
         self._read()
-        self._sight.look(self.poses[..., :2], self._rng, self._obstacle())
+        self._sight.look(self.poses[..., :2], self._rngs, self._obstacle())
+
+    def _normal(self, name: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+        """Normally distributed numbers (B, ...), for each arena from its own stream."""
+        found = self.scratch(name, shape, dtype)
+        for rng, row in zip(self._rngs, found, strict=True):
+            rng.standard_normal(dtype=dtype, out=row)
+        return found
+
+    def _wrong(self, readings: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which of the readings (B, ...) are wrong, drawn from the arenas' own streams."""
+        luck = self.scratch("arena.luck", readings.shape)
+        for rng, row in zip(self._rngs, luck, strict=True):
+            rng.random(out=row)
+        found = self.scratch("arena.wrong", readings.shape, np.bool_)
+        return np.less(luck, self.world.reading_flip, out=found)
 
     def _obstacle(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
         """Pose (B, 3) and half sides (2,) of a box that hides robots."""
@@ -230,30 +288,20 @@ class SwarmSim(ABC, Generic[Task, World]):
             "index": np.broadcast_to(np.arange(lead[1]), lead),
         }
 
-    def _spread(
-        self, count: int, reach: float, spacing: float, clearance: float | None = None
-    ) -> NDArray[np.float64]:
-        """Points in a square, apart from each other and `clearance` from robots, by rejection.
+    def _scatter(
+        self,
+        points: NDArray[np.float64],
+        reach: float,
+        spacing: float = 0.0,
+        clearance: float = 0.0,
+        where: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Draw points (B, K, 2) in a square, apart from each other and from robots.
 
-        Returns (B, K, 2); an arena that finds no place in 100 draws keeps its last draw.
+        What finds no place in 100 draws stays where the last one put it; `where` (B,) says in
+        which arenas.
         """
-        found = np.zeros((self.batch, count, 2))
-        for k in range(count):
-            todo = np.arange(self.batch)
-            for _ in range(100):
-                draw = self._rng.uniform(-reach, reach, (len(todo), 2))
-                found[todo, k] = draw
-                near = _any_within(draw, found[todo, :k], spacing)
-                if clearance is not None:
-                    near |= _any_within(draw, self.poses[todo, :, :2], clearance)
-                todo = todo[near]
-                if not len(todo):
-                    break
-        return found
-
-
-def _any_within(
-    points: NDArray[np.float64], others: NDArray[np.float64], distance: float
-) -> NDArray[np.bool_]:
-    """Whether any of `others` (B, K, 2) lies within `distance` of `points` (B, 2); (B,) bool."""
-    return (np.square(others - points[:, None]).sum(-1) < distance**2).any(-1)
+        for b, (rng, row) in enumerate(zip(self._rngs, points, strict=True)):
+            if where is None or where[b]:
+                robots = self.poses[b, :, :2].tolist() if clearance else []
+                row[...] = scatter(rng, len(row), reach, spacing, robots, clearance, TRIES)

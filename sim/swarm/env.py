@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from eir_ros.contract import coverage, pursuit, rendezvous, transport
 from eir_ros.contract.config import Schema, validate
 from eir_ros.contract.coverage import CoverageTask
-from eir_ros.contract.drive import Decision, SwarmSensed, SwarmTask, command
+from eir_ros.contract.drive import Decision, SwarmSensed, SwarmTask, command, directions_of
 from eir_ros.contract.faults import FaultKind
+from eir_ros.contract.streams import generators, sequence_of
 from eir_ros.contract.types import teammates
 from eir_ros.faults.command import CommandFaults
 from eir_ros.faults.schedule import FaultMixture, Schedule
@@ -35,7 +36,6 @@ class SwarmEnv(BatchedEnv):
     """B arenas with faults, stepped decision by decision; the tasks are subclasses.
 
     Every episode has the same length, so all arenas end and restart together; none terminates.
-    Arenas share one stream of random numbers: the same seed gives the same run for the same batch.
 
     Parameters
     ----------
@@ -46,7 +46,8 @@ class SwarmEnv(BatchedEnv):
     task, world
         Numbers shared with robots, and those of the world; settings of either as a mapping will do.
     faults
-        Mixture that types, kinds and onsets are drawn from; None for a healthy team.
+        Mixture that types, kinds and onsets are drawn from, or its settings as a mapping; None
+        for a healthy team.
     episode_decisions
         Time limit of an episode [decisions].
 
@@ -72,10 +73,10 @@ class SwarmEnv(BatchedEnv):
     def __init__(
         self,
         batch: int = 1,
-        seed: int | list[int] = 0,
+        seed: Any = 0,
         task: Any = None,
         world: Any = None,
-        faults: FaultMixture | None = None,
+        faults: Any = None,
         episode_decisions: int = 90,
     ) -> None:
         if batch < 1:
@@ -83,16 +84,22 @@ class SwarmEnv(BatchedEnv):
         if episode_decisions < 1:
             raise ValueError(f"episode_decisions is {episode_decisions}; expected at least 1")
         self.task = _settings(task, self._new_task, "task")
-        self._sim = self._new_sim(self.task, batch, 0, _settings(world, self._new_world, "world"))
+        chosen = _settings(world, self._new_world, "world")
+        self.faults = None if faults is None else _settings(faults, FaultMixture, "faults")
+        self._sim = self._new_sim(self.task, batch, 0, chosen)
         n = self.task.num_robots
         size = n * _PER_ROBOT + sum(fact[0].size for fact in self._sim.facts())
         super().__init__(batch, n, self.task.layout.size, size, len(self.task.actions))
-        self.faults = faults
         self.episode_decisions = self.horizon = episode_decisions
         self.team_state = np.zeros((batch, size), np.float32)
         self.info["final_team_state"] = np.zeros_like(self.team_state)
         self.info["final_kinds"] = np.zeros((batch, n), np.int8)
         self._motors = CommandFaults((batch, n), 0)
+        self._kinds = np.zeros((batch, n), np.int8)
+        self._given: Schedule | None = None
+        self._healthy = Schedule.healthy(batch, n)
+        self._drawn = Schedule.healthy(batch, n)
+        self.schedule = self._healthy
         self._own_first = np.concatenate([np.arange(n)[:, None], teammates(n)], axis=1)
         self.reset(seed)
 
@@ -109,9 +116,7 @@ class SwarmEnv(BatchedEnv):
         blocks = [np.arange(places[name].start, places[name].stop) for name in names]
         return np.concatenate([block.reshape(self.num_agents - 1, -1) for block in blocks], axis=1)
 
-    def reset(
-        self, seed: int | list[int] | None = None, schedule: Schedule | None = None
-    ) -> NDArray[np.float32]:
+    def reset(self, seed: Any = None, schedule: Schedule | None = None) -> NDArray[np.float32]:
         """Start new episodes everywhere; returns `observation`.
 
         Parameters
@@ -131,22 +136,29 @@ class SwarmEnv(BatchedEnv):
 
     def _reset(self, seed: Any) -> None:
         if seed is not None:
-            world, motors, nature = np.random.SeedSequence(seed).spawn(3)
-            self._nature = np.random.default_rng(nature)
+            world, motors, nature = sequence_of(seed).spawn(3)
+            self._nature = generators(nature, self.batch)
             self._motors.reset(motors)
             self._sim.reset(world)
         else:
             self._sim.reset()
-        self.schedule = self._draw() if self._given is None else self._given
-        self._given = None
+        if self._given is not None:
+            self.schedule, self._given = self._given, None
+        else:
+            self._draw()
         self.decisions = 0
         self._show()
 
-    def _draw(self) -> Schedule:
+    def _draw(self) -> None:
+        """Faults of the next episodes, for each arena from its own stream."""
         if self.faults is None:
-            return Schedule.healthy(self.batch, self.num_agents)
+            self.schedule = self._healthy
+            return
+        self.schedule = self._drawn
         length = self.episode_decisions * self.task.decision_s
-        return self.faults.draw(self._nature, self.batch, self.num_agents, length)
+        for b, rng in enumerate(self._nature):
+            drawn = self.faults.draw(rng, 1, self.num_agents, length)
+            self.schedule.kind[b], self.schedule.start_s[b] = drawn.kind[0], drawn.start_s[0]
 
     @property
     def kinds(self) -> NDArray[np.int8]:
@@ -163,12 +175,14 @@ class SwarmEnv(BatchedEnv):
         return self._sim.sense()
 
     def _advance(self, actions: NDArray[np.integer[Any]]) -> None:
-        sim, task = self._sim, self.task
-        decision = self._decode(task, actions, sim.sense())
+        sim, task, lend = self._sim, self.task, self._sim.scratch
+        decision = self._decode(task, actions, sim.sense(), lend)
+        working = lend("env.working", self._kinds.shape, np.bool_)
+        carried_out = lend("env.carried_out", (*self._kinds.shape, 2))
         for _ in range(task.decision_ticks):
-            kinds = self.kinds
-            wanted = command(task, decision, sim.poses)
-            sim.tick(self._motors.apply(kinds, wanted), kinds == FaultKind.NONE)
+            kinds = self.schedule.active(sim.time_s, self._kinds)
+            self._motors.apply(kinds, command(task, decision, sim.poses, lend), carried_out)
+            sim.tick(carried_out, np.equal(kinds, int(FaultKind.NONE), out=working))
         self.decisions += 1
         self.reward[...] = sim.reward()
         self.truncated[...] = self.decisions >= self.episode_decisions
@@ -177,22 +191,32 @@ class SwarmEnv(BatchedEnv):
             self.info["final_observation"][...] = self.observation
             self.info["final_state"][...] = self.state
             self.info["final_team_state"][...] = self.team_state
-            self.info["final_kinds"][...] = self.kinds
+            self.schedule.active(sim.time_s, self.info["final_kinds"])
             if not self.hold:
                 self._reset(None)
 
     def _show(self) -> None:
         """Fill observation and states."""
         sim, split = self._sim, self.num_agents * _PER_ROBOT
-        self.observation[...] = self._observe(self.task, sim.sense())
-        robots = self.team_state[:, :split].reshape(self.batch, self.num_agents, _PER_ROBOT)
-        yaw = sim.poses[..., 2]
+        lend = sim.scratch
+        self._observe(self.task, sim.sense(), self.observation, lend)
+        robots = lend("env.robots", (self.batch, self.num_agents, _PER_ROBOT), np.float32)
         robots[..., :2], robots[..., 2:4] = sim.poses[..., :2], sim.velocities
-        robots[..., 4], robots[..., 5] = np.cos(yaw), np.sin(yaw)
-        facts = [fact.reshape(self.batch, -1) for fact in sim.facts()]
-        if facts:
-            self.team_state[:, split:] = np.concatenate(facts, axis=-1)
-        self.state[..., :split] = robots[:, self._own_first].reshape(self.batch, -1, split)
+        heading = lend("env.heading", sim.velocities.shape)
+        directions_of(sim.poses[..., 2], heading, lend)
+        robots[..., 4:] = heading
+        self.team_state[:, :split] = robots.reshape(self.batch, split)
+        at = split
+        for fact in sim.facts():
+            block = fact.reshape(self.batch, -1)
+            self.team_state[:, at : at + block.shape[1]] = block
+            at += block.shape[1]
+        everybody = lend(
+            "env.everybody", (self.batch, self.num_agents, self.num_agents, _PER_ROBOT), np.float32
+        )
+        # the mode makes it write straight away; no index is out of range
+        np.take(robots, self._own_first, axis=1, out=everybody, mode="clip")
+        self.state[..., :split] = everybody.reshape(self.batch, -1, split)
         self.state[..., split:] = self.team_state[:, None, split:]
 
     def scene(self, index: int = 0) -> Scene:

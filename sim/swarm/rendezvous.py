@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from eir_ros.contract.rendezvous import RendezvousTask, Sensed
 from sim.scene import Box, Disc, Line
 from sim.swarm.arena import SwarmSim, SwarmWorld
+from sim.swarm.geometry import distances
 
 
 class RendezvousSim(SwarmSim[RendezvousTask, SwarmWorld]):
@@ -45,15 +46,34 @@ class RendezvousSim(SwarmSim[RendezvousTask, SwarmWorld]):
         0.7 for the share of its teammates that a robot of the largest group has with it, up to
         0.3 for working robots being near each other, and 0.5 when all of them are in one group.
         """
-        largest = self.groups.max(-1)
-        near = 1.0 - np.minimum(self._apart, 3.0) / 3.0
-        share = np.maximum(largest - 1, 0) / (self.task.num_robots - 1)
-        together = (largest > 1) & (largest == self._working.sum(-1))
-        return 0.7 * share + 0.3 * near + 0.5 * together
+        lend, worth, others = self.scratch, self._worth, self.task.num_robots - 1
+        largest = lend("reward.largest", worth.shape, np.int64)
+        np.maximum.reduce(self.groups, axis=-1, out=largest)
+        working = lend("reward.working", worth.shape, np.int64)
+        np.add.reduce(lend.copy("reward.works", self._working, np.int64), axis=-1, out=working)
+        together = lend("reward.together", worth.shape, np.bool_)
+        np.equal(largest, working, out=together)
+        grouped = lend("reward.grouped", worth.shape, np.bool_)
+        together &= np.greater(largest, 1, out=grouped)
+        np.minimum(self._apart, 3.0, out=worth)
+        worth /= -3.0
+        worth += 1.0
+        worth *= 0.3
+        share = lend.copy("reward.share", largest)
+        share -= 1
+        np.maximum(share, 0, out=share)
+        share *= 0.7 / others
+        worth += share
+        bonus = lend.copy("reward.bonus", together)
+        bonus *= 0.5
+        worth += bonus
+        return worth
 
     def facts(self) -> list[NDArray[Any]]:
         """Share of the team in each robot's group."""
-        return [self.groups / self.task.num_robots]
+        share = self.scratch.copy("facts.share", self.groups)
+        share /= self.task.num_robots
+        return [share]
 
     def shapes(self, index: int) -> list[Disc | Box | Line]:
         """The links."""
@@ -68,27 +88,64 @@ class RendezvousSim(SwarmSim[RendezvousTask, SwarmWorld]):
         """Nothing but the robots moves."""
 
     def _judge(self) -> None:
-        n = self.task.num_robots
-        offset = self.poses[:, :, None, :2] - self.poses[:, None, :, :2]
-        distance = np.sqrt(np.square(offset).sum(-1))
-        both = self._working[:, :, None] & self._working[:, None]
-        others = both & ~np.eye(n, dtype=bool)
-        self.links = others & (distance < self.task.link_radius)
-        reach = (self.links | (both & np.eye(n, dtype=bool))).astype(np.float32)
+        lend, n = self.scratch, self.task.num_robots
+        distance, links = self._distances(), self.links
+        links[...] = self._working[:, :, None]
+        links &= lend.spread("judge.working", self._working[:, None], links.shape, np.bool_)
+        links &= self._others()
+        # while it holds all pairs of working robots
+        self._judge_distances(distance, links)
+        near = lend("judge.near", links.shape, np.bool_)
+        links &= np.less(distance, self.task.link_radius, out=near)
+        reach = lend.copy("judge.reach", links, np.float32)
+        for i in range(n):
+            reach[:, i, i] = self._working[:, i]
+        twice = lend("judge.twice", reach.shape, np.float32)
         for _ in range((n - 1).bit_length()):
             # paths of up to twice as many links
-            reach = (reach @ reach > 0).astype(np.float32)
-        self.groups = reach.sum(-1).astype(np.int64)
-        pairs = others.sum((-1, -2))
-        total = np.where(others, distance, 0.0).sum((-1, -2))
-        self._apart = np.where(pairs > 0, total / np.maximum(pairs, 1), 3.0)
+            np.matmul(reach, reach, out=twice)
+            np.greater(twice, 0.0, out=near)
+            reach[...] = near
+        size = lend("judge.size", self.groups.shape, np.float32)
+        np.add.reduce(reach, axis=-1, out=size)
+        self.groups[...] = size
+
+    def _judge_distances(self, distance: NDArray[np.float64], pairs: NDArray[np.bool_]) -> None:
+        """How far working robots are apart on average; 3 m where there are fewer than two."""
+        lend, flat = self.scratch, (self.batch, -1)
+        counted = lend.copy("judge.counted", pairs)
+        count, total = lend("judge.count", (self.batch,)), lend("judge.total", (self.batch,))
+        np.add.reduce(counted.reshape(flat), axis=-1, out=count)
+        counted *= distance
+        np.add.reduce(counted.reshape(flat), axis=-1, out=total)
+        alone = lend("judge.alone", count.shape, np.bool_)
+        np.equal(count, 0.0, out=alone)
+        np.copyto(count, 1.0, where=alone)
+        np.divide(total, count, out=self._apart)
+        np.copyto(self._apart, 3.0, where=alone)
+
+    def _distances(self) -> NDArray[np.float64]:
+        """Between robots, (B, N, N) [m]."""
+        places = self.poses[..., :2]
+        return distances(places, places, "rendezvous.distance", self.scratch)
+
+    def _others(self) -> NDArray[np.bool_]:
+        """Pairs of a robot and another, (B, N, N)."""
+        return self.scratch.kept(
+            "others",
+            lambda: np.broadcast_to(
+                ~np.eye(len(self.links[0]), dtype=bool), self.links.shape
+            ).copy(),
+        )
 
     def _read(self) -> None:
         if not self.decision_due:
             return
-        flip = self._rng.random(self._readings.shape) < self.world.reading_flip
+        lend = self.scratch
         # a robot need not work to read
-        near = np.square(self.poses[:, :, None, :2] - self.poses[:, None, :, :2]).sum(-1)
-        near = near < self.task.link_radius**2
-        company = (near & self._working[:, None] & ~np.eye(near.shape[-1], dtype=bool)).any(-1)
-        np.not_equal(company, flip, out=self._readings)
+        company = lend("read.company", self.links.shape, np.bool_)
+        np.less(self._distances(), self.task.link_radius, out=company)
+        company &= lend.spread("read.working", self._working[:, None], company.shape, np.bool_)
+        company &= self._others()
+        np.logical_or.reduce(company, axis=-1, out=self._readings)
+        self._readings ^= self._wrong(self._readings)

@@ -6,10 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field as Setting
 
+from eir_ros.contract.drive import directions_of
 from eir_ros.contract.transport import Sensed, TransportTask
 from sim.scene import Box, Disc, Line
-from sim.swarm.arena import SwarmSim, SwarmWorld
+from sim.swarm.arena import TRIES, SwarmSim, SwarmWorld
 from sim.swarm.body import PlanarBodies
+from sim.swarm.geometry import lengths, scatter, wrap
 from sim.swarm.wheels import WheelBodies
 
 Floats = NDArray[np.float64]
@@ -30,6 +32,21 @@ class TransportWorld(SwarmWorld):
     goal_range: float = Setting(1.1, gt=0)
     #: ... and this far apart at least [m].
     goal_distance: float = Setting(1.0, ge=0)
+
+    def check_box(self, task: TransportTask) -> None:
+        """Raise a ValueError where no box and goal could be as is said."""
+        if task.box_half + self.goal_range > self.arena:
+            raise ValueError(
+                f"goal_range is {self.goal_range:g} m and box_half {task.box_half:g} m; "
+                f"expected a sum of at most {self.arena:g} m, where the walls are"
+            )
+        # from the middle, where a box may lie, to a corner
+        furthest = 2**0.5 * self.goal_range
+        if self.goal_distance >= furthest:
+            raise ValueError(
+                f"goal_distance is {self.goal_distance:g} m; expected less than {furthest:.3g} m, "
+                "so that there is a place for every box"
+            )
 
 
 class TransportSim(SwarmSim[TransportTask, TransportWorld]):
@@ -64,12 +81,10 @@ class TransportSim(SwarmSim[TransportTask, TransportWorld]):
         self.goal = np.zeros((batch, 2))
         self.delivered = np.zeros(batch, np.int64)
         self._progress = np.zeros(batch)
-        super().__init__(task, batch, seed, world or TransportWorld())
-        if self.task.box_half + self.world.goal_range > self.world.arena:
-            raise ValueError(
-                f"goal_range is {self.world.goal_range:g} m and box_half {task.box_half:g} m; "
-                f"expected a sum of at most {self.world.arena:g} m, where the walls are"
-            )
+        self._half_sides = np.full(2, task.box_half)
+        world = world or TransportWorld()
+        world.check_box(task)
+        super().__init__(task, batch, seed, world)
 
     def sense(self) -> Sensed:
         """What each robot senses now, (B, N, ...). The arrays belong to the simulation."""
@@ -90,12 +105,20 @@ class TransportSim(SwarmSim[TransportTask, TransportWorld]):
 
         10 for each metre that the box has come nearer to its goal, and 3 for each delivery.
         """
-        return 10.0 * self._progress + 3.0 * self.delivered
+        worth = self._worth
+        np.multiply(self._progress, 10.0, out=worth)
+        delivered = self.scratch.copy("reward.delivered", self.delivered)
+        delivered *= 3.0
+        worth += delivered
+        return worth
 
     def facts(self) -> list[NDArray[Any]]:
         """The box's x, y, cos and sin of four times its yaw, its velocities; the goal's x, y."""
-        turned = 4 * self.box[:, 2:]
-        return [self.box[:, :2], np.cos(turned), np.sin(turned), self.box_velocity, self.goal]
+        turned = self.scratch.copy("facts.yaw", self.box[:, 2])
+        turned *= 4
+        heading = self.scratch("facts.heading", (self.batch, 2))
+        directions_of(turned, heading, self.scratch)
+        return [self.box[:, :2], heading, self.box_velocity, self.goal]
 
     def shapes(self, index: int) -> list[Disc | Box | Line]:
         """Goal and box."""
@@ -118,78 +141,150 @@ class TransportSim(SwarmSim[TransportTask, TransportWorld]):
         self.box_velocity[...] = 0.0
         half, reach = self.task.box_half, self.world.goal_range
         clearance = 1.5 * half + self.world.robot_radius
-        self.box[:, :2] = self._spread(1, reach, 0.0, clearance)[:, 0]
-        self.box[:, 2] = self._rng.uniform(-np.pi, np.pi, self.batch)
-        self._new_goals(np.ones(self.batch, bool))
+        self._scatter(self.box[:, None, :2], reach, clearance=clearance)
+        for rng, box in zip(self._rngs, self.box, strict=True):
+            box[2] = rng.uniform(-np.pi, np.pi)
+        self._new_goals(self._everybody[:, 0])
 
     def _new_goals(self, where: NDArray[np.bool_]) -> None:
-        """Goals away from the boxes, by rejection; the last of 100 draws stays."""
-        todo = np.flatnonzero(where)
-        for _ in range(100):
-            reach = self.world.goal_range
-            self.goal[todo] = self._rng.uniform(-reach, reach, (len(todo), 2))
-            near = np.square(self.goal[todo] - self.box[todo, :2]).sum(-1)
-            todo = todo[near < self.world.goal_distance**2]
-            if not len(todo):
-                break
+        """Goals away from the boxes, by rejection; the last of the draws stays."""
+        world = self.world
+        for b, (rng, goal) in enumerate(zip(self._rngs, self.goal, strict=True)):
+            if where[b]:
+                box = [self.box[b, :2].tolist()]
+                goal[...] = scatter(rng, 1, world.goal_range, 0.0, box, world.goal_distance, TRIES)[
+                    0
+                ]
 
-    def _move(self, commands: NDArray[np.float64]) -> None:
+    def _move(self, commands: Floats) -> None:
+        lend, world, half = self.scratch, self.world, self.task.box_half
         force, torque = self._pushes(commands)
-        world, half = self.world, self.task.box_half
-        strength = np.sqrt(np.square(force).sum(-1, keepdims=True))
-        speed = world.box_mobility * np.maximum(strength - world.box_weight, 0.0)
-        speed = np.minimum(speed, world.box_speed)
-        self.box_velocity[:, :2] = speed / np.maximum(strength, 1e-9) * force
+        # a friction of `box_weight` holds it; it follows what is pushed beyond that
+        strength = lengths(force, "move.strength", lend)
+        speed = lend.copy("move.speed", strength)
+        speed -= world.box_weight
+        np.maximum(speed, 0.0, out=speed)
+        speed *= world.box_mobility
+        np.minimum(speed, world.box_speed, out=speed)
+        np.maximum(strength, 1e-9, out=strength)
+        speed /= strength
+        force *= lend.spread("move.each", speed[:, None], force.shape)
         # friction under a square holds it from turning with about 0.77 of its half side as arm
-        spare = np.maximum(np.abs(torque) - 0.77 * half * world.box_weight, 0.0)
-        self.box_velocity[:, 2] = world.box_turning * np.sign(torque) * spare
+        spare = lend("move.spare", torque.shape)
+        np.abs(torque, out=spare)
+        spare -= 0.77 * half * world.box_weight
+        np.maximum(spare, 0.0, out=spare)
+        spare *= world.box_turning
+        np.copysign(spare, torque, out=spare)
+        self.box_velocity[:, 2] = spare
+        # walls stop its middle, and it shall not be seen to move on
         side = world.arena - np.sqrt(2.0) * half
-        now = self.box[:, :2]
-        moved = np.clip(now + self.task.tick_s * self.box_velocity[:, :2], -side, side)
-        self.box_velocity[:, :2] = (moved - now) / self.task.tick_s
+        now = lend.copy("move.now", self.box[:, :2])
+        force *= self.task.tick_s
+        force += now
+        np.clip(force, -side, side, out=force)
+        force -= now
+        force /= self.task.tick_s
+        self.box_velocity[:, :2] = force
         self._bodies.tick(self.poses, commands, (self.box, self.box_velocity))
-        self.box += self.task.tick_s * self.box_velocity
-        self.box[:, 2] = np.mod(self.box[:, 2] + np.pi, 2 * np.pi) - np.pi
+        step = lend.copy("move.step", self.box_velocity)
+        step *= self.task.tick_s
+        self.box += step
+        wrap(self.box[:, 2], lend)
 
-    def _pushes(self, commands: NDArray[np.float64]) -> tuple[Floats, Floats]:
+    def _pushes(self, commands: Floats) -> tuple[Floats, Floats]:
         """Force (B, 2) and torque (B,) of all robots on the box [pushes; map].
 
         A robot pushes with the share of its top speed that it drives into the face it touches.
         One with a fault has no force, unless it pushes the box away from its goal.
         """
-        half, centre = self.task.box_half, self.box[:, None, :2]
-        cos, sin = np.cos(self.box[:, 2])[:, None], np.sin(self.box[:, 2])[:, None]
-        offset = self.poses[..., :2] - centre
-        x = cos * offset[..., 0] + sin * offset[..., 1]
-        y = cos * offset[..., 1] - sin * offset[..., 0]
-        touched_x, touched_y = np.clip(x, -half, half), np.clip(y, -half, half)
-        gap = np.hypot(x - touched_x, y - touched_y)
-        inward = np.stack([touched_x - x, touched_y - y], axis=-1)
-        inward /= np.maximum(gap, 1e-9)[..., None]
-        yaw = self.poses[..., 2] - self.box[:, 2:]
-        drive = commands[..., 0] * (np.cos(yaw) * inward[..., 0] + np.sin(yaw) * inward[..., 1])
-        push = np.clip(drive / self.task.max_speed, 0.0, 1.0)
-        push[gap > self.world.robot_radius + 0.02] = 0.0
-        local = push[..., None] * inward
-        force = np.stack(
-            [cos * local[..., 0] - sin * local[..., 1], sin * local[..., 0] + cos * local[..., 1]],
-            axis=-1,
-        )
-        helps = (force * (self.goal - self.box[:, :2])[:, None]).sum(-1) > 0
-        counts = self._working | ~helps
-        torque = (touched_x * local[..., 1] - touched_y * local[..., 0]) * counts
-        return (force * counts[..., None]).sum(1), torque.sum(1)
+        lend, half, shape = self.scratch, self.task.box_half, self._working.shape
+        turn = lend("pushes.turn", (self.batch, 2))
+        directions_of(self.box[:, 2], turn, lend)
+        offset = lend.copy("pushes.offset", self.poses[..., :2])
+        offset -= lend.spread("pushes.box", self.box[:, None, :2], offset.shape)
+        local = self._turned(offset, turn, -1.0, "pushes.local")
+        touched = lend.copy("pushes.touched", local)
+        np.clip(touched, -half, half, out=touched)
+        inward = lend.copy("pushes.inward", touched)
+        inward -= local
+        gap = lengths(inward, "pushes.gap", lend)
+        away = lend("pushes.away", shape, np.bool_)
+        np.greater(gap, self.world.robot_radius + 0.02, out=away)
+        np.maximum(gap, 1e-9, out=gap)
+        inward /= lend.spread("pushes.each", gap[..., None], inward.shape)
+        yaw = lend.copy("pushes.yaw", self.poses[..., 2])
+        yaw -= lend.spread("pushes.box_yaw", self.box[:, 2:], shape)
+        heading = lend("pushes.heading", inward.shape)
+        directions_of(yaw, heading, lend)
+        heading *= inward
+        push = lend("pushes.push", shape)
+        np.add(heading[..., 0], heading[..., 1], out=push)
+        push *= lend.copy("pushes.forward", commands[..., 0])
+        push /= self.task.max_speed
+        np.clip(push, 0.0, 1.0, out=push)
+        np.copyto(push, 0.0, where=away)
+        inward *= lend.spread("pushes.each", push[..., None], inward.shape)
+        force = self._turned(inward, turn, 1.0, "pushes.force")
+        idle = self._useless(force)
+        np.copyto(force, 0.0, where=idle[..., None])
+        np.copyto(inward, 0.0, where=idle[..., None])
+        # the moment of each push about the middle of the box
+        moment = lend.copy("pushes.moment", inward[..., ::-1])
+        moment *= touched
+        torque = lend("pushes.torque", shape)
+        np.subtract(moment[..., 0], moment[..., 1], out=torque)
+        total, turning = lend("pushes.total", (self.batch, 2)), lend("pushes.sum", (self.batch,))
+        np.add.reduce(force, axis=1, out=total)
+        np.add.reduce(torque, axis=1, out=turning)
+        return total, turning
+
+    def _turned(self, vectors: Floats, turn: Floats, sign: float, name: str) -> Floats:
+        """Vectors (B, N, 2) turned by the box's yaw, of which `turn` (B, 2) holds cos and sin."""
+        lend, shape = self.scratch, vectors.shape[:2]
+        x, y = lend.copy("turned.x", vectors[..., 0]), lend.copy("turned.y", vectors[..., 1])
+        cos = lend.spread("turned.cos", turn[:, :1], shape)
+        sin = lend.spread("turned.sin", turn[:, 1:], shape)
+        sin *= sign
+        found, part = lend(name, vectors.shape), lend("turned.part", shape)
+        other = lend("turned.other", shape)
+        np.subtract(np.multiply(cos, x, out=part), np.multiply(sin, y, out=other), out=part)
+        found[..., 0] = part
+        np.add(np.multiply(sin, x, out=part), np.multiply(cos, y, out=other), out=part)
+        found[..., 1] = part
+        return found
+
+    def _useless(self, force: Floats) -> NDArray[np.bool_]:
+        """Robots with a fault whose force (B, N, 2) would help, (B, N): they have none."""
+        lend = self.scratch
+        wanted = lend.copy("useless.wanted", self.goal)
+        wanted -= lend.copy("useless.box", self.box[:, :2])
+        product = lend.spread("useless.product", wanted[:, None], force.shape)
+        product *= force
+        gain = lend("useless.gain", force.shape[:2])
+        np.add(product[..., 0], product[..., 1], out=gain)
+        helps = lend("useless.helps", gain.shape, np.bool_)
+        np.greater(gain, 0.0, out=helps)
+        broken = lend("useless.broken", gain.shape, np.bool_)
+        helps &= np.logical_not(self._working, out=broken)
+        return helps
 
     def _happen(self) -> None:
         if (self.ticks - 1) % self.task.decision_ticks == 0:
             self.delivered[:] = 0
             self._progress[:] = 0.0
-        to_goal = self.goal - self.box[:, :2]
-        now = np.sqrt(np.square(to_goal).sum(-1))
-        step = self.task.tick_s * self.box_velocity[:, :2]
-        self._progress += np.sqrt(np.square(to_goal + step).sum(-1)) - now
-        there = now < self.task.deliver_radius
-        self.delivered += there
+        lend = self.scratch
+        ahead = lend.copy("happen.ahead", self.goal)
+        ahead -= lend.copy("happen.box", self.box[:, :2])
+        now = lengths(ahead, "happen.now", lend)
+        step = lend.copy("happen.step", self.box_velocity[:, :2])
+        step *= self.task.tick_s
+        ahead += step
+        self._progress += lengths(ahead, "happen.before", lend)
+        self._progress -= now
+        there = lend("happen.there", now.shape, np.bool_)
+        np.less(now, self.task.deliver_radius, out=there)
+        self.delivered += lend.copy("happen.delivered", there, np.int64)
         if there.any():
             self._new_goals(there)
 
@@ -200,4 +295,4 @@ class TransportSim(SwarmSim[TransportTask, TransportWorld]):
         """Box and goal are known to all."""
 
     def _obstacle(self) -> tuple[Floats, Floats] | None:
-        return self.box, np.full(2, self.task.box_half)
+        return self.box, self._half_sides

@@ -93,7 +93,7 @@ class ToyEnv(BatchedEnv):
         self._games = _Games(
             memory=np.zeros((batch, 2 + NUM_AGENTS), np.int8),
             steps=np.zeros(batch, np.int32),
-            luck=streams(seed, batch),
+            luck=np.zeros(batch, np.uint64),
             observation=self.observation,
             state=self.state,
             final_observation=self.info["final_observation"],
@@ -101,7 +101,7 @@ class ToyEnv(BatchedEnv):
             reward=self.reward,
             truncated=self.truncated,
         )
-        self.reset()
+        self.reset(seed)
 
     def _reset(self, seed: Any) -> None:
         if seed is not None:

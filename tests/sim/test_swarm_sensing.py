@@ -5,6 +5,8 @@ import pytest
 from pydantic import ValidationError
 
 from eir_ros.contract.coverage import CoverageTask, observe
+from eir_ros.contract.scratch import Scratch
+from eir_ros.contract.streams import generators
 from sim.swarm.coverage import CoverageSim, CoverageWorld
 from sim.swarm.sensing import Sensing, Sight, behind_box
 
@@ -14,7 +16,7 @@ RNG = np.random.default_rng(0)
 def sight(places: list[list[float]], **settings) -> np.ndarray:
     """`visible` (N, N-1) of robots at these places."""
     eyes = Sight(Sensing(**settings), 1, len(places), 0.12, 0.1)
-    eyes.look(np.array([places]), np.random.default_rng(0))
+    eyes.look(np.array([places]), generators(0, 1))
     return eyes.visible[0]
 
 
@@ -41,7 +43,7 @@ def test_a_robot_behind_the_observer_or_the_teammate_hides_them():
 def test_the_analytic_test_disagrees_with_points_along_the_line():
     places = RNG.uniform(-2, 2, (64, 5, 2))
     eyes = Sight(Sensing(occlusion=True), 64, 5, 0.12, 0.1)
-    eyes.look(places, RNG)
+    eyes.look(places, [])
     for b, i, slot in np.ndindex(eyes.visible.shape):
         j = [k for k in range(5) if k != i][slot]
         line = places[b, i] + np.linspace(0, 1, 4001)[:, None] * (places[b, j] - places[b, i])
@@ -55,16 +57,17 @@ def test_the_analytic_test_disagrees_with_points_along_the_line():
 def test_a_box_hides_what_is_beside_it_or_shows_what_is_behind_it():
     pose, half = np.array([[1.0, 0.0, np.pi / 4]]), np.array([0.3, 0.1])
     start = np.zeros((1, 1, 2))
-    behind = behind_box(start, np.array([[[2.0, 0.0], [2.0, 1.2], [0.5, 0.0]]]), pose, half)
+    ends = np.array([[[2.0, 0.0], [2.0, 1.2], [0.5, 0.0]]])
+    behind = behind_box(start, ends, pose, half, Scratch())
     assert behind.tolist() == [[True, False, False]]
 
 
 def test_tracks_are_lost_as_often_and_for_as_long_as_said():
     eyes = Sight(Sensing(dropout=0.2, dropout_s=0.8), 64, 4, 0.12, 0.1)
-    rng = np.random.default_rng(1)
+    rngs = generators(1, 64)
     seen = []
     for _ in range(1000):
-        eyes.look(np.zeros((64, 4, 2)), rng)
+        eyes.look(np.zeros((64, 4, 2)), rngs)
         seen.append(eyes.visible.copy())
     lost = ~np.stack(seen)
     assert lost.mean() == pytest.approx(0.2, abs=0.01)
