@@ -219,7 +219,7 @@ class BatchedEnv(ABC):
             b, i, k = wrong[0].tolist()
             raise ValueError(
                 f"number {k} of the action of agent {i} in environment {b} is {actions[b, i, k]}; "
-                "expected -1 to 1"
+                "expected a number from -1 to 1"
             )
         return actions
 

@@ -123,7 +123,7 @@ class Decision(NamedTuple):
 def assemble(
     task: SwarmTask,
     sensed: SwarmSensed,
-    *blocks: NDArray[np.float32],
+    *blocks: NDArray[Any],
     out: NDArray[np.float32] | None = None,
     scratch: Scratch | None = None,
 ) -> NDArray[np.float32]:
@@ -134,7 +134,7 @@ def assemble(
 
     Parameters
     ----------
-    blocks : (..., size) float32
+    blocks : (..., size)
         The fields of `task.task_fields` in their order.
     out
         Where the vector goes; None: a new array.

@@ -88,7 +88,10 @@ class World(Node):
         super().__init__("world", **options)
         self.settings = declare(self, Parameters)
         task = self._task()
-        sim = CoverageSim(task, batch=1, world=self._read("world", CoverageWorld))
+        try:
+            sim = CoverageSim(task, batch=1, world=self._read("world", CoverageWorld))
+        except ValueError as error:
+            raise EirError(f"/world: parameter world: {error}.") from error
         sim.reset(self.settings.seed, self._initial_poses())
         self._mission = Mission(sim, self.settings.team)
         self._tick_ns = round(task.tick_s * 1e9)

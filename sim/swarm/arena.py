@@ -67,20 +67,21 @@ class SwarmWorld(Schema):
             return WheelBodies(batch, num_robots, self.arena, tick_s, self.drive)
         return PlanarBodies(num_robots, self.robot_radius, self.arena, tick_s)
 
-    def check_room(self, num_robots: int) -> None:
-        """Raise a ValueError if so many robots do not fit the arena.
+    def check(self, task: Any) -> None:
+        """Raise a ValueError if the task's robots do not fit the arena.
 
         They start three radii apart and two from the walls.
         """
-        spacing, free = 3 * self.robot_radius, 2 * (self.arena - 2 * self.robot_radius)
-        taken = num_robots * np.pi / 4 * spacing**2
-        most = int(_CROWDED * (max(free, 0.0) + spacing) ** 2 / (np.pi / 4 * spacing**2))
-        if free <= 0 or num_robots > most:
-            least = 0.5 * (np.sqrt(taken / _CROWDED) - spacing) + 2 * self.robot_radius
+        count, spacing = task.num_robots, 3 * self.robot_radius
+        free = 2 * (self.arena - 2 * self.robot_radius)
+        each = np.pi / 4 * spacing**2
+        most = int(_CROWDED * (free + spacing) ** 2 / each) if free > 0 else 0
+        if count > most:
+            least = 0.5 * (np.sqrt(count * each / _CROWDED) - spacing) + 2 * self.robot_radius
             raise ValueError(
-                f"{num_robots} robots of radius {self.robot_radius:g} m do not fit an arena of "
+                f"{count} robots of radius {self.robot_radius:g} m do not fit an arena of "
                 f"{self.arena:g} m half side; expected arena to be {np.ceil(100 * least) / 100:g} "
-                f"or more, or at most {most if free > 0 else 0} robots"
+                f"or more, or at most {most} robots"
             )
 
 
@@ -120,7 +121,7 @@ class SwarmSim(ABC, Generic[Task, World]):
     def __init__(self, task: Task, batch: int, seed: Any, world: World) -> None:
         self.task, self.world, self.batch = task, world, batch
         n = task.num_robots
-        world.check_room(n)
+        world.check(task)
         self.scratch = Scratch()
         self.poses = np.zeros((batch, n, 3))
         self.velocities = np.zeros((batch, n, 2))

@@ -24,8 +24,9 @@ class CoverageWorld(SwarmWorld):
     #: All sites move this often [s].
     site_period_s: float = Setting(6.0, gt=0)
 
-    def check_sites(self, task: CoverageTask) -> None:
+    def check(self, task: Any) -> None:
         """Raise a ValueError where no sites could be as is said."""
+        super().check(task)
         if self.site_range > self.arena:
             raise ValueError(
                 f"site_range is {self.site_range:g} m; expected at most arena, {self.arena:g} m"
@@ -71,9 +72,7 @@ class CoverageSim(SwarmSim[CoverageTask, CoverageWorld]):
         self.served_by = np.full((batch, m), -1)
         self.distance = np.zeros((batch, m))
         self._readings = np.zeros((batch, n, m), bool)
-        world = world or CoverageWorld()
-        world.check_sites(task)
-        super().__init__(task, batch, seed, world)
+        super().__init__(task, batch, seed, world or CoverageWorld())
 
     def sense(self) -> Sensed:
         """What each robot senses now, (B, N, ...). The arrays belong to the simulation."""

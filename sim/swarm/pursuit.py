@@ -34,8 +34,9 @@ class PursuitWorld(SwarmWorld):
     #: Least distance of a new evader from any robot [m].
     evader_clearance: float = Setting(1.0, ge=0)
 
-    def check_evader(self) -> None:
+    def check(self, task: Any) -> None:
         """Raise a ValueError where no evader could be as is said."""
+        super().check(task)
         if 2 * self.wall_margin >= self.arena:
             raise ValueError(
                 f"wall_margin is {self.wall_margin:g} m; expected less than half of arena, "
@@ -79,9 +80,7 @@ class PursuitSim(SwarmSim[PursuitTask, PursuitWorld]):
         self.caught = np.zeros(batch, np.int64)
         self._nearest = np.zeros(batch)
         self._track = np.zeros((batch, n, 4), np.float32)
-        world = world or PursuitWorld()
-        world.check_evader()
-        super().__init__(task, batch, seed, world)
+        super().__init__(task, batch, seed, world or PursuitWorld())
 
     def sense(self) -> Sensed:
         """What each robot senses now, (B, N, ...). The arrays belong to the simulation."""

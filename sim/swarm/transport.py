@@ -33,8 +33,9 @@ class TransportWorld(SwarmWorld):
     #: ... and this far apart at least [m].
     goal_distance: float = Setting(1.0, ge=0)
 
-    def check_box(self, task: TransportTask) -> None:
+    def check(self, task: Any) -> None:
         """Raise a ValueError where no box and goal could be as is said."""
+        super().check(task)
         if task.box_half + self.goal_range > self.arena:
             raise ValueError(
                 f"goal_range is {self.goal_range:g} m and box_half {task.box_half:g} m; "
@@ -82,9 +83,7 @@ class TransportSim(SwarmSim[TransportTask, TransportWorld]):
         self.delivered = np.zeros(batch, np.int64)
         self._progress = np.zeros(batch)
         self._half_sides = np.full(2, task.box_half)
-        world = world or TransportWorld()
-        world.check_box(task)
-        super().__init__(task, batch, seed, world)
+        super().__init__(task, batch, seed, world or TransportWorld())
 
     def sense(self) -> Sensed:
         """What each robot senses now, (B, N, ...). The arrays belong to the simulation."""

@@ -100,6 +100,26 @@ def test_a_wandering_robot_moves_but_stays_within_its_drive():
     assert (walk.std(0) > 0.2 * WALK_LIMIT).all()
 
 
+def test_the_walk_of_a_robot_depends_on_other_teams():
+    def walk(teams: int, others: FaultKind) -> np.ndarray:
+        faults, kind = CommandFaults((teams, 2), 5), np.full((teams, 2), others)
+        kind[0, 1] = FaultKind.RANDOM_WALK
+        rows = [faults.apply(kind, np.zeros((teams, 2, 2)))[0, 1] for _ in range(20)]
+        return np.stack(rows)
+
+    alone = walk(1, FaultKind.NONE)
+    assert np.array_equal(walk(3, FaultKind.NONE), alone)
+    assert np.array_equal(walk(3, FaultKind.RANDOM_WALK), alone)
+
+
+def test_a_command_that_was_handed_out_changes_later():
+    faults = CommandFaults((2,), 0)
+    first = faults.apply(kinds(FaultKind.SLOW), np.ones((2, 2)))
+    kept, out = first.copy(), np.empty((2, 2))
+    assert faults.apply(kinds(FaultKind.STOP), np.full((2, 2), 9.0), out) is out
+    assert np.array_equal(first, kept)
+
+
 def test_the_attack_process_replaces_only_decisions_of_corrupted_robots():
     policy, adversary, uniform = np.full(4, 1), np.full(4, 2), np.full(4, 3)
     active = np.array(

@@ -184,6 +184,7 @@ def test_two_worlds_move_the_same_robots(robots, tmp_path):
         ({"team": ["r0", "r1"]}, "a team of 2: "),
         ({"world": '{"arenna": 3}'}, "did you mean 'arena'"),
         ({"world": '{"body": "wings"}'}, "'planar' or 'wheels'"),
+        ({"world": '{"arena": 0.3, "site_range": 0.2}'}, "3 robots of radius 0.12 m do not fit"),
         ({"seed": -1}, "seed"),
     ],
 )

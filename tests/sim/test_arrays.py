@@ -76,6 +76,44 @@ def test_an_array_that_is_kept_goes_stale(name: str) -> None:
     env.close()
 
 
+LIMITED = {"range_m": 1.5, "occlusion": True, "dropout": 0.1}
+BROKEN = {
+    "kinds": dict.fromkeys(("stop", "stuck", "drift", "random_walk", "wear", "mute"), 1),
+    "probability": 1.0,
+}
+
+
+@pytest.mark.parametrize("body", ["planar", "wheels"])
+@pytest.mark.parametrize("task", ["coverage", "rendezvous", "pursuit", "transport"])
+def test_a_step_of_the_swarm_makes_arrays(task: str, body: str) -> None:
+    """The peak of a step is some numbers of Python, however many arenas there are."""
+    world = {"sensing": LIMITED, "body": body}
+
+    def peak(batch: int) -> int:
+        env = sim.make(f"swarm-{task}", batch, 0, world=world, faults=BROKEN, episode_decisions=4)
+        rng, most = np.random.default_rng(0), 0
+        for step in range(20):
+            actions = rng.integers(0, env.num_actions, (batch, env.num_agents))
+            if step == 8:  # two episodes have ended
+                tracemalloc.start()
+            if step >= 8:
+                tracemalloc.reset_peak()
+                before = tracemalloc.get_traced_memory()[0]
+                env.step(actions)
+                most = max(most, tracemalloc.get_traced_memory()[1] - before)
+            else:
+                env.step(actions)
+        tracemalloc.stop()
+        env.close()
+        return most
+
+    few, many = (2, 40) if body == "planar" else (1, 4)
+    least, most = peak(few), peak(many)
+    # the smallest array of them would have a byte for each robot: 4 more for each arena
+    assert most < 8000
+    assert most - least < (500 if body == "planar" else 800)
+
+
 @pytest.mark.parametrize("name", COMPILED)
 def test_a_compiled_step_makes_arrays_for_each_environment(name: str) -> None:
     def costs(batch: int) -> tuple[int, int]:

@@ -94,6 +94,76 @@ def test_what_a_world_refuses_becomes_a_sentence_with_its_name(batch):
         sim.make("swarm-coverage", batch=batch)
 
 
+@pytest.mark.parametrize("seed", ["x", -1, 1.5, [-1], float("nan"), {"a": 1}])
+def test_what_is_no_seed_is_taken_or_spoils_the_world(seed):
+    with pytest.raises(EirError, match=r"toy: seed is .*; expected an integer from 0 on"):
+        sim.make("toy", seed=seed)
+    env = sim.make("toy", batch=3)
+    before = env.observation.copy()
+    with pytest.raises(ValueError, match=r"seed is .*; expected an integer from 0 on"):
+        env.reset(seed)
+    assert np.array_equal(env.observation, before)
+    env.step(np.zeros((3, 2), int))
+
+
+@pytest.mark.parametrize("name", ["toy", "swarm-coverage", "mpe-simple_spread"])
+def test_a_world_without_a_seed_is_always_the_same_one(name):
+    if name.startswith("mpe-"):
+        pytest.importorskip("mpe2")
+    first, other = sim.make(name, batch=64, seed=None), sim.make(name, batch=64, seed=None)
+    assert not np.array_equal(first.state, other.state)
+    sequence = np.random.SeedSequence(1)
+    assert np.array_equal(first.reset(sequence), other.reset(sequence))
+    first.close()
+    other.close()
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_nonsense_is_carried_out_or_spoils_the_world(name):
+    """Shapes, types and numbers: all refused with what was expected, and nothing has moved."""
+    if name.startswith("mpe-"):
+        pytest.importorskip("mpe2")
+    env, twin = sim.make(name, batch=2, seed=1), sim.make(name, batch=2, seed=1)
+    good = env.available_actions.argmax(-1)
+    nonsense = [
+        *(np.full(good.shape, value) for value in (np.nan, np.inf, 0.0, -1, 999, 2**63)),
+        *(good[:1], good[..., None], good.astype(bool), good.astype(object)),
+        *(None, "up", [[1, 2], [3]]),
+    ]
+    for actions in nonsense:
+        with pytest.raises(ValueError, match="expected"):
+            env.step(actions)
+    for _ in range(2):
+        assert np.array_equal(env.step(good).observation, twin.step(good).observation)
+        good = env.available_actions.argmax(-1)
+    env.close()
+    twin.close()
+
+
+@pytest.mark.parametrize("name", [None, 3, ["toy"]])
+def test_a_name_that_is_no_word_ends_in_a_traceback(name):
+    with pytest.raises(EirError, match="expected a word"):
+        sim.make(name)
+
+
+@pytest.mark.parametrize("target", ["json:loads", "sim.batched:BatchedEnv", "numpy:zeros"])
+def test_what_is_no_world_is_made(target):
+    for call in (sim.make, sim.options_of, sim.summary_of):
+        with pytest.raises(EirError, match=f"'{target}' is no world; expected a class"):
+            call(target)
+
+
+@pytest.mark.parametrize("limit", [1.5, "x", True])
+def test_an_option_that_may_be_none_takes_anything(limit):
+    with pytest.raises(EirError, match=r"'episode_limit' .* expected an integer"):
+        sim.make("smac-4m_vs_3m", episode_limit=limit)
+
+
+def test_a_batch_beyond_the_memory_ends_in_a_traceback():
+    with pytest.raises(EirError, match=r"does not fit the memory .* expected a smaller one"):
+        sim.make("toy", batch=10**15)
+
+
 def test_options_come_from_the_class_with_their_defaults():
     assert sim.options_of("swarm-coverage")["episode_decisions"] == 90
     assert "seed" not in sim.options_of("swarm-coverage")

@@ -74,21 +74,38 @@ def test_wheeled_robots_pass_through_walls_and_each_other():
     assert drive(one(), [1.5, 0, 0], [[0.5, 0.0]] * 20)[:, 0].max() < 1.89
 
 
-def test_an_arena_on_wheels_depends_on_its_batch():
+@pytest.mark.parametrize(("robots", "boxed"), [(4, False), (4, True), (16, True)])
+def test_an_arena_on_wheels_depends_on_its_batch(robots: int, boxed: bool):
+    """All arenas take turns in one client, which must remember nothing of the one before."""
     rng = np.random.default_rng(2)
-    poses = np.zeros((3, 4, 3))
-    poses[..., :2] = rng.uniform(-0.4, 0.4, (3, 4, 2))  # crowded: many contacts
-    commands = rng.uniform(-0.5, 0.5, (30, 3, 4, 2))
+    poses = np.zeros((3, robots, 3))
+    poses[..., :2] = rng.uniform(-0.1 * robots, 0.1 * robots, (3, robots, 2))  # many contacts
+    commands = rng.uniform(-0.5, 0.5, (40, 3, robots, 2))
+    box, slide = np.zeros((3, 3)), rng.uniform(-0.1, 0.1, (3, 3))
 
     def play(batch: int) -> np.ndarray:
-        bodies, there = WheelBodies(batch, 4, 2.0, 0.1, WheelDrive()), poses[:batch].copy()
-        for row in commands:
-            bodies.tick(there, row[:batch])
+        bodies, there = WheelBodies(batch, robots, 2.0, 0.1, WheelDrive()), poses[:batch].copy()
+        if boxed:
+            bodies.add_box(0.3)
+        for tick, row in enumerate(commands):
+            where = (box[:batch] + 0.1 * tick * slide[:batch], slide[:batch])
+            bodies.tick(there, row[:batch], where if boxed else None)
         bodies.close()
         return there
 
     alone, beside = play(1), play(3)
     assert np.array_equal(alone[0], beside[0])
+
+
+def test_a_robot_feels_others_that_it_does_not_touch():
+    """The engine solves all of them together, and is told so by ties that bear no force."""
+    path = drive(one(), [0, 0, 0], [[0.4, 1.0], [0.5, -2.0], [-0.3, 0.5]] * 10)
+    bodies, poses = WheelBodies(1, 3, 9.0, 0.1, WheelDrive()), np.zeros((1, 3, 3))
+    poses[0, 1:, 0] = 3.0, 6.0
+    for row in ([0.4, 1.0], [0.5, -2.0], [-0.3, 0.5]) * 10:
+        bodies.tick(poses, np.array([[row, [0.3, 0.0], [0.0, 1.0]]]))
+    bodies.close()
+    assert np.array_equal(path[-1], poses[0, 0])
 
 
 def test_what_happened_before_a_reset_is_felt_after_it():

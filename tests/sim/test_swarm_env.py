@@ -1,11 +1,16 @@
 """The swarm behind the face of all worlds."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+import sim
+from eir_ros.contract.errors import EirError
 from eir_ros.contract.faults import FaultKind
 from eir_ros.faults.schedule import FaultMixture, Schedule
 from sim.scene import Disc
+from sim.swarm.bullet import pybullet
 from sim.swarm.env import CoverageEnv, PursuitEnv, RendezvousEnv, SwarmEnv, TransportEnv
 
 
@@ -78,6 +83,97 @@ def test_a_wrong_schedule_leaves_the_environment_unusable(env):
         env.reset(0, Schedule.healthy(3, 4))
     assert np.array_equal(env.observation, before)
     env.step(actions(env)[1])
+
+
+EVERYTHING: dict[str, Any] = {
+    "world": {"sensing": {"range_m": 1.5, "occlusion": True, "dropout": 0.2}},
+    "faults": {
+        "kinds": dict.fromkeys(("stuck", "slow", "drift", "reverse", "random_walk", "wear"), 1),
+        "probability": 1.0,
+        "max_faulty": 3,
+    },
+    "episode_decisions": 40,
+}
+
+
+@pytest.mark.parametrize("body", ["planar", "wheels"])
+@pytest.mark.parametrize("kind", [CoverageEnv, RendezvousEnv, PursuitEnv, TransportEnv])
+def test_an_arena_depends_on_the_batch_or_on_its_neighbours(kind, body):
+    """Its luck is its own: places, noise, drop-outs, faults, and what it redraws on the way."""
+    world = {**EVERYTHING["world"], "body": body}
+    batches, decisions = ((5, 2), 90) if body == "planar" else ((2, 1), 45)
+    draw = np.random.default_rng(1).integers(0, 12, (decisions, max(batches), 4))
+
+    def play(batch: int) -> list[np.ndarray]:
+        env = kind(batch, 7, **{**EVERYTHING, "world": world})
+        rows = []
+        for row in draw:
+            env.step(row[:batch])
+            parts = (env.observation, env.state, env.reward, env.kinds)
+            rows.append([part[: min(batches)].copy() for part in parts])
+        env.close()
+        return [np.stack(part) for part in zip(*rows, strict=True)]
+
+    for one, other in zip(*map(play, batches), strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_a_batch_on_wheels_takes_a_physics_client_for_each_arena():
+    def clients() -> int:
+        return sum(pybullet.getConnectionInfo(k)["isConnected"] for k in range(64))
+
+    before = clients()
+    env = CoverageEnv(12, 0, world={"body": "wheels"})
+    assert clients() == before + 1
+    env.step(np.zeros((12, 4), int))
+    env.close()
+    assert clients() == before
+
+
+@pytest.mark.parametrize("seed", [[3, 1], np.random.SeedSequence(5)])
+def test_a_seed_that_is_used_twice_gives_two_runs(env, seed):
+    first = env.reset(seed).copy()
+    assert np.array_equal(env.reset(seed), first)
+
+
+FITS = "do not fit an arena of"
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "sentence"),
+    [
+        (CoverageEnv, {"world": {"arena": 0.3}}, f"4 robots of radius 0.12 m {FITS} 0.3 m"),
+        (CoverageEnv, {"world": {"arena": 0.1}}, "at most 0 robots"),
+        (RendezvousEnv, {"world": {"arena": 1.0}, "task": {"num_robots": 16}}, "to be 1.07 or"),
+        (PursuitEnv, {"world": {"robot_radius": 1.0}}, FITS),
+        (TransportEnv, {"world": {"arena": float("inf")}}, "arena.*finite"),
+        (CoverageEnv, {"task": {"num_robots": 17}}, "num_robots.* 17"),
+        (CoverageEnv, {"task": {"tick_s": 100.0}}, "tick_s.* 100"),
+        (CoverageEnv, {"world": {"site_range": 5.0}}, "site_range is 5 m; expected at most arena"),
+        (CoverageEnv, {"world": {"site_spacing": 5.0}}, "site_spacing is 5 m; expected less than"),
+        (CoverageEnv, {"world": {"site_clearance": 9.0}}, "site_clearance is 9 m"),
+        (CoverageEnv, {"world": {"site_period_s": 0.01}}, "expected at least a tick, 0.1 s"),
+        (PursuitEnv, {"task": {"needed": 9}}, "expected at most num_robots, 4"),
+        (PursuitEnv, {"world": {"evader_clearance": 30.0}}, "expected less than 5.66 m"),
+        (PursuitEnv, {"world": {"wall_margin": 1.5}}, "less than half of arena"),
+        (TransportEnv, {"world": {"goal_distance": 30.0}}, "expected less than 1.56 m"),
+        (TransportEnv, {"world": {"goal_range": 1.9}}, "expected a sum of at most 2 m"),
+        (CoverageEnv, {"faults": {"kinds": {"stpo": 1}}}, "unknown fault kind"),
+        (CoverageEnv, {"faults": 3}, "faults"),
+    ],
+)  # fmt: skip
+def test_numbers_that_no_world_can_have_are_taken(kind, options, sentence):
+    with pytest.raises(EirError, match=sentence):
+        sim.make(kind.name, **options)
+
+
+def test_robots_of_a_crowded_arena_start_inside_each_other():
+    env = RendezvousEnv(64, 0, task={"num_robots": 16}, world={"arena": 1.1})
+    places = env.sense().pose[..., :2]
+    gaps = np.linalg.norm(places[:, :, None] - places[:, None], axis=-1) + 9 * np.eye(16)
+    assert gaps.min() >= 0.36
+    assert np.abs(places).max() <= 1.1 - 0.24
+    env.close()
 
 
 def test_an_episode_of_no_decisions_is_begun():

@@ -83,7 +83,7 @@ def test_continuous_actions_reach_their_bounds_whatever_these_are():
     assert (env.num_actions, env.action_size) == (0, 2)
     assert env.step(np.array([[[1.0, 0.3], [1.0, 1.0]]])).reward[0] == 8
     assert env.step(np.array([[[-1.0, 0.0], [0.5, 0.5]]])).reward[0] == 2
-    with pytest.raises(ValueError, match="between -1 and 1"):
+    with pytest.raises(ValueError, match="is nan; expected a number from -1 to 1"):
         env.step(np.full((1, 2, 2), np.nan))
 
 
