@@ -69,7 +69,8 @@ def decode_odometry(message: Odometry) -> Motion:
     Raises
     ------
     InvalidMessageError
-        A number is not finite, or the orientation is not a rotation about the vertical.
+        A number is not finite, here or when turned, or the orientation is not a rotation about
+        the vertical.
     """
     position, q = message.pose.pose.position, message.pose.pose.orientation
     linear, yaw_rate = message.twist.twist.linear, message.twist.twist.angular.z
@@ -82,6 +83,8 @@ def decode_odometry(message: Odometry) -> Motion:
     yaw = math.remainder(yaw, 2 * math.pi)
     cos, sin = math.cos(yaw), math.sin(yaw)
     velocity = (linear.x * cos - linear.y * sin, linear.x * sin + linear.y * cos)
+    if not all(map(math.isfinite, velocity)):
+        raise InvalidMessageError("tells a speed beyond every number")
     return Motion(np.array([position.x, position.y, yaw]), np.array(velocity), yaw_rate)
 
 
