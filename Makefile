@@ -25,11 +25,15 @@ endif
 ARGS :=
 FAULT := r2:stop@10
 
+# Length and seed of `make chaos`; without a seed one is drawn and told.
+MINUTES := 10
+SEED :=
+
 SETUP := setup.py eir_ros/__init__.py constraints.txt scripts/setup_venv.py
 CODE := eir_ros sim training benchmarks scripts launch tests docs setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help swarm test lint check-robustness clean anew
+.PHONY: help swarm test lint check-robustness chaos clean anew
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -58,6 +62,9 @@ lint: $(VENV)/ready-test ## lint, formatting and types
 
 check-robustness: $(VENV)/ready-test ## play the shipped bundles against their scorecards
 	@for bundle in policies/*/; do $(BIN)/eir bundle verify $$bundle --scorecard || exit; done
+
+chaos: $(VENV)/ready-test ## break everything at random and judge the recording: make chaos [MINUTES=10] [SEED=1]
+	@$(BIN)/python -m benchmarks.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 clean: ## remove what setting up, building and running made
 	rm -rf $(VENV) build install log dist *.egg-info runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -17,6 +17,11 @@ class BatchPolicy:
         Verified.
     batch
         Number of teams, B.
+
+    Attributes
+    ----------
+    belief : (B, N, N-1, K+1) float32
+        What each robot believes of its teammates since the last decision.
     """
 
     def __init__(self, bundle: Bundle, batch: int) -> None:
@@ -36,6 +41,8 @@ class BatchPolicy:
             "observation": observation.reshape(len(self._hidden), -1),
             "hidden": self._hidden,
         }
-        logits, self._hidden = self._session.run(("logits", "next_hidden"), inputs)
+        wanted = ("logits", "belief", "next_hidden")
+        logits, belief, self._hidden = self._session.run(wanted, inputs)
+        self.belief: NDArray[np.float32] = belief.reshape(*observation.shape[:2], *belief.shape[1:])
         found: NDArray[np.int64] = logits.argmax(-1).reshape(observation.shape[:2])
         return found
