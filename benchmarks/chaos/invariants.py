@@ -77,6 +77,12 @@ class Story:
         self.marks: list[Mark] = []
         for event in events:
             self._take(event)
+        # what is drawn is not read, but that the monitor drew it
+        self.spoke["monitor"] = [
+            message.publish_time / 1e9
+            for channel, message in bag.messages()
+            if channel.topic == "/swarm/markers"
+        ]
         for found in (self.commands, self.asked, self.decisions, self.speeds, self.spoke):
             for series in found.values():
                 series.sort()  # type: ignore[attr-defined]
@@ -104,8 +110,6 @@ class Story:
                         self.marks.append(_mark(sent_s, dict(status.values)))
                     elif status.name.endswith("/gate"):
                         self.spoke[status.name].append(sent_s)
-            case "swarm/markers":
-                self.spoke["monitor"].append(sent_s)
 
     def _moved(self, event: Event) -> None:
         x, y, _ = compose(self.about.odom_in_map.get(event.robot, (0.0,) * 3), event.value.pose)

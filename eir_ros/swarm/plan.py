@@ -236,6 +236,8 @@ def _monitor(team: tuple[Robot, ...], roster: Roster, options: Options) -> Proce
         {"monitor": parameters},
         # a parameter could be read by everybody in the graph
         secrets={TOKEN_VARIABLE: options.token} if options.token else {},
+        # an operator whose page hangs has no e-stop on it
+        patience_s=options.hangs_s,
         restart=True,
         speaks=True,
     )

@@ -70,6 +70,8 @@ def test_a_process_is_forgotten(roster: Roster, manifest: Manifest) -> None:
     assert plan["world"].ends_run
     assert all(plan[name].restart for name in robots)
     assert not plan["world"].restart
+    # who hangs is noticed early enough to be back within 2 s, the operator's page as well
+    assert {plan[name].patience_s for name in ("monitor", *robots)} == {1.5}
     assert "recorder" in by_name(make_plan(roster, manifest, replace(OPTIONS, record=Path("/r"))))
 
 
