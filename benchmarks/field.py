@@ -182,7 +182,7 @@ def swarm(seed: int, kills: int, presses: int) -> dict[str, Any]:
 def _deaths(watch: Watch, running: Swarm, kills: int) -> dict[str, Any]:
     """From SIGKILL to standing, to the new process, and to the next decision [s].
 
-    Standing by command, which is the gate's doing, and as measured, which others that push it spoil.
+    Standing by command, the gate's doing, and as measured, which others that push it spoil.
     """
     told, measured, started, decided = [], [], [], []
     for number in range(kills):
