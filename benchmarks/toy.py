@@ -3,10 +3,10 @@
     python -m benchmarks.toy run --runs runs/toy --out results/toy --jobs 2
     python -m benchmarks.toy table
 
-`run` trains what is missing, attacks each agent of each team by a freshly trained adversary and by
-one that sees the victim's probabilities, and compares the belief with the exact posterior. Whatever
-is there already is kept. `table` writes docs/toy.md's table. Teams act by sampling: against a
-known adversary only a fair coin is safe, and a greedy team gets nothing.
+`run` trains what is missing, attacks each agent of each team (see `judge`), and compares the belief
+with the exact posterior. Whatever is there already is kept. `table` writes docs/toy.md's table.
+Teams act by sampling: against a known adversary only a fair coin is safe, and a greedy team gets
+nothing.
 """
 
 import argparse
@@ -27,25 +27,31 @@ from eir_ros.contract.faults import FaultKind
 from eir_ros.faults.schedule import Schedule
 from sim.toy import tables
 from training import checkpoint
-from training.attack import train_attack
+from training.attack import Attack, train_attack
 from training.checkpoint import Run
 from training.evaluate import EVALUATION_STREAM, Evaluator
 from training.game import make_game
 from training.methods import METHODS
 from training.provenance import commit, digest, machine
 from training.rollout import Collector, Rollout, first_returns
-from training.team import BeliefSource
+from training.team import BeliefSource, trusting
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = ROOT / "config" / "recipes" / "toy.yaml"
 SEEDS = (0, 1, 2, 3, 4)
 EPISODES = 2048
-#: Updates of an adversary that is trained against a frozen team.
-ATTACK_ITERATIONS = 100
+#: Updates in a round of an adversary that is trained against a frozen team, and the most rounds.
+ATTACK_ITERATIONS, ATTACK_ROUNDS = 80, 4
+#: How sure of its action a team must be for `Deceiver` to strike.
+TRUSTED = 0.75
 #: What theory says of each method, (cooperation, worst case); see docs/toy.md.
 THEORY = {
+    "maddpg": (100.0, 0.0),
+    "m3ddpg": (100.0, 0.0),
     "mappo": (100.0, 0.0),
+    "rmaac": (100.0, 0.0),
     "ear-mappo": (100.0, 33.1),
+    "recurrent-ear-mappo": (100.0, 49.5),
     "eir-mappo": (100.0, 49.5),
     "true-type": (100.0, 50.0),
 }
@@ -83,27 +89,65 @@ def measure(name: str, runs: Path, out: Path) -> None:
 
 
 def judge(run: Run, seed: int) -> dict[str, Any]:
-    """Returns of a team in 2,048 held-out episodes each, by who attacks whom and how."""
+    """Returns of a team in 2,048 held-out episodes each, by who attacks whom and how.
+
+    Five attacks on each agent: the adversary of training; one that starts with fresh weights and
+    one that starts from it, both trained against the frozen team until that no longer helps; and
+    two that read the team's probabilities, `Sighted` and `Deceiver`.
+    """
     sampled, greedy = (Evaluator(run, batch=512, greedy=greedy) for greedy in (False, True))
-    fresh = train_attack(run, "fresh", [0, 1], ATTACK_ITERATIONS, seed, greedy=False)
     found: dict[str, Any] = {
         "cooperation": _mean(sampled.play(FaultKind.NONE, EPISODES, [1]).returns),
         "cooperation_greedy": _mean(greedy.play(FaultKind.NONE, EPISODES, [1]).returns),
         "attacked": {},
     }
+    adversaries = {"training": run.adversary}
+    for start in ("fresh", "warm"):
+        attack = settled_attack(run, start, seed)
+        adversaries[start] = attack.adversary
+        found[f"{start}_curve"] = [
+            {str(agent): round(v, 2) for agent, v in row.items()} for row in attack.curve
+        ]
     for agent in (0, 1):
-        trained = sampled.play(
-            FaultKind.ADVERSARY, EPISODES, [2], robot=agent, adversary=fresh.adversary
-        )
-        found["attacked"][f"agent {agent}"] = {
-            "training": _mean(sampled.play(FaultKind.ADVERSARY, EPISODES, [2], agent).returns),
-            "fresh": _mean(trained.returns),
-            "sees_probabilities": _mean(sighted_attack(run, agent)),
+        returns = {
+            name: sampled.play(FaultKind.ADVERSARY, EPISODES, [2], agent, adversary=adversary)
+            for name, adversary in adversaries.items()
         }
-    found["attack_curve"] = [{k: round(v, 2) for k, v in row.items()} for row in fresh.curve]
+        found["attacked"][f"agent {agent}"] = {
+            **{name: _mean(episodes.returns) for name, episodes in returns.items()},
+            "sighted": _mean(told_attack(run, agent, Sighted)),
+            "deceiver": _mean(told_attack(run, agent, Deceiver)),
+        }
     if run.team.source is BeliefSource.LEARNED:
         found["belief"] = belief_quality(run)
     return found
+
+
+def settled_attack(run: Run, start: str, seed: int) -> Attack:
+    """Train an adversary in rounds until one of them ends with a flat curve, see `is_flat`."""
+    attack = train_attack(run, start, [0, 1], ATTACK_ITERATIONS, seed, greedy=False)
+    for part in range(1, ATTACK_ROUNDS):
+        if is_flat(attack.curve[-ATTACK_ITERATIONS:]):
+            break
+        # seeds of its own: those of the runs are small numbers
+        more = train_attack(
+            run, "warm", [0, 1], ATTACK_ITERATIONS, 1000 * part + seed, attack.adversary, False
+        )
+        more.curve = attack.curve + more.curve
+        attack = more
+    return attack
+
+
+def is_flat(curve: list[dict[Any, float]]) -> bool:
+    """Whether the last quarter is not below the one before it by more than chance, for any agent.
+
+    That is two standard errors of the difference, from the spread of the iterations.
+    """
+    quarter = len(curve) // 4
+    returns = np.array([list(row.values()) for row in curve[-2 * quarter :]])
+    before, last = returns[:quarter], returns[quarter:]
+    error = np.sqrt((before.var(0, ddof=1) + last.var(0, ddof=1)) / quarter)
+    return bool((before.mean(0) - last.mean(0) <= 2 * error).all())
 
 
 class Sighted(Collector):
@@ -115,18 +159,38 @@ class Sighted(Collector):
     """
 
     def _corrupt(self, row: dict[str, Tensor], noise: torch.Generator) -> None:
+        row["adversary_action"] = self.against(row)[0]
+
+    def against(self, row: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """What an adversary in each agent's place does, and how sure the other one is, (B, 2)."""
         scores = self.team.scores(self.team.actor_input(row["observation"], row["belief"]))
-        likely, state = scores.argmax(-1).flip(-1), row["observation"][..., 0].long()
+        sure, likely = torch.softmax(scores, -1).max(-1)
+        state = row["observation"][..., 0].long()
         # equal actions pay in state 0, unequal ones in state 1
-        row["adversary_action"] = torch.where(state == 0, 1 - likely, likely)
+        likely = likely.flip(-1)
+        return torch.where(state == 0, 1 - likely, likely), sure.flip(-1)
 
 
-def sighted_attack(run: Run, agent: int) -> NDArray[np.float64]:
-    """Returns with `Sighted` in the place of `agent`."""
+class Deceiver(Sighted):
+    """Strikes where the other agent is sure, and else does what a trusting teammate would do.
+
+    While the team guards, it costs nothing to look honest, so a team that trusts again too easily
+    would be struck again and again.
+    """
+
+    def _corrupt(self, row: dict[str, Tensor], noise: torch.Generator) -> None:
+        strike, sure = self.against(row)
+        trust = trusting(row["belief"])
+        honest = self.team.scores(self.team.actor_input(row["observation"], trust)).argmax(-1)
+        row["adversary_action"] = torch.where(sure > TRUSTED, strike, honest)
+
+
+def told_attack(run: Run, agent: int, how: type[Sighted]) -> NDArray[np.float64]:
+    """Returns with an adversary that is told the team's probabilities in the place of `agent`."""
     game = make_game(run.recipe, EPISODES)
-    collector = Sighted(game, run.team, run.adversary, None, run.recipe.type_of_kind)
+    collector = how(game, run.team, run.adversary, None, run.recipe.type_of_kind)
     schedule = Schedule.single(EPISODES, 2, FaultKind.ADVERSARY, agent)
-    rollout = collector.collect([EVALUATION_STREAM, 3], game.env.horizon, schedule=schedule)
+    rollout = collector.collect([EVALUATION_STREAM, 3], run.recipe.steps, schedule=schedule)
     game.close()
     return first_returns(rollout).double().numpy()
 
@@ -194,24 +258,15 @@ def _child_seconds() -> float:
 
 def write_table(results: Path) -> None:
     """Put the results into docs/toy.md."""
-    lines = [
-        "| method | cooperation | agent 0 is the adversary | agent 1 is | theory |",
-        "|---|---|---|---|---|",
-    ]
-    beliefs: list[dict[str, float]] = []
-    for method, learner in METHODS.items():
-        cells = [
+    cells = {
+        method: [
             json.loads(p.read_text(encoding="utf-8")) for p in results.glob(f"{method}-?.json")
         ]
-        if not cells:
-            continue
-        together = _range([cell["cooperation"]["mean"] for cell in cells])
-        worst = [_range([_worst(cell, agent) for cell in cells]) for agent in (0, 1)]
-        theory = THEORY.get(method)
-        expected = f"{theory[0]:g}, {theory[1]:g}" if theory else ""
-        title = f"{learner.title} ({len(cells)})"
-        lines.append(f"| {title} | {together} | {worst[0]} | {worst[1]} | {expected} |")
-        beliefs += [cell["belief"] for cell in cells if "belief" in cell]
+        for method in METHODS
+    }
+    cells = {method: found for method, found in cells.items() if found}
+    lines = [*_table_of_methods(cells), "", *_table_of_attacks(cells)]
+    beliefs = [cell["belief"] for cell in cells.get("eir-mappo", [])]
     if beliefs:
         told = {key: _range([b[key] for b in beliefs], digits=3) for key in beliefs[0]}
         lines += ["", *(f"- {key.replace('_', ' ')}: {value}" for key, value in told.items())]
@@ -220,8 +275,46 @@ def write_table(results: Path) -> None:
     DOCS.write_text(head + "\n".join([BEGIN, *lines, END]) + tail, encoding="utf-8")
 
 
+def _table_of_methods(cells: dict[str, list[dict[str, Any]]]) -> list[str]:
+    lines = [
+        "| method (seeds) | nobody corrupted | worst case, agent 0 | worst case, agent 1 "
+        "| theory | training [CPU s] |",
+        "|---|---|---|---|---|---|",
+    ]
+    for method, found in cells.items():
+        row = [
+            f"{METHODS[method].title} ({len(found)})",
+            _range([cell["cooperation"]["mean"] for cell in found]),
+            *(_range([_worst(cell, agent) for cell in found]) for agent in (0, 1)),
+            "{:g}, {:g}".format(*THEORY[method]),
+            _range([cell["training_cpu_s"] for cell in found], digits=0),
+        ]
+        lines.append(f"| {' | '.join(row)} |")
+    return lines
+
+
+def _table_of_attacks(cells: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """Mean over seeds and agents of what each attack leaves, and how many were still falling."""
+    titles = [METHODS[method].title for method in cells]
+    lines = [f"| attack | {' | '.join(titles)} |", f"|---|{'---|' * len(titles)}"]
+    for attack in ("training", "fresh", "warm", "sighted", "deceiver"):
+        row = []
+        for found in cells.values():
+            left = [a[attack]["mean"] for cell in found for a in cell["attacked"].values()]
+            row.append(f"{np.mean(left):.1f}")
+        lines.append(f"| {attack} | {' | '.join(row)} |")
+    settled = [
+        is_flat(cell[f"{start}_curve"][-ATTACK_ITERATIONS:])
+        for found in cells.values()
+        for cell in found
+        for start in ("fresh", "warm")
+    ]
+    note = f"{sum(settled)} of {len(settled)} trained attacks ended with a flat curve."
+    return [*lines, "", note]
+
+
 def _worst(cell: dict[str, Any], agent: int) -> float:
-    return min(attack["mean"] for attack in cell["attacked"][f"agent {agent}"].values())
+    return float(min(attack["mean"] for attack in cell["attacked"][f"agent {agent}"].values()))
 
 
 def _range(values: list[float], digits: int = 1) -> str:
