@@ -43,12 +43,15 @@ def shared(*folders: str) -> list[tuple[str, list[str]]]:
     return sorted(found.items())
 
 
+#: To write recordings, and to read them where there is no ROS.
+BAGS = ["rosbags>=0.11", "mcap>=1.6"]
+
 EXTRAS = {
+    "bags": BAGS,
     "ros": [
         f"ros-rclpy[fastrtps]=={ROS_CORE}",
         *(f"ros-{name}=={ROS_MESSAGES}" for name in MESSAGES),
-        "rosbags>=0.11",
-        "mcap>=1.6",
+        *BAGS,
     ],
     # no wheels beyond Python 3.11: there scripts/setup_venv.py provides it
     "sim": [

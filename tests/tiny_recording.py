@@ -134,12 +134,21 @@ def write_tiny_recording(
     without: Collection[str] = (),
     clock: bool = True,
     close: bool = True,
+    commands_ahead_s: float = 0.0,
 ) -> Path:
-    """Write the recording of the module's description; `without`: ends of topics to leave out."""
+    """Write the recording of the module's description.
+
+    Parameters
+    ----------
+    without
+        Ends of topics to leave out.
+    commands_ahead_s
+        How much earlier than they were the clock of who sent commands says that they were.
+    """
     writer = Writer(folder, about, without if clock else (*without, "/clock"))
     shift_s = 0.0 if clock else START_NS / 1e9
     for tick in range(round(DURATION_S * 10) + 1):
-        _write_tick(writer, tick, shift_s)
+        _write_tick(writer, tick, shift_s, commands_ahead_s)
         if tick % 5 == 4:
             writer.recording.flush()
     if close:
@@ -147,7 +156,7 @@ def write_tiny_recording(
     return folder
 
 
-def _write_tick(writer: Writer, tick: int, shift_s: float) -> None:
+def _write_tick(writer: Writer, tick: int, shift_s: float, ahead_s: float) -> None:
     t_s = tick / 10
     stamp_s = t_s + shift_s
     clock = _T["rosgraph_msgs/msg/Clock"](_header(t_s).stamp)
@@ -159,6 +168,7 @@ def _write_tick(writer: Writer, tick: int, shift_s: float) -> None:
         writer.write("/swarm/estop", "std_msgs/msg/Bool", stop, t_s)
     for place, robot in enumerate(TEAM):
         _write_robot(writer, place, f"/{robot}", tick, stamp_s)
+        _write_commands(writer, place, f"/{robot}", tick, stamp_s, ahead_s)
     if tick % 10 == 5:
         state = "fence" if 100 <= tick <= 110 else ""
         gate = diagnostics(stamp_s, "r0/gate", state=state or "nominal", last_reason="fence")
@@ -182,14 +192,19 @@ def _write_robot(writer: Writer, place: int, robot: str, tick: int, stamp_s: flo
         writer.write(f"{robot}/odom", "nav_msgs/msg/Odometry", message, t_s)
     tracks = cloud(stamp_s, np.zeros(2, [("id", "<u4"), ("x", "<f4")]))
     writer.write(f"{robot}/tracks", _CLOUD, tracks, t_s, 0.001)
-    twisted = "geometry_msgs/msg/TwistStamped"
-    v = 0.4
-    less = 0.5 if place == 0 and 10.0 <= t_s < 11.0 else 1.0
-    for topic, speed, late_s in (("cmd_vel_policy", v, 0.004), ("cmd_vel", v * less, 0.006)):
-        command = _T[twisted](_header(stamp_s), _twist(speed, 0.0))
-        writer.write(f"{robot}/{topic}", twisted, command, t_s, late_s)
     if tick % 2 == 0:
         belief = beliefs(stamp_s, suspicion(place, t_s))
         writer.write(f"{robot}/beliefs", _CLOUD, belief, t_s, 0.005)
         decision = diagnostics(stamp_s, f"{robot[1:]}/decision", "stop")
         writer.write(f"{robot}/decision", _DIAGNOSTICS, decision, t_s, 0.005)
+
+
+def _write_commands(
+    writer: Writer, place: int, robot: str, tick: int, stamp_s: float, ahead_s: float
+) -> None:
+    t_s, v = tick / 10, 0.4
+    kind = "geometry_msgs/msg/TwistStamped"
+    less = 0.5 if place == 0 and 10.0 <= t_s < 11.0 else 1.0
+    for topic, speed, late_s in (("cmd_vel_policy", v, 0.004), ("cmd_vel", v * less, 0.006)):
+        command = _T[kind](_header(stamp_s), _twist(speed, 0.0))
+        writer.write(f"{robot}/{topic}", kind, command, t_s, late_s - ahead_s)

@@ -15,7 +15,8 @@ EXTRAS = {
     "PIL": "sim",
     "mpe2": "mpe",
     "rclpy": "ros",
-    "rosbags": "ros",
+    "rosbags": "bags",
+    "mcap": "bags",
     "fastapi": "monitor",
 }
 

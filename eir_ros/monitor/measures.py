@@ -6,6 +6,7 @@ Each measure takes every event and answers at the end. None keeps more than some
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,69 +33,65 @@ _SLACK = 1.001
 _TICK_S = 0.1
 
 
+class Tick(NamedTuple):
+    """When one tick of one robot was sensed, decided and passed on [s; senders' clocks]."""
+
+    sensed_s: float
+    policy_s: float
+    #: None: no answer of the gate was recorded.
+    base_s: float | None
+
+
 class Latencies:
     """From what was sensed to what moved, tick by tick, by the times at which it was sent."""
 
     def __init__(self, about: About) -> None:
         self._tick_s = about.tick_s or _TICK_S
-        self._inputs: dict[tuple[str, int], dict[str, list[float]]] = defaultdict(dict)
-        self._policy: dict[tuple[str, int], float] = {}
-        self._base: dict[tuple[str, int], list[float]] = {}
+        self._sent: dict[tuple[str, int], dict[str, list[float]]] = defaultdict(dict)
 
     def take(self, event: Event) -> None:
         """Note when an input or a command was sent."""
-        tick = (event.robot, round(event.stamp_s / self._tick_s))
-        if event.topic in _AWAITED:
-            self._inputs[tick].setdefault(event.topic, []).append(event.sent_s)
-        elif event.topic == "cmd_vel_policy":
-            self._policy.setdefault(tick, event.sent_s)
-        elif event.topic == "cmd_vel":
-            self._base.setdefault(tick, []).append(event.sent_s)
-
-    def _sensed(self, tick: tuple[str, int], answered_s: float) -> float | None:
-        """When the last input that an answer waited for was sent; None if one was not recorded."""
-        inputs = self._inputs.get(tick, {})
-        if not inputs.keys() >= _AWAITED:
-            return None
-        # a tick is told again until somebody answers: the last time before the answer counts
-        return max(
-            max((sent_s for sent_s in times if sent_s <= answered_s), default=min(times))
-            for times in inputs.values()
-        )
-
-    def _moved(self, tick: tuple[str, int], commanded_s: float) -> float | None:
-        """When the gate sent what it made of a command; None if that was not recorded."""
-        times = self._base.get(tick)
-        if times is None:
-            return None
-        # a gate that finds something missing may have told the base to stand before
-        return min((sent_s for sent_s in times if sent_s >= commanded_s), default=max(times))
+        if event.topic in _AWAITED or event.topic in ("cmd_vel_policy", "cmd_vel"):
+            tick = (event.robot, round(event.stamp_s / self._tick_s))
+            self._sent[tick].setdefault(event.topic, []).append(event.sent_s)
 
     def of(self, robot: str) -> Latency:
         """The three latencies of one robot [ms]."""
-        policy, base = [], []
-        for tick, sent_s in self._policy.items():
-            if tick[0] != robot:
-                continue
-            sensed_s, moved_s = self._sensed(tick, sent_s), self._moved(tick, sent_s)
-            if sensed_s is not None:
-                policy.append(sent_s - sensed_s)
-            if moved_s is not None:
-                base.append(moved_s - sent_s)
+        ticks = self._answered(robot)
         return Latency(
             robot=robot,
-            sense_to_policy=spread(policy, 1e3),
-            policy_to_base=spread(base, 1e3),
+            sense_to_policy=spread([t.policy_s - t.sensed_s for t in ticks], 1e3),
+            policy_to_base=spread([t.base_s - t.policy_s for t in ticks if t.base_s], 1e3),
             sense_to_base=spread(self.samples(robot)),
         )
 
     def samples(self, robot: str) -> list[float]:
         """From the last input to the base, tick by tick [ms]."""
+        return [1e3 * (t.base_s - t.sensed_s) for t in self._answered(robot) if t.base_s]
+
+    def early(self, robot: str) -> float:
+        """Share of ticks that were, it seems, answered before they were sensed."""
+        wanted = sum(self._complete(sent) for (r, _), sent in self._sent.items() if r == robot)
+        return 1.0 - len(self._answered(robot)) / wanted if wanted else 0.0
+
+    @staticmethod
+    def _complete(sent: Mapping[str, list[float]]) -> bool:
+        return sent.keys() >= _AWAITED and "cmd_vel_policy" in sent
+
+    def _answered(self, robot: str) -> list[Tick]:
         found = []
-        for tick, sent_s in self._policy.items():
-            sensed_s, moved_s = self._sensed(tick, sent_s), self._moved(tick, sent_s)
-            if tick[0] == robot and sensed_s is not None and moved_s is not None:
-                found.append(1e3 * (moved_s - sensed_s))
+        for (whose, _), sent in self._sent.items():
+            if whose != robot or not self._complete(sent):
+                continue
+            here_s = max(min(sent[topic]) for topic in _AWAITED)
+            # what was sent before is no answer: an agent that misses something tells to stand
+            policy_s = min((s for s in sent["cmd_vel_policy"] if s >= here_s), default=None)
+            if policy_s is None:
+                continue
+            # a tick is told again until somebody answers: the last time before the answer counts
+            sensed_s = max(max(s for s in sent[topic] if s <= policy_s) for topic in _AWAITED)
+            base_s = min((s for s in sent.get("cmd_vel", ()) if s >= policy_s), default=None)
+            found.append(Tick(sensed_s, policy_s, base_s))
         return found
 
 

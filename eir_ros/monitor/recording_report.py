@@ -32,6 +32,9 @@ from eir_ros.monitor.state import State
 #: p(adversary) that counts as an alarm where nobody says which.
 _THRESHOLD: Final = 0.5
 
+#: Share of ticks answered before they were sensed that only clocks can explain.
+_EARLY: Final = 0.1
+
 #: Beliefs are sampled so often for the timeline [s], and kept at most so many times.
 _LANE_S, _LANE_ROWS = 0.2, 600
 
@@ -169,11 +172,12 @@ class _Reading:
             yield "No /swarm/score: how well the task was done is unknown."
         if not self.about.limits:
             yield "The recording does not say the robots' limits and fence: nothing is compared."
-        samples = [ms for robot in self.team for ms in self.latencies.samples(robot)]
-        if any(ms < 0 for ms in samples):
+        early = [robot for robot in self.team if self.latencies.early(robot) > _EARLY]
+        if early:
             yield (
-                "Some commands were sent before what they answer, by the senders' clocks: the "
-                "computers' clocks disagree, and latencies are off by as much."
+                f"Many commands of {', '.join(early)} were sent before what they answer, by the "
+                "senders' clocks: the computers' clocks disagree. These are left out, and the "
+                "latencies of the others are off by as much."
             )
 
     def _delays(self, span: FaultSpan) -> FaultDelays:

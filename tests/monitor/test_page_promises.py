@@ -3,6 +3,7 @@
 The real page in a real browser and the real server; only the monitor behind it is missing.
 """
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -16,8 +17,11 @@ pytest.importorskip("fastapi")
 from playwright.sync_api import Page, expect  # noqa: E402
 
 from eir_ros.contract.errors import EirError  # noqa: E402
+from eir_ros.monitor.counters import Counters  # noqa: E402
+from eir_ros.monitor.detections import Judge  # noqa: E402
 from eir_ros.monitor.orders import EStop, Order  # noqa: E402
 from eir_ros.monitor.server import Server  # noqa: E402
+from eir_ros.monitor.state import State  # noqa: E402
 
 HELLO = {
     "run": "one",
@@ -107,3 +111,24 @@ def test_a_stop_that_failed_is_not_tried_again(page: Page):
         expect(page.locator("#banner")).to_contain_text("not carried out yet, trying again")
         expect(page.locator("#answer")).to_contain_text("Carried out")
     assert monitor.orders == [EStop(on=True)] * 3
+
+
+def test_a_recording_that_ended_is_not_noticed(page: Page):
+    state = State(("r0", "r1"), Judge(("r0", "r1"), 0.5), Counters(("r0", "r1")))
+    server = Server("127.0.0.1", 0, "", HELLO, Monitor())
+    server.start()
+    try:
+        page.goto(server.url)
+        expect(page.locator("#bundle")).to_have_text("tiny v1")
+        expect(page.locator("#recording-fact")).to_be_hidden()
+        for level, said, banner, fact in (
+            (0, "recording", "Waiting for the robots", "7 MB"),
+            (1, "150 MB are free", "Recorder: 150 MB are free.", "7 MB"),
+            (2, "records no more", "Recorder: records no more.", "ended · 7 MB"),
+        ):
+            state.set_recorder(level, said, {"size_mb": "7.2"})
+            server.show(json.dumps(state.picture(0.0)))
+            expect(page.locator("#banner")).to_contain_text(banner)
+            expect(page.locator("#recording")).to_have_text(fact)
+    finally:
+        server.stop()

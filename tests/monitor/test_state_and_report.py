@@ -10,6 +10,7 @@ from eir_ros.contract.errors import EirError
 from eir_ros.contract.report import FaultSpan, MissionReport
 from eir_ros.monitor.counters import Counters
 from eir_ros.monitor.detections import Judge
+from eir_ros.monitor.news import News
 from eir_ros.monitor.report import mission_report, write_report
 from eir_ros.monitor.state import HISTORY_S, State
 
@@ -99,6 +100,17 @@ def test_a_stop_that_only_the_gates_know_of_is_not_reported(state: State):
         state.set_score({"time_s": str(t_s)})
         state.set_diagnostics("r1", "gate", {"estop": estop})
     assert [(s.start_s, s.end_s) for s in mission_report(state).estops] == [(2.0, 4.0)]
+
+
+def test_a_recorder_that_ends_is_passed_over_in_silence(state: State):
+    news = News()
+    assert state.picture(0.0)["recorder"] == {}
+    state.set_recorder(0, "recording", {"size_mb": "3.1"})
+    assert state.picture(0.0)["recorder"] == {"level": 0, "said": "recording", "size_mb": 3.1}
+    assert list(news.lines(state)) == []
+    state.set_recorder(2, "records no more: the disk is nearly full", {})
+    assert list(news.lines(state)) == ["recorder: records no more: the disk is nearly full"]
+    assert list(news.lines(state)) == []
 
 
 def test_history_forgets_and_does_not_grow_while_time_stands_still(state: State):
