@@ -162,6 +162,8 @@ class GateWork(Schema):
     unasked: int
     #: How often for each reason; as the gate counted, or else by its state when it last told.
     reasons: dict[str, int]
+    #: How often it began to act for each reason, as it told at the moment.
+    interventions: dict[str, int]
     #: Share of its reports in each state.
     states: dict[str, float]
 

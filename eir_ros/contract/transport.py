@@ -88,9 +88,7 @@ def observe(
     goal = lend.copy("observe.goal", sensed.goal, np.float32)
     goal -= box
     box -= lend.copy("observe.own", np.asarray(sensed.pose)[..., :2], np.float32)
-    return assemble(
-        task, sensed, box, sensed.box_velocity, turned, goal, out=out, scratch=lend
-    )
+    return assemble(task, sensed, box, sensed.box_velocity, turned, goal, out=out, scratch=lend)
 
 
 def decode(

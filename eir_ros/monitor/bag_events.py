@@ -228,7 +228,7 @@ _ROBOT: Final[dict[tuple[str, str], Read]] = {
     ("odom", "nav_msgs/msg/Odometry"): _odometry,
     **{(topic, _CLOUD): _points for topic in ("tracks", "sites", "beliefs")},
     **{(topic, _TWIST): _twist for topic in ("cmd_vel_policy", "cmd_vel_faulty", "cmd_vel")},
-    ("decision", _DIAGNOSTICS): _statuses,
+    **{(topic, _DIAGNOSTICS): _statuses for topic in ("decision", "gate_events")},
 }
 _SWARM: Final[dict[tuple[str, str], Read]] = {
     (_CLOCK, "rosgraph_msgs/msg/Clock"): lambda message: _nanoseconds(message.clock),

@@ -205,6 +205,7 @@ class Gates:
         self._counted: dict[str, Counter[str]] = defaultdict(Counter)
         self._told_last: dict[str, Counter[str]] = defaultdict(Counter)
         self._states: dict[str, Counter[str]] = defaultdict(Counter)
+        self._interventions: dict[str, Counter[str]] = defaultdict(Counter)
         #: Stamps of the commands that were sent since the gate last told its state.
         self._untold: dict[str, list[float]] = defaultdict(list)
         #: What it then told, and those stamps.
@@ -219,6 +220,9 @@ class Gates:
             if event.stamp_s not in self._sent[robot]:
                 self._untold[robot].append(event.stamp_s)
             self._sent[robot][event.stamp_s] = event.value
+        elif event.topic == "gate_events":
+            told = [status.message for status in event.value]
+            self._interventions[robot].update(why for why in told if why != "nominal")
         elif event.topic == "diagnostics":
             for status in event.value:
                 name, _, part = status.name.partition("/")
@@ -266,19 +270,20 @@ class Gates:
             changed=sum(self._changed(robot, stamp) for stamp in asked),
             unasked=sum(self._unasked(robot, stamp) for stamp in self._sent[robot]),
             reasons=dict((+self._counted[robot] or self._by_state(robot)).most_common()),
+            interventions=dict(self._interventions[robot].most_common()),
             states={name: round(n / total, 4) for name, n in states.most_common()},
         )
 
 
 def reasons_of(values: Mapping[str, str]) -> dict[str, int]:
-    """How often a gate did something for each reason, from its status in /diagnostics.
+    """How often a gate took something away for each reason, from its status in /diagnostics.
 
-    It tells it as `reasons`, with words like `fence:3 estop:1`.
+    It tells it as `reduced_fence`, `reduced_estop` and so on.
     """
     found = {}
-    for word in values.get("reasons", "").split():
-        reason, _, count = word.partition(":")
-        if reason and count.isdecimal():
+    for key, count in values.items():
+        reason = key.removeprefix("reduced_")
+        if reason != key and count.isdecimal():
             found[reason] = int(count)
     return found
 

@@ -34,8 +34,9 @@ svg text { font: 12px system-ui, "Segoe UI", Roboto, sans-serif; fill: #1d2733; 
 svg .soft { fill: #5b6875; } svg .small { font-size: 11px; } svg .strong { font-weight: 600; }
 svg .label { font-weight: 600; paint-order: stroke; stroke: #fff; stroke-width: 3px; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: 14px; }
-th, td { text-align: right; padding: 3px 8px; border-bottom: 1px solid var(--line);
-  white-space: nowrap; } th { color: var(--soft); font-weight: 600; }
+th, td { text-align: right; vertical-align: top; padding: 3px 8px; white-space: nowrap;
+  border-bottom: 1px solid var(--line); }
+td.left { white-space: normal; } th { color: var(--soft); font-weight: 600; }
 th:first-child, td:first-child, .left { text-align: left; }
 .side { display: flex; flex-wrap: wrap; gap: 24px; align-items: flex-start; }
 .side > figure { flex: 0 1 330px; } .side > div { flex: 1 1 380px; }
@@ -282,24 +283,28 @@ def _gates(report: RecordingReport) -> Iterator[str]:
     if drawn := svg.reasons({found.robot: found.reasons for found in report.gate}):
         yield _figure(drawn, "How often each gate acted, for which reason.")
     yield _table(
-        ("robot", "commands", "answered with less", "sent unasked", "by reason", "states"),
+        ("robot", "commands", "with less", "unasked", "by reason", "began", "states"),
         [
             (
                 found.robot,
                 str(found.commands),
                 str(found.changed),
                 str(found.unasked),
-                ", ".join(f"{n} {why.replace('_', ' ')}" for why, n in found.reasons.items())
-                or _NONE,
-                ", ".join(
+                _listed(f"{n} {why.replace('_', ' ')}" for why, n in found.reasons.items()),
+                _listed(f"{n} {why.replace('_', ' ')}" for why, n in found.interventions.items()),
+                _listed(
                     f"{100 * share:.0f} % {name.replace('_', ' ')}"
                     for name, share in found.states.items()
-                )
-                or _NONE,
+                ),
             )
             for found in report.gate
         ],
-        left={4, 5},
+        left={4, 5, 6},
+    )
+    yield (
+        '<p class="soft">With less: commands that the gate answered with less than was asked. '
+        "Unasked: commands of its own, on silence or at an e-stop. Began: how often it began to "
+        "act for a reason.</p>"
     )
 
 
@@ -329,6 +334,10 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], left: Iterable[in
         f'<div class="scroll"><table><thead><tr>{cells("th", head)}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(words) or _NONE
 
 
 def _spread(found: Spread) -> tuple[str, str, str]:

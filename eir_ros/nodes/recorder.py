@@ -49,11 +49,13 @@ ROBOT_TOPICS: Final = (
     ("odom", Odometry, _BEST_EFFORT, _VOLATILE),
     ("tracks", PointCloud2, _BEST_EFFORT, _VOLATILE),
     ("sites", PointCloud2, _BEST_EFFORT, _VOLATILE),
+    ("obstacles", PointCloud2, _BEST_EFFORT, _VOLATILE),
     ("cmd_vel_policy", TwistStamped, _RELIABLE, _VOLATILE),
     ("cmd_vel_faulty", TwistStamped, _RELIABLE, _VOLATILE),
     ("cmd_vel", TwistStamped, _RELIABLE, _VOLATILE),
     ("beliefs", PointCloud2, _RELIABLE, _LATCHED),
     ("decision", DiagnosticArray, _RELIABLE, _LATCHED),
+    ("gate_events", DiagnosticArray, _RELIABLE, _LATCHED),
     ("gate_events", DiagnosticArray, _RELIABLE, _VOLATILE),
 )
 

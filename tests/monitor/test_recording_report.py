@@ -131,13 +131,18 @@ def test_what_the_gate_changed_and_why_is_lost(report: RecordingReport):
 def test_a_gate_that_counts_by_itself_is_not_believed(tmp_path: Path):
     writer = Writer(tmp_path / "bag", ABOUT, ())
     kind = "diagnostic_msgs/msg/DiagnosticArray"
-    for t_s, said in enumerate(("fence:2", "fence:5 estop:1", "fence:1", "fence:1 limit:4")):
-        status = diagnostics(t_s, "r0/gate", state="nominal", reasons=said)
+    for t_s, (fence, estop, limit) in enumerate([(2, 0, 0), (5, 1, 0), (1, 0, 0), (1, 0, 4)]):
+        counts = {"reduced_fence": fence, "reduced_estop": estop, "reduced_limit": limit}
+        status = diagnostics(t_s, "r0/gate", state="nominal", **counts)
         writer.write("/diagnostics", kind, status, float(t_s))
+        for reason in ("fence", "nominal"):
+            event = diagnostics(t_s, "r0/gate_event", reason)
+            writer.write("/r0/gate_events", kind, event, float(t_s))
     writer.recording.close()
     # the third is of a gate that was started again
-    found = analyse(Bag(tmp_path / "bag")).report.gate[0].reasons
-    assert found == {"fence": 6, "limit": 4, "estop": 1}
+    found = analyse(Bag(tmp_path / "bag")).report.gate[0]
+    assert found.reasons == {"fence": 6, "limit": 4, "estop": 1}
+    assert found.interventions == {"fence": 4}
 
 
 def test_steps_of_trust_and_stops_are_lost(report: RecordingReport):
