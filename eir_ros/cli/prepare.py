@@ -11,6 +11,7 @@ from pathlib import Path
 
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.paths import share
+from eir_ros.contract.recording import MIN_FREE_MB
 from eir_ros.monitor.address import is_loopback, port_trouble
 from eir_ros.policy.bundle import check_team, load_bundle
 from eir_ros.swarm.plan import TOKEN_VARIABLE, Options, Process, make_plan
@@ -80,6 +81,11 @@ def check_machine(options: Options) -> None:
     """Refuse, with an `EirError`, a machine that lacks what the plan will need."""
     if options.record is not None and options.record.exists():
         raise EirError(f"{options.record} exists already; a recording needs a new folder's name.")
+    if options.record is not None:
+        # here, so that only who records needs what recordings are written with
+        from eir_ros.monitor.recording import refuse_full_disk
+
+        refuse_full_disk(options.record, MIN_FREE_MB)
     needed = {"rclpy": "ROS 2: source /opt/ros/jazzy/setup.bash, or install the extra [ros]"}
     if options.simulation:
         needed["pybullet"] = "PyBullet: install the extra [sim], or give --no-simulation"

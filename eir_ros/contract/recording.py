@@ -11,6 +11,10 @@ from eir_ros.contract.config import Schema
 RECORD: Final = "eir_ros"
 
 
+#: With less free on its disk a recording ends, and none begins, unless told otherwise [MB].
+MIN_FREE_MB: Final = 200.0
+
+
 class RobotLimits(Schema):
     """What the gate of one robot was told to enforce; SI units."""
 

@@ -1,6 +1,7 @@
 """Recordings: rosbag2 directories with MCAP storage that lose little when the writer is killed."""
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -54,8 +55,9 @@ class _File:
     writer: Writer
     channels: dict[str, int] = field(default_factory=dict)
     schemas: dict[str, int] = field(default_factory=dict)
-    #: Bytes that are known to be written.
+    #: Bytes that are known to be written, and the messages in them.
     size: int = 0
+    kept: int = 0
     messages: int = 0
     #: Of reception [ns].
     first_ns: int = _NEVER_NS
@@ -69,6 +71,24 @@ class _File:
             "duration": {"nanoseconds": max(0, self.last_ns - self.first_ns)},
             "message_count": self.messages,
         }
+
+
+def free_mb(folder: Path) -> float:
+    """What is free on the disk of a folder that need not exist yet [MB]; 0 when it has none."""
+    for place in (folder.absolute(), *folder.absolute().parents):
+        with suppress(FileNotFoundError):
+            return shutil.disk_usage(place).free / 1e6
+    return 0.0
+
+
+def refuse_full_disk(folder: Path, least_mb: float) -> None:
+    """Refuse, with an `EirError`, to begin a recording that would end at once."""
+    found_mb = free_mb(folder)
+    if found_mb < least_mb:
+        raise EirError(
+            f"{folder}: {found_mb:.0f} MB are free there, and a recording ends at {least_mb:g} MB; "
+            "make room or record elsewhere."
+        )
 
 
 class Recording:
@@ -112,7 +132,7 @@ class Recording:
         self._types = get_typestore(Stores.ROS2_JAZZY)
         self._topics: dict[str, _Topic] = {}
         self._closed: list[dict[str, Any]] = []
-        self._closed_size = 0
+        self._closed_size = self._lost = 0
         with self._advice():
             self.folder.mkdir(parents=True)
             self._file = self._open()
@@ -122,8 +142,8 @@ class Recording:
 
     @property
     def messages(self) -> int:
-        """How many there are so far."""
-        return sum(topic.messages for topic in self._topics.values())
+        """How many there are so far, those left out that were lost with the disk."""
+        return sum(topic.messages for topic in self._topics.values()) - self._lost
 
     @property
     def size(self) -> int:
@@ -171,7 +191,7 @@ class Recording:
         file = self._file
         with self._advice():
             file.writer.flush()
-            file.size = file.stream.tell()
+            file.size, file.kept = file.stream.tell(), file.messages
             if self._is_full(file):
                 self._finish()
                 self._write_metadata()
@@ -200,6 +220,8 @@ class Recording:
             return
         with suppress(OSError):
             file.stream.close()
+        self._closed_size += file.size
+        self._lost += file.messages - file.kept
         with suppress(OSError):
             os.truncate(file.path, file.size)
 

@@ -5,11 +5,11 @@ written to, it says so, ends the recording so that it can be read, and goes on s
 """
 
 import json
-import shutil
 import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -27,8 +27,8 @@ from visualization_msgs.msg import MarkerArray
 
 from eir_ros.contract.config import Schema, validate
 from eir_ros.contract.errors import EirError
-from eir_ros.contract.recording import About
-from eir_ros.monitor.recording import Recording
+from eir_ros.contract.recording import MIN_FREE_MB, About
+from eir_ros.monitor.recording import Recording, free_mb, refuse_full_disk
 from eir_ros.nodes import messages, qos
 from eir_ros.nodes.parameters import declare
 from eir_ros.nodes.run import run
@@ -77,7 +77,10 @@ class Parameters(Schema):
     out: str = Setting(description="Folder of the recording; must not exist")
     about: str = Setting("", description="What the recording says of itself, as JSON")
     min_free_mb: float = Setting(
-        200.0, ge=0.0, le=1e9, description="With less free on the disk the recording ends [MB]"
+        MIN_FREE_MB,
+        ge=0.0,
+        le=1e9,
+        description="With less free on the disk the recording ends [MB]",
     )
     split_mb: float = Setting(
         1000.0, ge=0.0, le=1e9, description="A file this large is followed by another; 0: never"
@@ -100,8 +103,10 @@ class Recorder(Node):
     def __init__(self, **options: Any) -> None:
         super().__init__("recorder", **options)
         settings = self.settings = declare(self, Parameters, changeable=frozenset({"min_free_mb"}))
+        self._folder = Path(settings.out)
+        refuse_full_disk(self._folder, settings.min_free_mb)
         self._recording = Recording(
-            settings.out,
+            self._folder,
             self._about(),
             split_bytes=round(settings.split_mb * _MB),
             split_s=settings.split_s,
@@ -110,7 +115,6 @@ class Recorder(Node):
         self._ended = ""
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="disk")
         self._syncing: Future[None] | None = None
-        self._refuse_full_disk()
         self._listen()
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._report_pub = self.create_publisher(DiagnosticArray, "/diagnostics", qos.DIAGNOSTICS)
@@ -131,16 +135,6 @@ class Recorder(Node):
         simulated = self.get_parameter("use_sim_time").value
         start_ns = 0 if simulated else self.get_clock().now().nanoseconds
         return about.model_copy(update={"mission_start_ns": start_ns})
-
-    def _refuse_full_disk(self) -> None:
-        free_mb = self._free_mb()
-        if free_mb < self.settings.min_free_mb:
-            self._recording.close()
-            raise EirError(
-                f"{self.settings.out}: {free_mb:.0f} MB are free there, and a recording ends at "
-                f"{self.settings.min_free_mb:g} MB; make room, record elsewhere, or lower "
-                "min_free_mb."
-            )
 
     def _listen(self) -> None:
         topics = list(SWARM_TOPICS)
@@ -188,9 +182,9 @@ class Recorder(Node):
         # a slow disk must not keep messages waiting until they are dropped
         if self._syncing is None or self._syncing.done():
             self._syncing = self._disk.submit(self._recording.sync)
-        free_mb = self._free_mb()
-        if free_mb < self._min_free_mb():
-            self._end(f"the disk is nearly full: {free_mb:.0f} MB are free")
+        left_mb = free_mb(self._folder)
+        if left_mb < self._min_free_mb():
+            self._end(f"the disk is nearly full: {left_mb:.0f} MB are free")
 
     def _end(self, reason: str) -> None:
         """Complete the recording before its time."""
@@ -211,28 +205,22 @@ class Recorder(Node):
         self.get_logger().error(f"records no more: {reason}")
         self._report()
 
-    def _free_mb(self) -> float:
-        try:
-            return shutil.disk_usage(self.settings.out).free / _MB
-        except OSError:  # the folder is gone, and with it the disk
-            return 0.0
-
     def _min_free_mb(self) -> float:
         return float(self.get_parameter("min_free_mb").value)
 
     def _report(self) -> None:
-        free_mb, least_mb = self._free_mb(), self._min_free_mb()
+        left_mb, least_mb = free_mb(self._folder), self._min_free_mb()
         level, said = DiagnosticStatus.OK, "recording"
         if self._ended:
             level, said = DiagnosticStatus.ERROR, f"records no more: {self._ended}"
-        elif free_mb < _WARN_TIMES * least_mb:
+        elif left_mb < _WARN_TIMES * least_mb:
             level = DiagnosticStatus.WARN
-            said = f"{free_mb:.0f} MB are free; the recording ends at {least_mb:g} MB"
+            said = f"{left_mb:.0f} MB are free; the recording ends at {least_mb:g} MB"
         values = {
             "folder": self.settings.out,
             "messages": self._recording.messages,
             "size_mb": f"{self._recording.size / _MB:.1f}",
-            "free_mb": f"{free_mb:.0f}",
+            "free_mb": f"{left_mb:.0f}",
         }
         found = messages.status("recorder", values, message=said, level=level)
         self._report_pub.publish(messages.diagnostics(self.get_clock().now().to_msg(), found))

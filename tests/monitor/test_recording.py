@@ -225,7 +225,9 @@ def test_a_disk_that_fills_up_spoils_what_was_recorded(tmp_path: Path):
             recording.flush()
         with pytest.raises(EirError, match="cannot record there"):
             recording.close()
+        assert recording.messages == 40
         recording.abandon()
+        assert (recording.messages, recording.size) == (30, written)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert (tmp_path / "bag" / "bag_0.mcap").stat().st_size == written

@@ -169,6 +169,7 @@ def test_a_recorder_starts_on_a_disk_that_is_full_already(tmp_path):
         assert process.wait() == 2
         assert "MB are free there, and a recording ends at 1e+09 MB" in process.output()
         assert "Traceback" not in process.output()
+    assert not (tmp_path / "bag").exists()
 
 
 def test_a_recording_is_never_overwritten(tmp_path):
