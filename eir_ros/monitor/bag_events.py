@@ -6,6 +6,8 @@ Message types come from `rosbags`, which carries Jazzy's definitions.
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from sys import intern
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -201,7 +203,7 @@ def _statuses(message: Any) -> tuple[Status, ...]:
             status.name,
             int(status.level),
             status.message,
-            {value.key: value.value for value in status.values},
+            {intern(value.key): value.value for value in status.values},
         )
         for status in message.status
     )
@@ -209,16 +211,16 @@ def _statuses(message: Any) -> tuple[Status, ...]:
 
 def _points(message: Any) -> NDArray[np.void]:
     """The points of a cloud, with whichever fields it has."""
-    fields = [field for field in message.fields if field.count == 1]
-    dtype = np.dtype(
-        {
-            "names": [field.name for field in fields],
-            "formats": [_FIELD_TYPES[field.datatype] for field in fields],
-            "offsets": [field.offset for field in fields],
-            "itemsize": message.point_step,
-        }
-    )
+    fields = tuple((f.name, f.datatype, f.offset) for f in message.fields if f.count == 1)
+    dtype = _dtype(fields, message.point_step)
     return np.frombuffer(bytes(message.data), dtype, message.width * message.height)
+
+
+@lru_cache(maxsize=64)
+def _dtype(fields: tuple[tuple[str, int, int], ...], size: int) -> np.dtype[Any]:
+    names, kinds, offsets = zip(*fields, strict=True)
+    formats = [_FIELD_TYPES[kind] for kind in kinds]
+    return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": size})
 
 
 _CLOUD, _DIAGNOSTICS = "sensor_msgs/msg/PointCloud2", "diagnostic_msgs/msg/DiagnosticArray"

@@ -9,11 +9,12 @@ import math
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Mapping
+from sys import intern
 from typing import Any, Final
 
 from eir_ros.contract.errors import EirError
 from eir_ros.monitor.bag import Bag
-from eir_ros.monitor.bag_events import Event, Events
+from eir_ros.monitor.bag_events import Event, Events, Status
 from eir_ros.monitor.counters import Counters
 from eir_ros.monitor.detections import Alarm, Judge
 from eir_ros.monitor.feed import feed
@@ -41,6 +42,11 @@ class _Shown(State):
         self.time_s = max(self.time_s, t_s)
         self.robots[observer].beliefs = dict(beliefs)
         return []
+
+
+def _named(status: Status) -> Status:
+    """A decision without its numbers, of which the page shows none."""
+    return status._replace(message=intern(status.message), values={})
 
 
 class Playback:
@@ -86,6 +92,10 @@ class Playback:
             if event.topic == "odom":
                 x, y, _ = judged.robots[event.robot].pose or (0.0, 0.0, 0.0)
                 xs, ys = [min(xs[0], x), max(xs[1], x)], [min(ys[0], y), max(ys[1], y)]
+            if event.topic == "decision":
+                event = event._replace(value=[_named(status) for status in event.value])
+            if event.topic == "sites" and event.robot != self.team[0]:
+                continue
             if event.topic in _DENSE:
                 self._dense.append(event)
             elif event.topic in _SPARSE:
