@@ -34,7 +34,8 @@ def play(run: Run, **options) -> Rollout:
 @pytest.mark.parametrize("method", sorted(set(METHODS) - {"maddpg", "m3ddpg"}))
 def test_the_ratio_is_one_before_the_first_step_of_every_learner(method, tiny_recipe):
     """In the real loop: with its teacher, after normalisers have moved, and run in sequence."""
-    run = checkpoint.fresh(tiny_recipe(method, batch=16))
+    # so many episodes that the adversary plays in some of them in each iteration
+    run = checkpoint.fresh(tiny_recipe(method, batch=48))
     collector = make_collector(run)
     for _ in range(3):
         errors = {
