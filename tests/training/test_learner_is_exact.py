@@ -236,11 +236,12 @@ def test_a_belief_is_taught_the_types_of_its_own_step_and_observer(toy_recipe, m
     p = torch.tensor([[[0.1, 0.2], [0.3, 0.4]], [[0.6, 0.5], [0.1, 0.2]], [[0.9, 0.5], [0.5, 0.7]]])
     given = torch.stack([1 - p, p], -1).log().unsqueeze(-2).requires_grad_()
 
-    def beliefs(observation, state, fresh):
-        envs = [0, 1] if torch.equal(observation, rollout.observation) else [1, 0]
-        return given[:, envs], state
+    def run_again(observation, fresh):
+        assert torch.equal(observation, rollout.observation)
+        assert torch.equal(fresh, rollout.fresh)
+        return lambda envs: given[:, envs]
 
-    monkeypatch.setattr(run.team, "beliefs", beliefs)
+    monkeypatch.setattr(run.team, "run_again", run_again)
     run.learner._seed([0])
     metrics = run.learner.update_belief(rollout, 0.0)
     right = [0.9, 0.8, 0.7, 0.6, 0.6, 0.9, 0.8, 0.9, 0.7]  # of healthy observers, in order
