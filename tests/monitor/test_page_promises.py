@@ -1,4 +1,4 @@
-"""An e-stop that was pressed is sent, whatever becomes of the connection in between.
+"""An e-stop that was pressed is sent, whatever becomes of the link; orders say what was meant.
 
 The real page in a real browser and the real server; only the monitor behind it is missing.
 """
@@ -19,14 +19,15 @@ from playwright.sync_api import Page, expect  # noqa: E402
 from eir_ros.contract.errors import EirError  # noqa: E402
 from eir_ros.monitor.counters import Counters  # noqa: E402
 from eir_ros.monitor.detections import Judge  # noqa: E402
-from eir_ros.monitor.orders import EStop, Order  # noqa: E402
+from eir_ros.monitor.orders import EStop, Inject, Order, Trust  # noqa: E402
 from eir_ros.monitor.server import Server  # noqa: E402
 from eir_ros.monitor.state import State  # noqa: E402
 
 HELLO = {
     "run": "one",
     "team": ["r0", "r1"],
-    "kinds": ["stop"],
+    "kinds": ["stop", "slow"],
+    "parameters": {"slow": "gain=0.3"},
     "bundle": "tiny v1",
     "threshold": 0.5,
     "serve_radius": 0.3,
@@ -132,3 +133,43 @@ def test_a_recording_that_ended_is_not_noticed(page: Page):
             expect(page.locator("#recording")).to_have_text(fact)
     finally:
         server.stop()
+
+
+def test_a_fault_is_injected_stronger_or_longer_than_was_asked_for(page: Page):
+    monitor = Monitor()
+    with serving(monitor) as port:
+        page.goto(f"http://127.0.0.1:{port}/")
+        strength = page.get_by_label("How strong, for r1")
+        expect(strength).to_be_disabled()
+        page.get_by_label("Fault for r1").select_option("slow")
+        expect(strength).to_have_attribute("placeholder", "gain=0.3")
+        strength.fill("gain=0.2")
+        page.get_by_label("Seconds, for r1").fill("10")
+        inject = page.locator('[data-robot="r1"]').get_by_role("button")
+        inject.click()
+        expect(page.locator("#answer")).to_contain_text("Carried out")
+        strength.fill("gain=7")
+        inject.click()
+        expect(page.locator("#answer")).to_contain_text("a number from 0 to 1")
+    assert monitor.orders == [Inject(robot="r1", kind="slow(gain=0.2) for 10")]
+
+
+def test_trust_is_ordered_without_a_reason_or_for_somebody_else(page: Page):
+    monitor = Monitor()
+    with serving(monitor) as port:
+        page.goto(f"http://127.0.0.1:{port}/")
+        cell = page.locator("#matrix tbody tr").nth(1).locator("td").nth(0)
+        cell.click()
+        expect(page.locator("#trust-title")).to_have_text("How far shall r1 trust r0?")
+        page.get_by_label("Level").select_option("quarantine")
+        page.get_by_role("button", name="Order", exact=True).click()
+        # the browser asks for the reason
+        expect(page.locator("#trust")).to_be_visible()
+        page.get_by_label("Reason, for the record").fill("smoke")
+        page.get_by_role("button", name="Order", exact=True).click()
+        expect(page.locator("#answer")).to_contain_text("Carried out")
+        cell.press("Enter")
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.locator("#trust")).to_be_hidden()
+    wanted = Trust(robot="r1", teammate="r0", level="quarantine", reason="smoke")
+    assert monitor.orders == [wanted]
