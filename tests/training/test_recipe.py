@@ -81,7 +81,7 @@ def test_rmaac_needs_its_section():
 
 
 def test_a_roster_is_refused_as_no_recipe():
-    with pytest.raises(EirError, match="this is not a recipe: it has fence, types, robots;"):
+    with pytest.raises(EirError, match="this is not a recipe: it has fence, trust, types, robots;"):
         read_recipe("config/rosters/default.yaml")
 
 
