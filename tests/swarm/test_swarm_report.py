@@ -47,11 +47,14 @@ def test_the_json_has_other_keys_than_documented(tmp_path: Path) -> None:
     data = json.loads((tmp_path / "report.json").read_text())
     documented = (
         "schema task seed duration_s ticks decisions robots score faults detections false_alarms "
-        "estops intruders belief tick_ms inference_us overruns stale_inputs restarts processes"
+        "estops intruders trust_steps belief tick_ms inference_us overruns stale_inputs restarts processes"
     )
     assert list(data) == documented.split()
     assert data["schema"] == 1
-    assert data["faults"] == [{"robot": "r2", "kind": "stop", "start_s": 3.0, "end_s": None}]
+    [fault] = data["faults"]
+    assert fault == {
+        "robot": "r2", "kind": "stop", "start_s": 3.0, "end_s": None, "parameters": "",
+    }  # fmt: skip
     assert data["processes"][1] == {"name": "r2/agent", "exit": -9}
     assert SwarmReport.model_validate(data) == report
     assert list(tmp_path.glob(".*")) == []
