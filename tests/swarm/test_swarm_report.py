@@ -47,7 +47,8 @@ def test_the_json_has_other_keys_than_documented(tmp_path: Path) -> None:
     data = json.loads((tmp_path / "report.json").read_text())
     documented = (
         "schema task seed duration_s ticks decisions robots score faults detections false_alarms "
-        "estops intruders trust_steps belief tick_ms inference_us overruns stale_inputs restarts processes"
+        "estops intruders trust_steps belief tick_ms inference_us overruns stale_inputs restarts "
+        "processes"
     )
     assert list(data) == documented.split()
     assert data["schema"] == 1
