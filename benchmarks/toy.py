@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from eir_ros.contract.detection import calibration
 from eir_ros.contract.faults import FaultKind
 from eir_ros.faults.schedule import Schedule
 from sim.toy import tables
@@ -232,18 +233,11 @@ def exact_posterior(run: Run, rollout: Rollout) -> NDArray[np.float64]:
     return np.stack(found)
 
 
-def calibration_error(told: NDArray[Any], true: NDArray[np.bool_], bins: int = 10) -> float:
-    """Expected calibration error: mean gap between what is told and how often it is true.
-
-    Naeini et al., *Obtaining Well Calibrated Probabilities Using Bayesian Binning* (AAAI 2015).
-    """
-    place = np.minimum((told * bins).astype(int), bins - 1)
-    gaps = [
-        abs(told[place == k].mean() - true[place == k].mean()) * (place == k).mean()
-        for k in range(bins)
-        if (place == k).any()
-    ]
-    return float(sum(gaps))
+def calibration_error(told: NDArray[Any], true: NDArray[np.bool_]) -> float:
+    """Expected calibration error of some beliefs, at least one."""
+    error = calibration(told, true)[1]
+    assert error is not None
+    return error
 
 
 def _mean(returns: NDArray[Any]) -> dict[str, float]:
