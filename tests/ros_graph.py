@@ -90,6 +90,10 @@ class Probe:
         self._executor.shutdown()
         for node in self._nodes:
             node.destroy_node()
+            # rclpy forgets it, and it keeps its node on the graph for as long as anybody,
+            # such as a test's local variable or a traceback, keeps the node object
+            if machine := getattr(node, "_state_machine", None):
+                machine.destroy_when_not_in_use()
         self._nodes.clear()
         # a node that was refused half-made is kept by cycles
         gc.collect()

@@ -34,9 +34,6 @@ def replay(
 
     if threshold is not None and not 0 < threshold < 1:
         raise EirError(f"--threshold is {threshold:g}, expected a probability between 0 and 1.")
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
     recording = Bag(bag)
     playback = Playback(recording, threshold)
     for sentence in recording.notes:
@@ -47,5 +44,8 @@ def replay(
         )
     playback.seek(start)
     player = Player(playback, port, speed)
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
     typer.echo(f"replay of {playback.duration_s:.1f} s: {player.url}; Ctrl-C ends it")
     player.run(ended)

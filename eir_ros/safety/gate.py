@@ -7,13 +7,17 @@ simulated time can stop.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from math import isfinite
 
 from eir_ros.safety.limits import Allowed, Fence, GateLimits, Pose, Reason, Track
 from eir_ros.safety.rules import apart, eased, inside, within
 
 __all__ = ["Allowed", "Fence", "Gate", "GateLimits", "Reason", "Track"]
+
+#: A place or speed from here on is taken for nonsense, as if it were not finite [m, m/s]: sums of
+#: such numbers lose the centimetres that count, and squares of larger ones overflow.
+ABSURD = 1e9
 
 
 class Gate:
@@ -48,16 +52,16 @@ class Gate:
         return (0.0, 0.0) if self._asked is None else self._asked[:2]
 
     def odometry(self, x: float, y: float, yaw: float, now: float) -> None:
-        """A pose [m, m, rad; map] arrived at `now` [s]; one that is not finite is ignored."""
-        if isfinite(x) and isfinite(y) and isfinite(yaw):
+        """A pose [m, m, rad; map] arrived at `now` [s]; one that is not sound is ignored."""
+        if _sound((x, y, yaw)):
             self._pose, self._pose_at = (x, y, yaw), now
 
     def tracks(self, seen: Mapping[int, Track], now: float) -> None:
         """All teammates that are seen, by id, arrived at `now` [s].
 
-        As good as none where a number is not finite: what is known grows old.
+        As good as none where a number is not sound: what is known grows old.
         """
-        if not all(isfinite(number) for track in seen.values() for number in track):
+        if not all(map(_sound, seen.values())):
             return
         self._tracks_at = now
         memory = self.limits.memory_s
@@ -66,7 +70,7 @@ class Gate:
 
     def obstacles(self, seen: Collection[Track], now: float) -> None:
         """All points of obstacles that are seen arrived at `now` [s]."""
-        if all(isfinite(number) for track in seen for number in track):
+        if all(map(_sound, seen)):
             self._obstacles, self._obstacles_at = list(seen), now
 
     def quarantine(self, teammates: Collection[int]) -> None:
@@ -176,3 +180,8 @@ class Gate:
 def _fades(reason: Reason) -> bool:
     """Whether a command is on its way to zero already, for a stronger reason than a place."""
     return reason not in ("", "limit", "acceleration")
+
+
+def _sound(numbers: Iterable[float]) -> bool:
+    """Whether each is a number that a place or a speed on Earth can be; a NaN is none."""
+    return all(-ABSURD < number < ABSURD for number in numbers)

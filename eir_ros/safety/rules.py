@@ -112,5 +112,5 @@ def braking_speed(limits: GateLimits, gap: float, nearing: float = 0.0) -> float
         return 0.0
     a = limits.max_deceleration
     slope = limits.reaction_s + nearing / a
-    # this form does not cancel for small gaps
-    return 2.0 * room / (slope + sqrt(slope**2 + 2.0 * room / a))
+    # this form does not cancel for small gaps, nor overflow for large ones
+    return 2.0 * room / (slope + hypot(slope, sqrt(2.0 * room / a)))

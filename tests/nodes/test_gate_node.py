@@ -385,7 +385,6 @@ def company():
 def test_a_teammate_ahead_is_driven_into_and_nobody_is_told_why(company):
     company.until(lambda: company.step(2.0) == 0.5)
     company.until(lambda: company.step(0.29) == 0.0)
-    assert company.step(0.29, speed=-0.5) in (0.0, -0.5)
     company.until(lambda: company.step(0.29, speed=-0.5) == -0.5)
     reasons = [messages.values_of(m.status[0])["reason"] for _, m in company.events]
     assert "separation" in reasons
@@ -421,8 +420,19 @@ def test_a_gate_lets_its_robot_near_whom_its_agent_has_quarantined(company):
 def test_a_flood_of_commands_is_passed_on_to_the_motors(company):
     company.until(lambda: company.step(2.0) == 0.5)
     del company.heard[:]
-    began = time.monotonic()
-    while time.monotonic() - began < 0.15:
-        company.command.publish(messages.encode_twist((0.5, 0.0), messages.time_of(10**12), "base"))
-    company.spin(0.1)
-    assert 1 <= len(company.heard) <= 20
+    began, asked = time.monotonic(), 0
+
+    def flooded():
+        nonlocal asked
+        for _ in range(50):
+            company.command.publish(
+                messages.encode_twist((0.5, 0.0), messages.time_of(10**12), "base")
+            )
+        asked += 50
+        company.step(2.0)
+        return len(company.heard) > 5 and asked >= 500
+
+    company.until(flooded)
+    # 20 ms lie between two commands; a brake may pass in between
+    assert len(company.heard) <= 2 + 1.5 * (time.monotonic() - began) / 0.02
+    assert len(company.heard) < asked / 5

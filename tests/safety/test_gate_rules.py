@@ -347,6 +347,33 @@ def test_without_word_of_the_others_a_robot_stands(lost):
     assert gate.send(0.45) == (0.0, 0.0, "stale_tracks")
 
 
+ABSURD_NUMBERS = pytest.mark.parametrize("absurd", [nan, inf, -1e154, 1e308])
+
+
+@ABSURD_NUMBERS
+@pytest.mark.parametrize("place", range(3))
+def test_an_absurd_pose_crashes_the_gate_or_is_believed(absurd, place):
+    gate = shy()
+    gate.tracks({}, 0.4)
+    gate.obstacles([], 0.4)
+    gate.odometry(*(absurd if place == i else 0.0 for i in range(3)), 0.4)
+    gate.command(0.5, 0.0, 0.45)
+    assert gate.send(0.45) == (0.0, 0.0, "stale_odom")
+
+
+@ABSURD_NUMBERS
+@pytest.mark.parametrize("place", range(4))
+def test_an_absurd_track_crashes_the_gate_or_is_believed(absurd, place):
+    """Finite in a message, but its square is not: that stopped the gate with an OverflowError."""
+    track = Track(*(absurd if place == i else 0.0 for i in range(4)))
+    gate = shy()
+    gate.odometry(0.0, 0.0, 0.0, 0.4)
+    gate.tracks({1: track}, 0.4)
+    gate.obstacles([track], 0.4)
+    gate.command(0.5, 0.0, 0.45)
+    assert gate.send(0.45) == (0.0, 0.0, "stale_tracks")
+
+
 def test_a_point_of_an_obstacle_stops_like_a_teammate():
     gate = shy()
     gate.obstacles([Track(0.2, 0.0)], 0.0)
