@@ -85,6 +85,7 @@ EXTRAS = {
         "psutil>=5.9",
         "pytest>=8",
         "pytest-timeout>=2.3",
+        "pytest-xdist>=3.6",
         "ruff>=0.5",
         "setuptools>=68",
         "types-PyYAML",

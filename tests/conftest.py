@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -30,7 +31,7 @@ def claim_domain() -> tuple[int, socket.socket]:
 
 # Before any test imports rclpy: nothing leaves the machine, and runs beside each other do not meet.
 os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-if "ROS_DOMAIN_ID" not in os.environ:
+if "ROS_DOMAIN_ID" not in os.environ or "PYTEST_XDIST_WORKER" in os.environ:
     _domain, _claim = claim_domain()
     os.environ["ROS_DOMAIN_ID"] = str(_domain)
 
@@ -38,6 +39,9 @@ if "ROS_DOMAIN_ID" not in os.environ:
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+TESTS = Path(__file__).parent
+#: Folders whose tests wait for processes, for the most part.
+REAL_TIME = {"chaos", "hosts", "launch", "link", "monitor", "nodes", "swarm"}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -47,7 +51,11 @@ def find_chromium() -> str | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what this machine cannot run, and say what it lacks."""
+    """Skip what this machine cannot run, and say what it lacks; keep clocks and graphs apart.
+
+    What starts nodes or a browser waits for most of its time and minds being waited for: with
+    several workers one takes all of it, test after test, and the others the rest.
+    """
     missing = {}
     if importlib.util.find_spec("rclpy") is None:
         missing["ros"] = "rclpy is not importable: install the extra `ros` or source ROS 2"
@@ -56,6 +64,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for marker in missing.keys() & {mark.name for mark in item.iter_markers()}:
             item.add_marker(pytest.mark.skip(reason=missing[marker]))
+        real_time = REAL_TIME.intersection(item.path.relative_to(TESTS).parts)
+        item.add_marker(pytest.mark.xdist_group("real time" if real_time else item.path.stem))
 
 
 @pytest.fixture(scope="session")

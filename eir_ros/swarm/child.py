@@ -76,6 +76,10 @@ class Child:
         finally:
             os.close(theirs)
         self._pidfd = os.pidfd_open(self._popen.pid)
+        self._schedule: int | None = None
+        with contextlib.suppress(FileNotFoundError):  # a kernel that does not keep count
+            self._schedule = os.open(f"/proc/{self._popen.pid}/schedstat", os.O_RDONLY)
+        self._waited_s = 0.0
         selector.register(self._pidfd, selectors.EVENT_READ, lambda: on_end(self))
         selector.register(self._pulse, selectors.EVENT_READ, self._feel_pulse)
         if self._popen.stdout is not None:
@@ -85,13 +89,35 @@ class Child:
     @property
     def silent_at(self) -> float:
         """When its silence means that it hangs [s; steady clock]."""
-        patience_s = START_S if self.heard is None else self.process.patience_s
-        return max(self.patient_until, self.last_s + patience_s)
+        return max(self.patient_until, self.last_s + self._patience_s)
+
+    @property
+    def _patience_s(self) -> float:
+        return START_S if self.heard is None else self.process.patience_s
 
     @property
     def last_s(self) -> float:
         """When it was last known to be well [s; steady clock]."""
         return self.started if self.heard is None else self.heard
+
+    def is_excused(self, now: float) -> bool:
+        """Whether it is silent because it was ready to run and not let; moves `silent_at` if so.
+
+        On a computer with too much to do, to start it again would only add to that. What counts
+        is the main thread, which gives the signs of life; a process that is stopped, waits for
+        something or runs in circles is not kept waiting.
+        """
+        waited_s = self._waiting_s() - self._waited_s
+        self.patient_until = max(self.patient_until, self.last_s + self._patience_s + waited_s)
+        return now < self.patient_until
+
+    def _waiting_s(self) -> float:
+        """Time on a run queue since its start [s]."""
+        if self._schedule is None:
+            return 0.0
+        with contextlib.suppress(ProcessLookupError):
+            return int(os.pread(self._schedule, 64, 0).split()[1]) * 1e-9
+        return self._waited_s
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, to this process and no other."""
@@ -109,12 +135,14 @@ class Child:
         for descriptor in (self._pidfd, self._pulse):
             self._forget(descriptor)
             os.close(descriptor)
+        if self._schedule is not None:
+            os.close(self._schedule)
         return status
 
     def _feel_pulse(self) -> None:
         with contextlib.suppress(BlockingIOError):
             if os.read(self._pulse, 4096):
-                self.heard = time.monotonic()
+                self.heard, self._waited_s = time.monotonic(), self._waiting_s()
             else:
                 # closed at the other end: it would be ready for ever
                 self._forget(self._pulse)

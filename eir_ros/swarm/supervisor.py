@@ -177,7 +177,7 @@ class Supervisor:
         if history.leaving is not None and now >= history.leaving:
             life.signal(signal.SIGKILL)
             history.leaving = now + self._grace_s
-        elif history.leaving is None and now >= life.silent_at:
+        elif history.leaving is None and now >= life.silent_at and not life.is_excused(now):
             what = "has not come up" if life.heard is None else "hangs"
             self._say(f"{life.process.name} {what}: no sign of life for {now - life.last_s:.1f} s")
             life.signal(signal.SIGKILL)

@@ -313,6 +313,29 @@ def test_a_supervisor_that_was_held_up_kills_who_is_well(tmp_path: Path) -> None
     assert heard.lines == ["up"]
 
 
+def test_a_process_that_is_not_let_run_is_taken_for_hung(tmp_path: Path) -> None:
+    """It shares one processor with others that come first, as on a computer with too much to do."""
+    tied = f"import os; os.sched_setaffinity(0, {{{min(os.sched_getaffinity(0))}}})\n"
+    # what takes long is what it does between two signs of life
+    work = beating().replace("time.sleep(0.05)", "sum(k * k for k in range(500_000))")
+    plan = [script("agent", tied + work, restart=True, speaks=True, patience_s=0.5)]
+    circles = [sys.executable, "-c", tied + "while True: pass"]
+    crowd: list[subprocess.Popen[bytes]] = []
+
+    def crowded() -> None:
+        # a session each, as the processes of a plan have: the kernel shares out between sessions
+        crowd.extend(subprocess.Popen(circles, start_new_session=True) for _ in range(24))
+        threading.Timer(3.0, lambda: [each.kill() for each in crowd]).start()
+        threading.Timer(3.5, interrupt).start()
+
+    heard = Heard().on("up", crowded)
+    outcome = run(plan, tmp_path, heard)
+    for each in crowd:
+        each.wait()
+    assert heard.lines == ["up"]
+    assert outcome.clean
+
+
 def test_a_process_that_never_comes_up_is_waited_for_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
