@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -145,6 +146,7 @@ def plan_matrix(
 
 def _speed(recipe: Recipe) -> tuple[float, int, int]:
     """Steps per second of training; the number of agents and the length of an episode."""
+    torch.set_num_threads(1)
     small = recipe.model_copy(update={"steps": min(recipe.steps, 50)})
     run = checkpoint.fresh(small)
     collector = make_collector(run)

@@ -1,6 +1,7 @@
 """A matrix is worked through cell by cell; its report says what the cells say."""
 
 import json
+from pathlib import Path
 import re
 
 import numpy as np
@@ -181,6 +182,22 @@ def test_targets_tell_a_clear_lead_from_one_within_the_intervals():
 
     assert [t["met"] for t in targets(world(5.0))] == [True, True]
     assert [t["met"] for t in targets(world(1.05))] == [False, True]
+
+
+def test_attacks_beyond_the_paper_count_among_its_eleven_unseen_ones():
+    names = ["random", "pgd-epsilon=0.2", "pgd-clean_belief=True-epsilon=0.5", "frozen"]
+    names += ["transfer-mappo", "worst", "none"]
+    cells = {(name, "mappo", 0): {"agents": {"0": {"mean": float(len(name))}}} for name in names}
+    world = World("toy", cells)
+    assert world.unseen_attacks == ["pgd-epsilon=0.2", "random", "transfer-mappo"]
+    assert world.unseen("mappo") == [pytest.approx((15 + 6 + 14) / 3)]
+
+
+@pytest.mark.parametrize(
+    "path", sorted(Path("config/matrices").glob("*.yaml")), ids=lambda p: p.stem
+)
+def test_a_shipped_matrix_cannot_be_read(path):
+    assert read_matrix(path).name == path.stem
 
 
 def test_a_folder_without_cells_and_a_damaged_cell_are_refused(tmp_path):
