@@ -1,8 +1,8 @@
 """A matrix is worked through cell by cell; its report says what the cells say."""
 
 import json
-from pathlib import Path
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
