@@ -12,7 +12,6 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import signal
-import sys
 import threading
 import traceback
 import weakref
@@ -23,12 +22,11 @@ import cloudpickle
 import numpy as np
 
 from eir_ros.contract.errors import EirError
+from eir_ros.contract.orphans import die_with_parent
 from sim.adapter import Arrays, Row, Shape, array_types
 
 #: Time that a worker has to end by itself [s].
 _PATIENCE_S = 5.0
-#: From <sys/prctl.h>: the signal that the kernel sends when the parent's thread is gone.
-_PR_SET_PDEATHSIG = 1
 #: A cache line: no two arrays share one.
 _ALIGNMENT = 64
 
@@ -238,10 +236,8 @@ def _die_with_parent(job: Job) -> None:
 
     threading.Thread(target=wait, daemon=True).start()
     # the kernel looks at the thread that started us, which may end long before the process
-    if sys.platform == "linux" and job.bound_to_thread:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != job.parent:  # it has ended before we asked
-            os._exit(1)
+    if job.bound_to_thread:
+        die_with_parent(job.parent, signal.SIGKILL)
 
 
 def _layout(shape: Shape, batch: int) -> tuple[dict[str, int], int]:

@@ -5,7 +5,6 @@ kept. So a worker that is lost costs one unit at most, and that unit is tried on
 """
 
 import contextlib
-import ctypes
 import os
 import signal
 import socket
@@ -17,9 +16,11 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, BinaryIO, Final
 
 from eir_ros.contract.errors import EirError
+from eir_ros.contract.orphans import die_with_parent
 
 #: The engines by name.
 ENGINES: Final = ("local", "ray")
@@ -31,8 +32,6 @@ GRACE_S: Final = 20.0
 _KNOCK_S: Final = 5.0
 #: How much of a unit's output is kept [bytes].
 _TAIL: Final = 2000
-#: From <sys/prctl.h>: the signal that the kernel sends when the parent's thread is gone.
-_PR_SET_PDEATHSIG: Final = 1
 #: A unit computes in one thread: several run side by side.
 _ONE_THREAD: Final = {
     f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "NUMBA")
@@ -184,7 +183,7 @@ class _Living:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_tie_to_parent(os.getpid()),
+                preexec_fn=partial(die_with_parent, os.getpid(), signal.SIGTERM),
             )
             self._processes.add(process)
         return process
@@ -208,20 +207,6 @@ def _signal(processes: list["subprocess.Popen[bytes]"], number: signal.Signals) 
         if process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, number)
-
-
-def _tie_to_parent(parent: int) -> Callable[[], None] | None:
-    """What a child does between fork and exec, so that it ends however its parent ends."""
-    if sys.platform != "linux":
-        return None
-    libc: Any = ctypes.CDLL(None)
-
-    def prepare() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return prepare
 
 
 def _last(output: BinaryIO) -> str:

@@ -5,7 +5,6 @@ one that is lost with its worker is played again.
 """
 
 import contextlib
-import ctypes
 import multiprocessing
 import os
 import signal
@@ -21,14 +20,13 @@ import numpy as np
 import torch
 
 from eir_ros.contract.errors import EirError
+from eir_ros.contract.orphans import die_with_parent
 from training import checkpoint, engine
 from training.checkpoint import Run
 from training.game import make_game
 from training.recipe import Recipe
 from training.rollout import Collector, Order, Rollout
 
-#: From <sys/prctl.h>: the signal that the kernel sends when the parent's thread is gone.
-_PR_SET_PDEATHSIG = 1
 #: Time that a worker has to end by itself [s].
 _PATIENCE_S = 5.0
 #: Arrays by name, and by the name of their network or of a rollout's column.
@@ -211,10 +209,7 @@ class Process(Worker):
 def work(pipe: Connection, recipe: Recipe, parent: int) -> None:
     """What a worker process does until its pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it has ended before we asked
-            os._exit(1)
+    die_with_parent(parent, signal.SIGKILL)
     twin: Twin | None = None
     with contextlib.suppress(EOFError, OSError):  # the parent has closed, or is gone
         while True:

@@ -1,7 +1,6 @@
 """One life of one process: started, listened to, signalled and buried. Linux only."""
 
 import contextlib
-import ctypes
 import os
 import selectors
 import signal
@@ -9,12 +8,11 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from eir_ros.contract.orphans import die_with_parent
 from eir_ros.swarm.alive import ALIVE_VARIABLE
 from eir_ros.swarm.plan import Process
-
-_PR_SET_PDEATHSIG: Final = 1
 
 #: Longest wait for the first sign of life: imports and bundles on a busy computer [s].
 START_S: Final = 60.0
@@ -172,12 +170,9 @@ def _tie_to_parent(parent: int) -> Callable[[], None]:
     requests to end until the node says that it can handle them (`nodes.run` lets them in), so
     that Ctrl-C during the imports ends as cleanly as later.
     """
-    libc: Any = ctypes.CDLL(None, use_errno=True)
 
     def prepare() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
-        if os.getppid() != parent:
-            os._exit(1)
+        die_with_parent(parent, signal.SIGTERM)
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
 
     return prepare
