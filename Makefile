@@ -53,7 +53,7 @@ swarm: $(VENV)/ready-swarm ## run four robots and break one: make swarm [ARGS="-
 	@$(BIN)/eir swarm $(if $(findstring --fault,$(ARGS)),,--fault $(FAULT)) $(ARGS)
 
 test: lint ## lint, types and all tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2
 
 lint: $(VENV)/ready-test ## lint, formatting and types
 	$(BIN)/ruff check $(CODE)

@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,6 @@ if "ROS_DOMAIN_ID" not in os.environ or "PYTEST_XDIST_WORKER" in os.environ:
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-TESTS = Path(__file__).parent
 #: Folders whose tests wait for processes, for the most part.
 REAL_TIME = {"chaos", "hosts", "launch", "link", "monitor", "nodes", "swarm"}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -50,12 +50,25 @@ def find_chromium() -> str | None:
     return next((path for name in BROWSERS if (path := shutil.which(name))), None)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what this machine cannot run, and say what it lacks; keep clocks and graphs apart.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With several workers one takes all that starts nodes or a browser, test after test.
 
-    What starts nodes or a browser waits for most of its time and minds being waited for: with
-    several workers one takes all of it, test after test, and the others the rest.
+    Such a test waits for most of its time, and minds when another one takes its computer; the
+    other workers have the rest, file by file.
     """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFolder(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path = nodeid.partition("::")[0]
+            return "real time" if REAL_TIME.intersection(Path(path).parts) else path
+
+    return ByFolder(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what this machine cannot run, and say what it lacks."""
     missing = {}
     if importlib.util.find_spec("rclpy") is None:
         missing["ros"] = "rclpy is not importable: install the extra `ros` or source ROS 2"
@@ -64,8 +77,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for marker in missing.keys() & {mark.name for mark in item.iter_markers()}:
             item.add_marker(pytest.mark.skip(reason=missing[marker]))
-        real_time = REAL_TIME.intersection(item.path.relative_to(TESTS).parts)
-        item.add_marker(pytest.mark.xdist_group("real time" if real_time else item.path.stem))
 
 
 @pytest.fixture(scope="session")
