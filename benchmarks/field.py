@@ -26,7 +26,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from std_msgs.msg import Bool
 
-from benchmarks.chaos.actor import Swarm, own_domain
+from benchmarks.chaos.swarm import Swarm, own_domain
 from benchmarks.machine import describe
 from benchmarks.wheels import commit
 from eir_ros.contract.detection import Detector

@@ -1,8 +1,10 @@
-"""Hosts that are not there: network namespaces of this machine, joined by a bridge.
+"""Hosts that are not there: network namespaces of this machine, joined by a switch.
 
-Each has its own network and its own shared memory, as computers have. Needs root and iproute2.
+Each has its own network and its own shared memory, as computers have. The switch is a bridge in a
+namespace of its own, so that every host can reach its ports. Needs root and iproute2.
 """
 
+import json
 import os
 import shutil
 import signal
@@ -10,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,24 +37,35 @@ class Host:
         self.name = name
         self.namespace = f"{tag}-{name}"
         self.address = f"10.213.77.{number}"
-        #: The end of its cable at the bridge.
+        self.switch = f"{tag}-switch"
+        #: The end of its cable at the switch.
         self.port = f"{tag}{number}"
         self._processes: list[subprocess.Popen[str]] = []
 
     def start(
-        self, *command: str, log: Path, environment: Mapping[str, str] | None = None
+        self,
+        *command: str,
+        log: Path | None,
+        environment: Mapping[str, str] | None = None,
+        beside: "subprocess.Popen[str] | None" = None,
     ) -> "subprocess.Popen[str]":
-        """Start a command on this host."""
+        """Start a command on this host; without a log it speaks where this process does.
+
+        Only what is started `beside` another process shares memory with it.
+        """
+        enter = ["ip", "netns", "exec", self.namespace]
         # a host's shared memory is its own: Fast DDS would find every process of the machine in it
-        inside = ["sh", "-c", 'mount -t tmpfs shm /dev/shm && exec "$@"', "sh", *command]
-        with log.open("w") as output:
+        enter += ["sh", "-c", 'mount -t tmpfs shm /dev/shm && exec "$@"', "sh"]
+        if beside is not None:
+            enter = ["nsenter", "--target", str(beside.pid), "--net", "--mount"]
+        with log.open("w") if log else nullcontext() as output:
             process = subprocess.Popen(
-                ["ip", "netns", "exec", self.namespace, *inside],
+                [*enter, *command],
                 env={**_clean_environment(), **(environment or {})},
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
-                stderr=subprocess.STDOUT,
+                stderr=subprocess.STDOUT if log else None,
                 text=True,
             )
         self._processes.append(process)
@@ -64,12 +77,12 @@ class Host:
 
     def plug(self, *, into: bool) -> None:
         """Put the cable in, or pull it out."""
-        _ip("link", "set", self.port, "up" if into else "down")
+        _ip("-n", self.switch, "link", "set", self.port, "up" if into else "down")
 
     def packets(self) -> int:
         """Sent and received since the host was made."""
-        folder = Path("/sys/class/net") / self.port / "statistics"
-        return sum(int((folder / f"{way}_packets").read_text()) for way in ("rx", "tx"))
+        (port,) = json.loads(_ip("-n", self.switch, "-s", "-j", "link", "show", "dev", self.port))
+        return sum(port["stats64"][way]["packets"] for way in ("rx", "tx"))
 
     def end(self) -> None:
         """End everything that was started here and still runs."""
@@ -88,27 +101,36 @@ class Host:
 def network(*names: str) -> Iterator[dict[str, Host]]:
     """Hosts of these names on one network; gone afterwards, with all that runs on them."""
     tag = f"eir{os.getpid() % 10000}"
-    hosts = {name: Host(name, number, tag) for number, name in enumerate(names, start=1)}
+    hosts = hosts_of(tag, *names)
     try:
-        _ip("link", "add", f"{tag}b", "type", "bridge")
-        _ip("link", "set", f"{tag}b", "up")
+        _make_switch(f"{tag}-switch")
         for host in hosts.values():
-            _make(host, f"{tag}b")
+            _make(host)
         yield hosts
     finally:
         for host in hosts.values():
             host.end()
-        for host in hosts.values():
+        for namespace in [*(host.namespace for host in hosts.values()), f"{tag}-switch"]:
             with suppress(subprocess.CalledProcessError):
-                _ip("netns", "del", host.namespace)
-        with suppress(subprocess.CalledProcessError):
-            _ip("link", "del", f"{tag}b")
+                _ip("netns", "del", namespace)
 
 
-def _make(host: Host, bridge: str) -> None:
+def hosts_of(tag: str, *names: str) -> dict[str, Host]:
+    """The hosts of the network whose namespaces begin with `tag`, as they see each other."""
+    return {name: Host(name, number, tag) for number, name in enumerate(names, start=1)}
+
+
+def _make_switch(namespace: str) -> None:
+    _ip("netns", "add", namespace)
+    _ip("-n", namespace, "link", "add", "bridge", "type", "bridge")
+    _ip("-n", namespace, "link", "set", "bridge", "up")
+
+
+def _make(host: Host) -> None:
     _ip("netns", "add", host.namespace)
-    _ip("link", "add", host.port, "type", "veth", "peer", "name", "eth0", "netns", host.namespace)
-    _ip("link", "set", host.port, "master", bridge, "up")
+    cable = ("type", "veth", "peer", "name", "eth0", "netns", host.namespace)
+    _ip("-n", host.switch, "link", "add", host.port, *cable)
+    _ip("-n", host.switch, "link", "set", host.port, "master", "bridge", "up")
     _ip("-n", host.namespace, "addr", "add", f"{host.address}/24", "dev", "eth0")
     for device in ("lo", "eth0"):
         _ip("-n", host.namespace, "link", "set", device, "up")
@@ -116,8 +138,8 @@ def _make(host: Host, bridge: str) -> None:
     _ip("-n", host.namespace, "route", "add", "default", "dev", "eth0")
 
 
-def _ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
+def _ip(*words: str) -> str:
+    return subprocess.run(["ip", *words], check=True, capture_output=True, text=True).stdout
 
 
 def _clean_environment() -> dict[str, str]:

@@ -1,17 +1,11 @@
 """Carries a schedule out on a running swarm, and says on /diagnostics what it does and sees."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import psutil
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
@@ -24,6 +18,7 @@ from std_msgs.msg import Bool
 from benchmarks.chaos.garbage import INPUTS, make
 from benchmarks.chaos.invariants import MARK
 from benchmarks.chaos.schedule import Kind, Strike
+from benchmarks.chaos.swarm import Swarm
 from eir_ros.nodes import messages, qos
 
 #: Messages per second of a flood, and of garbage.
@@ -33,49 +28,6 @@ _BEAT_S: Final = 0.1
 _LOOK_S: Final = 0.2
 #: By which a clock jumps [s].
 _JUMP_S: Final = 3600
-
-
-class Swarm:
-    """A running `eir swarm`, and who of it runs."""
-
-    def __init__(self, folder: Path, bag: Path, seed: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "eir_ros.cli.main", "swarm", "--headless"]
-        command += ["--run-dir", str(folder), "--seed", str(seed), "--record", str(bag)]
-        self._log = (folder / "swarm.log").open("w")
-        self.popen = subprocess.Popen(command, stdout=self._log, stderr=subprocess.STDOUT)
-        self.seen: dict[int, psutil.Process] = {}
-
-    def processes(self) -> dict[str, psutil.Process]:
-        """The processes of the plan that run now, by name."""
-        found = {}
-        for child in psutil.Process(self.popen.pid).children():
-            with suppress(psutil.Error):
-                line = child.cmdline()
-                if "--ros-args" not in line or "-m" not in line:
-                    continue
-                space = next(a for a in line if a.startswith("__ns:=")).removeprefix("__ns:=/")
-                module = line[line.index("-m") + 1].removeprefix("eir_ros.nodes.")
-                found[f"{space}/{module}".lstrip("/")] = child
-                self.seen.setdefault(child.pid, child)
-        return found
-
-    def end(self, timeout_s: float = 30.0) -> list[int]:
-        """Ctrl-C; returns who of all that ever ran is still running."""
-        if self.popen.poll() is None:
-            self.popen.send_signal(signal.SIGINT)
-            with suppress(subprocess.TimeoutExpired):
-                self.popen.wait(timeout_s)
-        left = [pid for pid, child in self.seen.items() if child.is_running()]
-        left += [self.popen.pid] if self.popen.poll() is None else []
-        return left
-
-    def kill(self) -> None:
-        """End it in any case; its processes end with it."""
-        if self.popen.poll() is None:
-            self.popen.kill()
-        self.popen.wait()
-        self._log.close()
 
 
 class Actor:
@@ -106,7 +58,7 @@ class Actor:
     def wait_for_start(self, timeout_s: float) -> bool:
         """Whether the robots move, at last after `timeout_s`."""
         end = time.monotonic() + timeout_s
-        while self._clock.sec < 1 and time.monotonic() < end and self._swarm.popen.poll() is None:
+        while self._clock.sec < 1 and time.monotonic() < end and self._swarm.runs:
             self._executor.spin_once(timeout_sec=0.05)
         return self._clock.sec >= 1
 
@@ -167,6 +119,13 @@ class Actor:
                 self._pour(strike, strike.what, "plain", FLOOD_HZ)
             case Kind.CLOCK:
                 self._jump(strike.for_s)
+            case Kind.TIME:
+                # ahead only: set back, DDS would wait for the hour to come round again
+                self._swarm.set_ahead(strike.target, _JUMP_S)
+            case Kind.FLAP:
+                self._swarm.plug(strike.target, into=False)
+                self.watch(strike.for_s)
+                self._swarm.plug(strike.target, into=True)
             case Kind.FAULT:
                 self._break(strike.target, strike.what)
                 self.watch(strike.for_s)
@@ -218,9 +177,3 @@ class Actor:
         self._executor.shutdown()
         self._node.destroy_node()
         rclpy.try_shutdown(context=self._context)
-
-
-def own_domain() -> None:
-    """Keep to this machine and away from other swarms, unless told otherwise."""
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))

@@ -1,7 +1,7 @@
 """What must hold whatever happens, checked on a recording and on nothing else.
 
-Times are those at which messages were sent, by the one clock of one computer: mission time is what
-chaos plays with.
+Times are those at which messages were sent, by the clock of the operator's computer: mission time
+and the clocks of robots' computers are what chaos plays with.
 """
 
 import math
@@ -26,6 +26,8 @@ RESTART_S: Final = 2.0
 REJOIN_S: Final = 12.0
 #: Others decide five times a second; on a busy machine never more rarely than [s].
 DECIDE_S: Final = 2.0
+#: A robot whose cable is back decides, and is heard, within [s].
+HEARD_S: Final = 5.0
 #: The last of a recording that a killed recorder may lose [s].
 LOSS_S: Final = 1.0
 
@@ -34,6 +36,8 @@ LOSS_S: Final = 1.0
 _SLACK, _STILL, _PASSED = 1.001, 0.02, 0.02
 #: Poses beyond are lies of whoever makes chaos [m].
 _LIE: Final = 100.0
+#: A message did not travel for so long: its sender's clock is wrong [s].
+_WRONG_CLOCK_S: Final = 60.0
 
 
 class Verdict(NamedTuple):
@@ -73,6 +77,10 @@ class Story:
         self.speeds: dict[str, list[tuple[float, float]]] = defaultdict(list)
         self.places: dict[str, list[tuple[float, float]]] = defaultdict(list)
         self.spoke: dict[str, list[float]] = defaultdict(list)
+        #: When something of each robot's own making was recorded.
+        self.heard: dict[str, list[float]] = defaultdict(list)
+        #: When something was recorded that each robot had sent by a wrong clock.
+        self.wrong: dict[str, list[float]] = defaultdict(list)
         self.estops: list[tuple[float, bool]] = []
         self.marks: list[Mark] = []
         for event in events:
@@ -83,7 +91,9 @@ class Story:
             for channel, message in bag.messages()
             if channel.topic == "/swarm/markers"
         ]
-        for found in (self.commands, self.asked, self.decisions, self.speeds, self.spoke):
+        for found in (
+            self.commands, self.asked, self.decisions, self.speeds, self.spoke, self.heard
+        ):  # fmt: skip
             for series in found.values():
                 series.sort()  # type: ignore[attr-defined]
         self.estops.sort()
@@ -91,6 +101,11 @@ class Story:
 
     def _take(self, event: Event) -> None:
         sent_s, robot = event.sent_s, event.robot
+        if abs(sent_s - event.heard_s) > _WRONG_CLOCK_S:
+            sent_s = event.heard_s
+            self.wrong[robot].append(sent_s)
+        if event.topic in ("cmd_vel", "cmd_vel_policy", "decision"):
+            self.heard[robot].append(event.heard_s)
         match event.topic:
             case "cmd_vel":
                 self.commands[robot].append((sent_s, event.value))
@@ -157,6 +172,8 @@ def judge(path: Path, beats: int) -> list[Verdict]:
         _restarts(story),
         _unasked(story),
         _others(story),
+        _cables(story),
+        _clocks(story),
         _fence(story),
         _recorder(story, beats),
     ]
@@ -193,7 +210,7 @@ def _stale(story: Story) -> Verdict:
     gaps = broken = 0
     for robot, asked in story.asked.items():
         for last, following in pairwise([*asked, math.inf]):
-            if following - last <= STAND_S:
+            if following - last <= STAND_S or _flooded(story, robot, last, following):
                 continue
             gaps += following != math.inf
             broken += sum(
@@ -205,6 +222,13 @@ def _stale(story: Story) -> Verdict:
     return Verdict(f"without commands a robot stands within {STAND_S} s", not broken, found)
 
 
+def _flooded(story: Story, robot: str, since: float, until: float) -> bool:
+    """Whether the robot was flooded in that time: with more than a busy recorder keeps."""
+    marks = [m for m in story.marks if (m.kind, m.target) == ("flood", robot)]
+    begun = max((m.at_s for m in marks if m.event == "strike" and m.at_s < until), default=None)
+    return begun is not None and not any(begun < m.at_s < since for m in marks if m.event == "over")
+
+
 def _silent_gate(story: Story) -> Verdict:
     """A base whose gate says nothing stands by itself."""
     gaps = broken = 0
@@ -214,8 +238,10 @@ def _silent_gate(story: Story) -> Verdict:
                 continue
             gaps += 1
             begin = last + STAND_S + TRAVEL_S
+            # its successor may be heard by the base before it is by the recorder
             broken += any(
-                begin < at_s < following and speed > _STILL for at_s, speed in story.speeds[robot]
+                begin < at_s < following - TRAVEL_S and speed > _STILL
+                for at_s, speed in story.speeds[robot]
             )
     found = f"{gaps} gates that fell silent in motion, {broken} robots that went on"
     return Verdict("without its gate a robot stands", not broken, found)
@@ -285,8 +311,47 @@ def _own(story: Story, robot: str, since: float, until: float) -> bool:
     return any(
         mark.target.split("/")[0] == robot and since - REJOIN_S < mark.at_s < until
         for mark in story.marks
-        if mark.event == "strike"
+        # a computer whose clock is set is no excuse
+        if mark.event == "strike" and mark.kind != "time"
     )
+
+
+def _cables(story: Story) -> Verdict:
+    """Whose cable is out is not heard, and then decides again before long."""
+    count, through, slowest, missing = 0, 0, 0.0, []
+    for strike in story.struck(("flap",)):
+        robot, end_s = strike.target, max(mark.at_s for mark in story.marks)
+        back_s = min(
+            (m.at_s for m in story.marks if (m.event, m.target, m.kind) == ("over", robot, "flap")
+             and m.at_s > strike.at_s), default=math.inf,
+        )  # fmt: skip
+        # what was under way arrives
+        through += sum(strike.at_s + TRAVEL_S < at_s < back_s for at_s in story.heard[robot])
+        again_s = min((at_s for at_s in story.decisions[robot] if at_s > back_s), default=math.inf)
+        count += 1
+        if again_s < math.inf:
+            slowest = max(slowest, again_s - back_s)
+        elif end_s - back_s > HEARD_S:
+            missing.append(robot)
+    found = f"{count} cables pulled, {through} messages through them, back within {slowest:.1f} s"
+    if missing:
+        found += f"; not back: {', '.join(missing)}"
+    holds = not through and not missing and slowest <= HEARD_S
+    return Verdict(f"whose cable was out is heard again within {HEARD_S:g} s", holds, found)
+
+
+def _clocks(story: Story) -> Verdict:
+    """Whose computer's clock is set decides on: without a pause, which `_others` sees to."""
+    strikes = story.struck(("time",))
+    idle = [
+        strike.target
+        for strike in strikes
+        if not any(0.0 < at_s - strike.at_s < REJOIN_S for at_s in story.wrong[strike.target])
+    ]
+    count = sum(map(len, story.wrong.values()))
+    found = f"{len(strikes)} times set ahead, {count} messages by wrong clocks"
+    found += f"; not one of {', '.join(idle)}" if idle else ""
+    return Verdict("whose computer's clock is set goes on", not idle, found)
 
 
 def _fence(story: Story) -> Verdict:

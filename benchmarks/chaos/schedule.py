@@ -1,6 +1,6 @@
 """What shall go wrong when: drawn from a seed, so that a run can be repeated."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -16,15 +16,24 @@ class Kind(StrEnum):
     HANG = "hang"
     INVALID = "invalid"
     FLOOD = "flood"
+    #: Of the mission: a second sender of /clock.
     CLOCK = "clock"
     FAULT = "fault"
     ESTOP = "estop"
+    #: The cable of a robot's computer, out and in again.
+    FLAP = "flap"
+    #: The clock of a robot's computer, set ahead.
+    TIME = "time"
+
+
+#: What needs a computer for each robot.
+OF_HOSTS: Final = frozenset({Kind.FLAP, Kind.TIME})
 
 
 #: How often each is drawn.
 _WEIGHTS: Final = {
     Kind.KILL: 5, Kind.HANG: 4, Kind.INVALID: 4, Kind.FLOOD: 3, Kind.CLOCK: 1, Kind.FAULT: 4,
-    Kind.ESTOP: 3,
+    Kind.ESTOP: 3, Kind.FLAP: 4, Kind.TIME: 2,
 }  # fmt: skip
 
 #: Time between two strikes [s]; a process that is struck is left alone for so long afterwards,
@@ -61,20 +70,26 @@ class Strike(NamedTuple):
         return f"{self.at_s:6.1f} s  {self.kind:<8} {self.target} {self.what}{lasting}".rstrip()
 
 
-def draw(seed: int, duration_s: float, team: Sequence[str]) -> list[Strike]:
-    """Strikes of a run of `duration_s`; the last 8 s are left to recover in."""
+def draw(
+    seed: int, duration_s: float, team: Sequence[str], kinds: Iterable[Kind] = tuple(Kind)
+) -> list[Strike]:
+    """Strikes of these kinds in a run of `duration_s`; the last 8 s are left to recover in."""
     rng = np.random.default_rng([seed, 0xC4A05])
     rested: dict[str, float] = {}
     found: list[Strike] = []
     at_s = float(rng.uniform(*_PAUSE_S))
+    known = sorted(kinds)
     # each once before any twice, so that a short run has seen as much as it can
-    kinds = [Kind(kind) for kind in rng.permutation(list(_WEIGHTS))]
-    weights = np.array([_WEIGHTS[kind] for kind in Kind]) / sum(_WEIGHTS.values())
+    first = [Kind(kind) for kind in rng.permutation(known)]
+    weights = np.array([_WEIGHTS[kind] for kind in known], float)
     while at_s < duration_s - 8.0:
-        kind = kinds.pop() if kinds else Kind(rng.choice(list(Kind), p=weights))
+        kind = first.pop() if first else Kind(rng.choice(known, p=weights / weights.sum()))
         strike = _strike(rng, at_s, kind, team)
-        if strike.kind not in (Kind.KILL, Kind.HANG) or rested.get(strike.target, 0.0) <= at_s:
-            if strike.kind in (Kind.KILL, Kind.HANG):
+        tired = {name for name, until_s in rested.items() if until_s > at_s}
+        # who comes back is to be heard
+        cut_off = kind is Kind.FLAP and any(name.startswith(f"{strike.target}/") for name in tired)
+        if not cut_off and not (kind in (Kind.KILL, Kind.HANG) and strike.target in tired):
+            if kind in (Kind.KILL, Kind.HANG):
                 rested[strike.target] = at_s + _REST_S
             found.append(strike)
         at_s += strike.for_s + float(rng.uniform(*_PAUSE_S))
@@ -96,5 +111,9 @@ def _strike(rng: np.random.Generator, at_s: float, kind: Kind, team: Sequence[st
             return Strike(at_s, kind, robot, str(rng.choice(INPUTS)), lasting)
         case Kind.FAULT:
             return Strike(at_s, kind, robot, FaultKind(rng.choice(_FAULTS)).word, lasting)
+        case Kind.TIME:
+            return Strike(at_s, kind, robot, "", 0.0)
+        case Kind.FLAP:
+            return Strike(at_s, kind, robot, "", round(float(rng.uniform(2.0, 8.0)), 1))
         case _:
             return Strike(at_s, kind, "", "", lasting)

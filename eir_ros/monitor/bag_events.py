@@ -58,6 +58,8 @@ class Event(NamedTuple):
     stamp_s: float
     #: When its publisher sent it, by that computer's clock [s].
     sent_s: float
+    #: When it was recorded, by the recorder's clock [s].
+    heard_s: float
     #: Whose it is; empty for topics of the whole swarm.
     robot: str
     #: Within the robot's namespace, or of the swarm: `odom`, `diagnostics`, ...
@@ -138,7 +140,8 @@ class Events:
             stamp_s = now_s if header is None else self._mission_s(_nanoseconds(header.stamp))
             if channel.topic == _FAULTS:
                 value = self._truth(value, _nanoseconds(found.header.stamp))
-            yield Event(now_s, stamp_s, message.publish_time / 1e9, robot, topic, value)
+            sent_s, heard_s = message.publish_time / 1e9, message.log_time / 1e9
+            yield Event(now_s, stamp_s, sent_s, heard_s, robot, topic, value)
 
     def _mission_s(self, time_ns: int) -> float:
         return (time_ns - (self._start_ns or 0)) / 1e9
