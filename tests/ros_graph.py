@@ -20,11 +20,14 @@ from rclpy.qos import QoSProfile
 
 
 class Probe:
-    """A node that only the test spins: publishes, listens, asks, and waits for what it expects."""
+    """A node that only the test spins: publishes, listens, asks, and waits for what it expects.
 
-    def __init__(self, name: str = "probe") -> None:
+    In ROS_DOMAIN_ID, or in a `domain` of its own: the graph of another computer.
+    """
+
+    def __init__(self, name: str = "probe", domain: int | None = None) -> None:
         self._context = rclpy.Context()
-        rclpy.init(context=self._context)
+        rclpy.init(context=self._context, domain_id=domain)
         self.node = Node(name, context=self._context)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._nodes = [self.node]
@@ -81,6 +84,16 @@ class Probe:
         self.until(future.done)
         return future.result().results[0]
 
+    def remove(self, node: Node) -> None:
+        """Take `node` from the graph."""
+        self._executor.remove_node(node)
+        self._nodes.remove(node)
+        node.destroy_node()
+        # rclpy forgets it, and it keeps its node on the graph for as long as anybody,
+        # such as a test's local variable or a traceback, keeps the node object
+        if machine := getattr(node, "_state_machine", None):
+            machine.destroy_when_not_in_use()
+
     def close(self) -> None:
         """Leave the graph, with every node that was added, also one that could not be made.
 
@@ -88,22 +101,17 @@ class Probe:
         both counts as connected, and is heard by nobody.
         """
         self._executor.shutdown()
-        for node in self._nodes:
-            node.destroy_node()
-            # rclpy forgets it, and it keeps its node on the graph for as long as anybody,
-            # such as a test's local variable or a traceback, keeps the node object
-            if machine := getattr(node, "_state_machine", None):
-                machine.destroy_when_not_in_use()
-        self._nodes.clear()
+        for node in list(self._nodes):
+            self.remove(node)
         # a node that was refused half-made is kept by cycles
         gc.collect()
         rclpy.try_shutdown(context=self._context)
 
 
 @contextmanager
-def probe(name: str = "probe") -> Iterator[Probe]:
+def probe(name: str = "probe", domain: int | None = None) -> Iterator[Probe]:
     """A probe for one test."""
-    found = Probe(name)
+    found = Probe(name, domain)
     try:
         yield found
     finally:

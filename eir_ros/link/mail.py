@@ -5,14 +5,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from pydantic import Field
+
+from eir_ros.contract.config import Schema
 from eir_ros.link.envelope import MAX_SIZE, Entry
 from eir_ros.link.streams import Channel, Stream
 
-#: Name of the entry with the state of the e-stop: it is no topic, so that nobody can relay one.
+#: Names of the entries with the state of the e-stop, an order and its answer: they are no topics,
+#: so that nobody can relay one.
 ESTOP: Final = "estop"
+ORDER: Final = "order"
+ANSWER: Final = "answer"
 
 #: Room for the names in an envelope and its signature [bytes].
 _OVERHEAD: Final = 1000
+
+
+#: Length of the longest answer [characters].
+MAX_SENTENCE: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,43 @@ class EStop:
         except struct.error as error:
             raise ValueError("not an e-stop") from error
         return EStop(on, order)
+
+
+class Order(Schema):
+    """What the operator orders a robot's node to do; sent once, because once is what it means."""
+
+    number: int
+    #: For example `r2/agent`.
+    node: str
+    #: The value of its parameter, see `streams.ORDERS`.
+    text: str
+
+    def entry(self) -> Entry:
+        """As it travels."""
+        return Entry(ORDER, self.model_dump_json().encode())
+
+    @staticmethod
+    def read(data: bytes) -> "Order":
+        """Read what travelled; `ValueError` when it is something else."""
+        return Order.model_validate_json(data)
+
+
+class Answer(Schema):
+    """What became of an order."""
+
+    #: That of the order.
+    number: int
+    #: A sentence; empty when it was obeyed.
+    refusal: str = Field(max_length=MAX_SENTENCE)
+
+    def entry(self) -> Entry:
+        """As it travels."""
+        return Entry(ANSWER, self.model_dump_json().encode())
+
+    @staticmethod
+    def read(data: bytes) -> "Answer":
+        """Read what travelled; `ValueError` when it is something else."""
+        return Answer.model_validate_json(data)
 
 
 @dataclass
@@ -91,3 +138,19 @@ class Outbox:
             room -= size
         self._waiting[channel] = []
         return portions
+
+
+class Peer:
+    """Another host: what waits to be sent to it, and what may come from it."""
+
+    def __init__(
+        self, host: str, robots: tuple[str, ...], out: Outbox, into: tuple[Stream, ...]
+    ) -> None:
+        self.host = host
+        self.robots = robots
+        self.out = out
+        self.into = {stream.topic: stream for stream in into}
+        #: When it was last heard [s; steady clock]; None: never.
+        self.heard_s: float | None = None
+        #: The order of its e-stop that was dealt with last.
+        self.order: int | None = None

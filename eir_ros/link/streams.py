@@ -1,9 +1,9 @@
 """Which topics cross between hosts, and who may send them.
 
 A robot's loop, from its senses to its motors, stays on its own computer. What crosses is what the
-operator looks at, and the e-stop. Only in a simulation, where the bodies are in the operator's
-computer, do senses and commands cross as well. A host speaks for the robots that it carries and for
-nobody else; the operator's host speaks for itself.
+operator looks at, the e-stop, and the operator's orders. Only in a simulation, where the bodies are
+in the operator's computer, do senses and commands cross as well. A host speaks for the robots that
+it carries and for nobody else; the operator's host speaks for itself.
 """
 
 from collections.abc import Iterable
@@ -15,6 +15,9 @@ OPERATOR: Final = "operator"
 
 #: Topics on which every robot speaks, each status in its own name.
 SHARED: Final = ("/diagnostics", "/swarm/faults")
+
+#: What the operator, and nobody else, may order: a text parameter of each node of a robot.
+ORDERS: Final = {"fault": "kind", "agent": "trust_order"}
 
 #: What an operator looks at needs to be no fresher [Hz].
 _LOOK_HZ: Final = 5.0
@@ -74,7 +77,7 @@ def from_robots(robots: Iterable[str], *, simulation: bool) -> tuple[Stream, ...
 
 
 def to_robots(robots: Iterable[str], *, simulation: bool) -> tuple[Stream, ...]:
-    """What the operator sends to the host of `robots`, beside the e-stop."""
+    """What the operator sends to the host of `robots`, beside the e-stop and orders."""
     if not simulation:
         return ()
     senses = [stream for robot in robots for stream in _senses(robot, 0.0)]

@@ -21,11 +21,12 @@ from rclpy.serialization import deserialize_message, serialize_message
 from eir_ros.contract.config import Schema
 from eir_ros.contract.errors import EirError
 from eir_ros.link.envelope import MAX_AGE_S, Entry, Opener, Refusal, RefusedError, Sealer
-from eir_ros.link.mail import ESTOP, EStop, Outbox
+from eir_ros.link.mail import ANSWER, ESTOP, ORDER, EStop, Outbox, Peer
 from eir_ros.link.streams import OPERATOR, SHARED, Channel, Kind, Stream, from_robots, to_robots
 from eir_ros.nodes import messages, qos, sealed
 from eir_ros.nodes.estop import EStopKeeper
 from eir_ros.nodes.link_network import Network
+from eir_ros.nodes.link_orders import Desk, Hand
 from eir_ros.nodes.link_topics import MESSAGES, heard_with, told_with
 from eir_ros.nodes.managed import ManagedNode
 from eir_ros.nodes.parameters import declare
@@ -58,22 +59,6 @@ class Parameters(Schema):
         0.0, ge=0.0, le=3600.0, description="Stop when the operator is silent so long; 0: never"
     )
     autostart: bool = Setting(True, description="Configure and activate without being told")
-
-
-class Peer:
-    """Another host: what waits to be sent to it, and what may come from it."""
-
-    def __init__(
-        self, host: str, robots: tuple[str, ...], out: Outbox, into: tuple[Stream, ...]
-    ) -> None:
-        self.host = host
-        self.robots = robots
-        self.out = out
-        self.into = {stream.topic: stream for stream in into}
-        #: When it was last heard [s; steady clock]; None: never.
-        self.heard_s: float | None = None
-        #: The order of its e-stop that was dealt with last.
-        self.order: int | None = None
 
 
 class Link(ManagedNode):
@@ -129,6 +114,7 @@ class Link(ManagedNode):
         self._inner_pubs: dict[str, Any] = {}
         for peer in self._peers.values():
             self._connect(peer)
+        self._take_orders()
 
     def activate(self) -> None:
         """Let pass what may pass."""
@@ -189,6 +175,17 @@ class Link(ManagedNode):
                 raw=True,
             )
 
+    def _take_orders(self) -> None:
+        """Orders are given on the operator's host, and obeyed on those of robots."""
+        self._desk: Desk | None = None
+        self._hand: Hand | None = None
+        if self._is_operator:
+            robots = {host: peer.robots for host, peer in self._peers.items()}
+            self._desk = Desk(self, robots, lambda host, e: self._peers[host].out.put_entry(e))
+        else:
+            peer = self._peers[OPERATOR]
+            self._hand = Hand(self, peer.robots, peer.out.put_entry)
+
     # To the network
 
     def _on_inner(self, peer: Peer, stream: Stream, data: bytes) -> None:
@@ -218,6 +215,8 @@ class Link(ManagedNode):
         for peer in self._peers.values():
             peer.out.repeat()
             peer.out.put_entry(self._order.entry())
+        if self._desk is not None:
+            self._desk.look()
         self._look_for_lost()
         self._tell_refused()
         self._report()
@@ -250,8 +249,7 @@ class Link(ManagedNode):
                 self._refused[host, error.why] += 1
 
     def _deliver(self, peer: Peer, channel: Channel, entry: Entry) -> None:
-        if entry.topic == ESTOP:
-            self._take_order(peer, entry.data)
+        if channel is Channel.SURE and self._deal_with(peer, entry):
             return
         stream = peer.into.get(entry.topic)
         if stream is None or stream.channel is not channel:
@@ -267,6 +265,21 @@ class Link(ManagedNode):
             self._last_kept[about] = entry.data
         self._inner_pubs[stream.topic].publish(message)
 
+    def _deal_with(self, peer: Peer, entry: Entry) -> bool:
+        """Take what is no topic; False when it is one, or not for this host to hear."""
+        try:
+            if entry.topic == ESTOP:
+                self._take_estop(peer, EStop.read(entry.data))
+            elif entry.topic == ORDER and self._hand is not None:
+                self._hand.obey(entry.data)
+            elif entry.topic == ANSWER and self._desk is not None:
+                self._desk.hear(peer.host, entry.data)
+            else:
+                return False
+        except ValueError as error:
+            raise RefusedError(Refusal.MALFORMED) from error
+        return True
+
     # The e-stop
 
     def _on_estop(self, on: bool) -> None:
@@ -278,11 +291,7 @@ class Link(ManagedNode):
         for peer in self._peers.values():
             peer.out.put_entry(self._order.entry())
 
-    def _take_order(self, peer: Peer, data: bytes) -> None:
-        try:
-            found = EStop.read(data)
-        except ValueError as error:
-            raise RefusedError(Refusal.MALFORMED) from error
+    def _take_estop(self, peer: Peer, found: EStop) -> None:
         first, peer.order, last = peer.order is None, found.order, peer.order
         if found.order == last or found.order == 0:
             return

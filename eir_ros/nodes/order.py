@@ -9,9 +9,9 @@ import sys
 import time
 
 import rclpy
+from rcl_interfaces.srv import SetParameters
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.parameter_client import AsyncParameterClient
 
 #: Longest wait for the node to be found, and for its answer [s].
 _PATIENCE_S = 6.0
@@ -31,14 +31,16 @@ def give(node_name: str, parameter: str, value: str) -> str:
     executor = rclpy.executors.SingleThreadedExecutor(context=context)
     executor.add_node(node)
     try:
-        client = AsyncParameterClient(node, node_name)
+        # the one service that also a link has, in the place of a node on another host
+        client = node.create_client(SetParameters, f"{node_name}/set_parameters")
         end = time.monotonic() + _PATIENCE_S
-        while not client.services_are_ready():
+        while not client.service_is_ready():
             if time.monotonic() > end:
                 domain = os.environ.get("ROS_DOMAIN_ID") or "0"
                 return f"there is no node {node_name} in ROS_DOMAIN_ID={domain}"
             executor.spin_once(timeout_sec=0.05)
-        future = client.set_parameters([Parameter(parameter, value=value)])
+        order = Parameter(parameter, value=value).to_parameter_msg()
+        future = client.call_async(SetParameters.Request(parameters=[order]))
         executor.spin_until_future_complete(future, timeout_sec=_PATIENCE_S)
         if not future.done():
             return f"{node_name} has not answered for {_PATIENCE_S:g} s"

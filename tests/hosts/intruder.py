@@ -25,7 +25,7 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Bool, UInt8MultiArray
 
 from eir_ros.link.envelope import Sealer
-from eir_ros.link.mail import EStop
+from eir_ros.link.mail import EStop, Order
 from eir_ros.link.streams import OPERATOR, Channel
 from eir_ros.nodes import qos
 
@@ -69,8 +69,13 @@ def main() -> None:
             publisher.publish(message)
             sent += 1
         for publisher, sealer, receiver, channel in forgers:
-            order = EStop(True, time.time_ns()).entry()
-            envelope = sealer.seal(receiver, channel, [order])
+            now = time.time_ns()
+            entries = [
+                EStop(True, now).entry(),
+                Order(number=now, node=f"{receiver}/fault", text="stop").entry(),
+                Order(number=now, node=f"{receiver}/agent", text="r1=hold: a lie").entry(),
+            ]
+            envelope = sealer.seal(receiver, channel, entries)
             publisher.publish(UInt8MultiArray(data=envelope))
             sent += 1
         seen |= {name for name in node.get_node_names() if not name.startswith("link_")}

@@ -18,6 +18,7 @@ from eir_ros.cli import prepare
 from eir_ros.policy.keyring import make_keyring
 from eir_ros.policy.signing import generate_key, load_private_key
 from eir_ros.policy.store import sign_bundle
+from eir_ros.swarm.sealing import sealed
 
 pytestmark = [
     pytest.mark.ros,
@@ -67,6 +68,11 @@ class Fleet:
         words += ["--run-dir", str(self.folder / "runs" / name), *options, *keys]
         return self.hosts[name].eir(*words, log=self.log(name), environment=self.environment)
 
+    def order(self, operator: "subprocess.Popen[str]", *words: str) -> "subprocess.Popen[str]":
+        """Give an order on the operator's host, by a command."""
+        log, environment = self.folder / f"{words[0]}.txt", sealed({})
+        return self.hosts["operator"].eir(*words, log=log, environment=environment, beside=operator)
+
     def log(self, name: str) -> Path:
         """What the terminal of a host shows."""
         return self.folder / f"{name}.txt"
@@ -87,7 +93,7 @@ def test_a_network_that_fails_ends_a_secure_mission(hosts: dict[str, Host], tmp_
     fleet = Fleet(hosts, tmp_path, addresses=True)
     options = fleet.secure()
     report = tmp_path / "report.json"
-    mission = ("--absent", "r3", "--duration", "24", "--json", str(report))
+    mission = ("--absent", "r3", "--duration", "28", "--json", str(report))
     operator = fleet.start("operator", *options, *mission)
     robots = {name: fleet.start(name, *options) for name in ROBOTS[:3]}
     fleet.said("operator", "the robots move")
@@ -99,6 +105,11 @@ def test_a_network_that_fails_ends_a_secure_mission(hosts: dict[str, Host], tmp_
     )
     robots["r3"] = fleet.start("r3", *options)
     hosts["r1"].plug(into=False)
+    reason = ("--reason", "smoke")
+    orders = [
+        fleet.order(operator, "trust", "r0", "r1", "discount", *reason),
+        fleet.order(operator, "fault", "r0", "slow"),
+    ]
     fleet.said("operator", "nothing is heard from r1")
     hosts["r1"].plug(into=True)
     fleet.said("operator", "r1 is heard again", 15.0)
@@ -107,11 +118,17 @@ def test_a_network_that_fails_ends_a_secure_mission(hosts: dict[str, Host], tmp_
     fleet.said("operator", "nothing is heard from r2")
     assert operator.wait(60) == 0, fleet.log("operator").read_text()
     found = json.loads(report.read_text())
-    assert found["ticks"] == 240
-    assert found["decisions"] > 250
+    assert found["ticks"] == 280
+    assert found["decisions"] > 290
     assert found["restarts"] == 0
     assert found["intruders"] == []
     assert found["estops"] == []
+    for order in orders:
+        assert order.wait(30) == 0, [path.read_text() for path in tmp_path.glob("*.txt")]
+    # the operator's orders, and nobody else's
+    assert [f["robot"] for f in found["faults"] if f["kind"] != "absent"] == ["r0"]
+    steps = [step for step in found["trust_steps"] if "(operator: " in step["line"]]
+    assert [step["observer"] for step in steps] == ["r0"]
     assert {fault["robot"] for fault in found["faults"] if fault["kind"] == "absent"} >= {"r2"}
     intruder.send_signal(signal.SIGINT)
     assert intruder.wait(20) == 0
