@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from rclpy.exceptions import NameValidationException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from eir_ros.contract.errors import EirError
@@ -88,8 +89,9 @@ class ManagedNode(LifecycleNode):
     def _attempt(self, hook: Callable[[], None]) -> TransitionCallbackReturn:
         try:
             hook()
-        except EirError as error:
-            self._refusal = error
+        except (EirError, OSError, NameValidationException) as error:
+            # what a disk or rclpy refuses is as much what was given, the name of a topic for one
+            self._refusal = error if isinstance(error, EirError) else EirError(f"{error}")
             self.get_logger().error(str(error))
             return TransitionCallbackReturn.FAILURE
         except Exception:

@@ -113,6 +113,8 @@ class Recorder(ManagedNode):
         settings = self.settings
         self._folder = Path(settings.out)
         refuse_full_disk(self._folder, settings.min_free_mb)
+        # before there is a file, because a name that is none is refused here
+        self._listen()
         self._recording = Recording(
             self._folder,
             self._about(),
@@ -124,7 +126,6 @@ class Recorder(ManagedNode):
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="disk")
         self._syncing: Future[None] | None = None
         self._open = True
-        self._listen()
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._report_pub = self.create_publisher(DiagnosticArray, "/diagnostics", qos.DIAGNOSTICS)
         self.create_timer(FLUSH_S, self._on_flush, clock=steady)

@@ -13,6 +13,7 @@ that says what differs.
 import hashlib
 import io
 import json
+import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -76,7 +77,8 @@ def load_bundle(path: str | Path, *, trusted_keys: Path | None = None) -> Bundle
     """
     folder = Path(path)
     keys = signing.load_trusted_keys(trusted_keys or signing.default_trusted_keys())
-    if not folder.is_dir():
+    # which, unlike that of pathlib, takes any name
+    if not os.path.isdir(folder):
         raise EirError(f"{folder}: there is no bundle here; expected a folder with {MANIFEST}.")
     text = _read(folder / MANIFEST)
     signature = _read(folder / SIGNATURE)
