@@ -1,18 +1,25 @@
 """Worst-case attacks: adversaries trained against a frozen victim."""
 
+import copy
 import json
+import math
 import os
 import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from eir_ros.contract.config import validate
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.faults import FaultKind
 from eir_ros.faults.schedule import Schedule
+from training import checkpoint
+from training.attacks.actions import Learned
+from training.attacks.play import Arena
 from training.checkpoint import Run
 from training.game import make_game
 from training.methods import METHODS
@@ -24,6 +31,10 @@ from training.views import view_of
 
 #: First entry of every seed of an attack: never shared with training or evaluation.
 ATTACK_STREAM = 1_000_003
+#: Updates over which a curve is smoothed to find where it was lowest.
+SMOOTHING = 5
+#: Held-out stream and episodes per agent in which donors of a warm start are compared.
+DONORS, SCREENED = 5, 64
 
 
 @dataclass
@@ -38,8 +49,12 @@ class Attack:
     seed: int
     #: Whether the victim took its most likely actions, as robots do, or sampled.
     greedy: bool = True
-    #: Victim's return per attacked agent after each iteration; row = {agent: return}.
+    #: Victim's return per attacked agent before each update; row = {agent: return}.
     curve: list[dict[int, float]] = field(default_factory=list)
+    #: Weights that left the victim least: its mean return over agents and `SMOOTHING` updates.
+    lowest: dict[str, Tensor] = field(default_factory=dict)
+    #: Where it could have started, and what each of these left of the victim's return.
+    tried: dict[str, float] = field(default_factory=dict)
 
 
 def train_attack(
@@ -87,12 +102,18 @@ def train_attack(
     played = np.resize(agents, recipe.batch)
     schedule = Schedule.single(recipe.batch, game.num_agents, FaultKind.ADVERSARY, played)
     attack = Attack(learner.adversary, start, agents, seed, greedy)
+    means, least = list[float](), math.inf
     for iteration in range(iterations):
         stream = [ATTACK_STREAM, seed, iteration]
         rollout = collector.collect(stream, recipe.steps, schedule=schedule)
-        learner.update_attack(rollout, iteration / iterations, [*stream, 2])
         total = first_returns(rollout).numpy()
         attack.curve.append({a: float(total[played == a].mean()) for a in agents})
+        means.append(float(np.mean(list(attack.curve[-1].values()))))
+        smoothed = float(np.mean(means[-SMOOTHING:]))
+        if smoothed < least and len(means) >= min(SMOOTHING, iterations):
+            # these weights played the last of the updates that were averaged
+            least, attack.lowest = smoothed, copy.deepcopy(learner.adversary.state_dict())
+        learner.update_attack(rollout, iteration / iterations, [*stream, 2])
     game.close()
     return attack
 
@@ -115,6 +136,7 @@ def save_attack(attack: Attack, victim: Run, victim_path: Path, path: Path) -> N
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {
         "adversary": attack.adversary.state_dict(),
+        "lowest": attack.lowest,
         "recipe": victim.recipe.model_dump(mode="json"),
     }
     partial = path.with_name(path.name + ".partial")
@@ -127,6 +149,7 @@ def save_attack(attack: Attack, victim: Run, victim_path: Path, path: Path) -> N
             "sha256": digest(victim_path),
         },
         "start": attack.start,
+        **({"tried": attack.tried} if attack.tried else {}),
         "agents": attack.agents,
         "seed": attack.seed,
         "greedy": attack.greedy,
@@ -135,15 +158,67 @@ def save_attack(attack: Attack, victim: Run, victim_path: Path, path: Path) -> N
     path.with_suffix(".json").write_text(json.dumps(story, indent=1) + "\n", encoding="utf-8")
 
 
-def load_attack(path: Path) -> Adversary:
-    """The adversary that `save_attack` wrote; `EirError` where there is none."""
+def strongest(
+    victim: Run, donors: Mapping[str, Adversary], agents: list[int], greedy: bool = True
+) -> tuple[str, dict[str, float]]:
+    """Which of `donors` leaves `victim` least, and the mean return over agents under each.
+
+    Raises
+    ------
+    EirError
+        The adversary of a donor has networks of another shape.
+    """
+    shape = _shapes(victim.adversary)
+    for name, adversary in donors.items():
+        if _shapes(adversary) != shape:
+            raise EirError(
+                f"the adversary of {name} does not fit this team; expected one of the same world "
+                "and network sizes."
+            )
+    arena, left = Arena(victim, SCREENED, greedy), {}
+    for name, adversary in donors.items():
+        played = [
+            arena.play(Learned(), SCREENED, [DONORS], agent, adversary).returns for agent in agents
+        ]
+        left[name] = round(float(np.mean(played)), 3)
+    arena.close()
+    return min(left, key=lambda name: left[name]), left
+
+
+def _shapes(adversary: Adversary) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in adversary.state_dict().items()}
+
+
+def load_attack(path: Path, lowest: bool = False) -> Adversary:
+    """The adversary that `save_attack` wrote, as it was last or where it was at its `lowest`.
+
+    Raises
+    ------
+    EirError
+        There is none.
+    """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         recipe = validate(state["recipe"], Recipe, where=f"recipe in {path}")
         game = make_game(recipe, 1)
         adversary = Adversary(view_of(game), recipe)
         game.close()
-        adversary.load_state_dict(state["adversary"])
+        # attacks from before it was kept have no lowest
+        adversary.load_state_dict((lowest and state.get("lowest")) or state["adversary"])
     except (OSError, KeyError, RuntimeError, pickle.UnpicklingError) as error:
         raise EirError(f"{path} is not an attack written by `eir attack`: {error}") from error
     return adversary
+
+
+def adversary_in(place: Path) -> Adversary:
+    """The adversary of a run (its folder or a checkpoint), or one that `eir attack` wrote.
+
+    Raises
+    ------
+    EirError
+        There is neither at `place`.
+    """
+    # `save_attack` leaves its story beside the weights
+    if place.with_suffix(".json").is_file():
+        return load_attack(place)
+    return checkpoint.load(checkpoint.find(place)).adversary

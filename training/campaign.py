@@ -20,6 +20,7 @@ from training.matrix import (
     attack_units,
     judge_unit,
     recipe_of,
+    rival_units,
     train_unit,
     victims,
 )
@@ -27,7 +28,7 @@ from training.players import make_collector
 from training.recipe import Recipe
 from training.train import iterate
 
-STAGES = ("train", "attack", "judge")
+STAGES = ("train", "attack", "rival", "judge")
 
 
 @dataclass
@@ -82,6 +83,7 @@ def run_matrix(
         teams = victims(matrix, label)
         progress.total[label, "train"] = progress.total[label, "judge"] = len(teams)
         progress.total[label, "attack"] = sum(len(attack_units(matrix, v, runs)) for v in teams)
+        progress.total[label, "rival"] = sum(len(rival_units(matrix, v, runs)) for v in teams)
     for label in _worlds(matrix, world):
         teams = victims(matrix, label)
         for stage in STAGES:
@@ -129,10 +131,12 @@ def plan_matrix(
         rate, agents, horizon = _speed(recipe)
         per_update = recipe.batch * recipe.steps / rate
         training = len(teams) * recipe.iterations * per_update
-        attacking = 2 * len(teams) * settings.attack_iterations * per_update
+        attacks = [(*attack_units(matrix, v, runs), *rival_units(matrix, v, runs)) for v in teams]
+        attacking = sum(map(len, attacks)) * settings.attack_iterations * per_update
         methods = len(settings.seeds)
         cells = 3 + len(list(matrix.unseen())) + methods * matrix.transfers
-        episodes = settings.episodes * agents * (cells + 1.5 * methods)
+        # the worst case: about four adversaries of each method, played for half as many episodes
+        episodes = settings.episodes * agents * (cells + 2 * methods + 5)
         judging = len(teams) * episodes * horizon / (3 * rate)
         hours = (training + attacking + judging) / 3600
         total += hours
@@ -166,8 +170,9 @@ def _units(
 ) -> list[Unit]:
     if stage == "train":
         return [train_unit(matrix, v, runs) for v in teams if not _trained(matrix, v, runs)]
-    if stage == "attack":
-        units = [unit for victim in teams for unit in attack_units(matrix, victim, runs)]
+    if stage in ("attack", "rival"):
+        of_team = attack_units if stage == "attack" else rival_units
+        units = [unit for victim in teams for unit in of_team(matrix, victim, runs)]
         return [unit for unit in units if not Path(unit.command[-1]).exists()]
     return [judge_unit(path, victim, runs, out) for victim in teams]
 

@@ -69,7 +69,11 @@ class Judge:
         self._arena.close()
 
     def _find_adversaries(self) -> dict[str, tuple[Path, Any]]:
-        """Every adversary of this world and seed, by name: METHOD:training, :fresh and :warm."""
+        """Every adversary of this world and seed: METHOD:training, :fresh, :warm and :rival.
+
+        Of those that were trained against this team also what they were where its return was
+        lowest, METHOD:fresh-lowest ...
+        """
         found: dict[str, tuple[Path, Any]] = {}
         for rival in rivals(self.matrix, self.victim):
             folder = self._runs / rival.name
@@ -80,15 +84,20 @@ class Judge:
             for path in sorted(folder.glob("attack-*.pt")):
                 start = path.stem.removeprefix("attack-")
                 found[f"{rival.method}:{start}"] = (path, load_attack(path))
+                if rival == self.victim:
+                    lowest = load_attack(path, lowest=True)
+                    found[f"{rival.method}:{start}-lowest"] = (path, lowest)
         return found
 
     def _against(self, victim: Victim) -> list[Path]:
         """Files of the adversaries that were trained against that frozen team."""
-        return [
-            path
-            for name, (path, _) in self._adversaries.items()
-            if name.startswith(f"{victim.method}:") and not name.endswith(":training")
-        ]
+        return sorted(
+            {
+                path
+                for name, (path, _) in self._adversaries.items()
+                if name.startswith(f"{victim.method}:") and not name.endswith(":training")
+            }
+        )
 
     def _strongest(self, victim: Victim) -> Any:
         """Of the adversaries trained against that team, the one whose curve ended lowest."""

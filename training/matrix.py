@@ -1,8 +1,9 @@
 """A matrix of evaluation: methods x worlds x seeds x attacks, and the units of work it takes.
 
-A matrix is a YAML file (`config/matrices`). Its work is done in three stages, world by world: teams
-are trained, then attacked, then judged; a team is judged by the adversaries of all others of its
-world and seed, so the stages do not overlap. Every unit is a command that keeps what is there.
+A matrix is a YAML file (`config/matrices`). Its work is done in stages, world by world: teams
+are trained, then attacked, attacked again from the adversaries of their rivals, then judged by all
+adversaries of their world and seed; so the stages do not overlap. Every unit is a command
+that keeps what is there.
 """
 
 import sys
@@ -164,31 +165,39 @@ def train_unit(matrix: Matrix, victim: Victim, runs: Path) -> Unit:
 
 
 def attack_units(matrix: Matrix, victim: Victim, runs: Path) -> list[Unit]:
-    """Train the adversaries against it: one from scratch, one from what it was trained with.
+    """Train the adversaries against it: one from scratch, one from what it was trained with."""
+    starts = ("fresh", "warm") if METHODS[victim.method].attacked else ("fresh",)
+    return [_attack_unit(matrix, victim, runs, start, "--start", start) for start in starts]
 
-    A team that met no adversary is attacked from the one that EIR-MAPPO was trained with.
+
+def rival_units(matrix: Matrix, victim: Victim, runs: Path) -> list[Unit]:
+    """Train one more, from the adversary of another team that already hurts this one most.
+
+    All of those that the other teams of its world and seed were trained with or attacked by are
+    tried, so `attack_units` of these come first.
     """
-    world, folder = matrix.worlds[victim.world], _of(runs, victim)
-    options = ["--iterations", world.attack_iterations, "--seed", ATTACK_SEEDS + victim.seed]
-    options += ["--sampled"] if world.sampled else []
-    found = []
-    for start in ("fresh", "warm"):
-        warm: list[Any] = ["--start", start]
-        if start == "warm" and not METHODS[victim.method].attacked:
-            donors = [r for r in rivals(matrix, victim) if METHODS[r.method].attacked]
-            if not donors:
-                continue
-            best = next((d for d in donors if d.method == "eir-mappo"), donors[0])
-            warm = ["--warm-from", _of(runs, best)]
-        out = ["--out", folder / f"attack-{start}.pt"]
-        found.append(_eir(f"attack {victim.name} {start}", "attack", folder, *warm, *options, *out))
-    return found
+    donors: list[Any] = []
+    for rival in rivals(matrix, victim):
+        if rival.method != victim.method:
+            trained = [_of(runs, rival)] if METHODS[rival.method].attacked else []
+            donors += trained + [unit.command[-1] for unit in attack_units(matrix, rival, runs)]
+    warm = [part for donor in donors for part in ("--warm-from", donor)]
+    return [_attack_unit(matrix, victim, runs, "rival", *warm)] if warm else []
 
 
 def judge_unit(matrix_path: Path, victim: Victim, runs: Path, out: Path) -> Unit:
     """Play every cell of the team that is missing."""
     where = ["--runs", runs, "--out", out, "--only", victim.name]
     return _eir(f"judge {victim.name}", "evaluate", matrix_path, *where)
+
+
+def _attack_unit(matrix: Matrix, victim: Victim, runs: Path, name: str, *start: Any) -> Unit:
+    """The last word of its command is the file that it writes."""
+    world, folder = matrix.worlds[victim.world], _of(runs, victim)
+    options = ["--iterations", world.attack_iterations, "--seed", ATTACK_SEEDS + victim.seed]
+    options += ["--sampled"] if world.sampled else []
+    out = ["--out", folder / f"attack-{name}.pt"]
+    return _eir(f"attack {victim.name} {name}", "attack", folder, *start, *options, *out)
 
 
 def _of(runs: Path, victim: Victim) -> Path:

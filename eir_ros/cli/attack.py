@@ -29,7 +29,11 @@ def attack(
         typer.Option(help="train: fresh, or warm: from the adversary the victim was trained with."),
     ] = "fresh",
     warm_from: Annotated[
-        Path | None, typer.Option(help="train: warm start from the adversary of this run instead.")
+        list[Path] | None,
+        typer.Option(
+            help="train: warm start from the adversary of this run, or written by `eir attack`, "
+            "instead. May be repeated: then from the one that hurts this team most."
+        ),
     ] = None,
     agent: Annotated[
         list[int] | None, typer.Option(help="Agent to attack; may be repeated. Default: each.")
@@ -58,20 +62,26 @@ def attack(
 
 
 def _train(
-    victim: Path, out: Path | None, start: str, warm_from: Path | None, agent: list[int] | None,
-    iterations: int, seed: int, sampled: bool,
+    victim: Path, out: Path | None, start: str, warm_from: list[Path] | None,
+    agent: list[int] | None, iterations: int, seed: int, sampled: bool,
 ) -> None:  # fmt: skip
     from rich.console import Console
 
     from training import checkpoint
-    from training.attack import save_attack, train_attack
+    from training.attack import adversary_in, save_attack, strongest, train_attack
 
     source = checkpoint.find(victim)
     run = checkpoint.load(source)
-    donor = checkpoint.load(checkpoint.find(warm_from)).adversary if warm_from else None
     name = "warm" if warm_from else start
     agents = agent or list(range(run.team.view.shape.num_agents))
+    donor, tried = None, dict[str, float]()
+    if warm_from:
+        donors = {str(path): adversary_in(path) for path in warm_from}
+        chosen, tried = strongest(run, donors, agents, greedy=not sampled)
+        donor = donors[chosen]
+        Console().print(f"starting from {chosen}: it leaves {tried[chosen]:.1f}", soft_wrap=True)
     found = train_attack(run, name, agents, iterations, seed, warm=donor, greedy=not sampled)
+    found.tried = tried
     # the attack on best.pt is not that on the last checkpoint
     prefix = "" if source.name == checkpoint.FILE else f"{source.stem}-"
     path = out or source.with_name(f"{prefix}attack-{name}.pt")

@@ -32,7 +32,11 @@ def export(
     ] = None,
     scorecard: Annotated[
         Path | None,
-        typer.Option(help="JSON file with the results of an evaluation, to keep in the bundle."),
+        typer.Option(
+            help="What the team is worth, to keep in the bundle: the folder of its cells from "
+            "`eir evaluate` (results/NAME/WORLD/METHOD-SEED), or a JSON file.",
+            metavar="CELLS",
+        ),
     ] = None,
     adversary: Annotated[
         Path | None,
@@ -60,14 +64,18 @@ def export(
         raise EirError(f"--threshold is {threshold:g}; expected a probability between 0 and 1.")
     check_bundle_or_nothing(out)
     signing_key = load_private_key(key or default_trusted_keys() / "demo.key")
-    results = _read_scorecard(scorecard) if scorecard else {}
+    results = _read_scorecard(scorecard) if scorecard and not scorecard.is_dir() else {}
 
     from training import checkpoint as checkpoints
     from training.calibration import calibrate
     from training.export import attack_on, describe, export_files, task_of, trained_adversary
     from training.provenance import digest
+    from training.report.card import team_card
 
-    run = checkpoints.load(checkpoints.find(checkpoint))
+    source = checkpoints.find(checkpoint)
+    run = checkpoints.load(source)
+    if scorecard and scorecard.is_dir():
+        results = team_card(scorecard, digest(source))
     task = task_of(run)
     corrupted = attack_on(run, adversary) if adversary else trained_adversary(run)
     if adversary:

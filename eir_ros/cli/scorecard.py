@@ -35,7 +35,7 @@ class Line(NamedTuple):
 
 
 def replay_scorecard(bundle: "Bundle", episodes: int, seed: int) -> list[Line]:
-    """Play every kind of fault of the card that needs no adversary, on planar bodies.
+    """Play every kind of fault of the card that needs no adversary, in the world of training.
 
     A mean of now may lie below the written one by three standard errors of their difference.
 
@@ -44,18 +44,18 @@ def replay_scorecard(bundle: "Bundle", episodes: int, seed: int) -> list[Line]:
     EirError
         The bundle brings no returns to compare with.
     """
-    from sim.swarm.coverage import CoverageWorld
-
     written = bundle.manifest.scorecard.get("return_per_episode", {})
     kinds = {word: FaultKind.parse(word) for word in written if word != "worst"}
     if not kinds:
         raise EirError(
             f"bundle '{bundle.manifest.name}' has no returns in its scorecard to compare with; "
-            "export it again with `eir export --results`."
+            "export it again with `eir export --scorecard`."
         )
+    options = bundle.manifest.training.recipe.get("options", {})
+    world, decisions = options.get("world"), options.get("episode_decisions", 90)
     lines = []
     for word, kind in kinds.items():
-        returns = episode_returns(bundle, CoverageWorld(), kind, episodes, [STREAM, seed])
+        returns = episode_returns(bundle, world, kind, episodes, [STREAM, seed], decisions)
         error = returns.std(ddof=1) / np.sqrt(len(returns))
         spread = float(np.hypot(error, written[word]["standard_error"]))
         mean = written[word]["mean"]
@@ -64,11 +64,17 @@ def replay_scorecard(bundle: "Bundle", episodes: int, seed: int) -> list[Line]:
 
 
 def episode_returns(
-    bundle: "Bundle", world: Any, kind: FaultKind, episodes: int, seed: list[Any]
+    bundle: "Bundle",
+    world: Any,
+    kind: FaultKind,
+    episodes: int,
+    seed: list[Any],
+    decisions: int = 90,
 ) -> NDArray[np.float64]:
     """Returns of whole episodes (E,), robots acting greedily; robot e mod N has the fault.
 
-    `world` is a `sim.swarm.coverage.CoverageWorld`.
+    `world` is a `sim.swarm.coverage.CoverageWorld`, its settings, or None for the plain one; an
+    episode has so many `decisions`.
     """
     from eir_ros.faults.attack_process import executed_actions
     from eir_ros.faults.schedule import Schedule
@@ -76,7 +82,7 @@ def episode_returns(
     from sim.swarm.env import CoverageEnv
 
     task, policy = bundle.manifest.task, BatchPolicy(bundle, _BATCH)
-    env, n = CoverageEnv(_BATCH, 0, task, world), task.num_robots
+    env, n = CoverageEnv(_BATCH, 0, task, world, None, decisions), task.num_robots
     found = []
     for part in range(-(-episodes // _BATCH)):
         schedule = Schedule.single(_BATCH, n, kind, np.arange(_BATCH) % n)

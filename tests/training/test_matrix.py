@@ -1,18 +1,28 @@
 """A matrix is worked through cell by cell; its report says what the cells say."""
 
+import itertools
 import json
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from eir_ros.contract.errors import EirError
 from training import checkpoint
-from training.attack import save_attack, train_attack
+from training.attack import SMOOTHING, load_attack, save_attack, strongest, train_attack
 from training.campaign import run_matrix
 from training.cells import Judge
-from training.matrix import find_victim, read_matrix, recipe_of, rivals, victims
+from training.matrix import (
+    attack_units,
+    find_victim,
+    read_matrix,
+    recipe_of,
+    rival_units,
+    rivals,
+    victims,
+)
 from training.report.pages import write_report
 from training.report.scorecard import targets
 from training.report.statistics import estimate, interquartile_mean, probability_of_improvement
@@ -89,7 +99,60 @@ def test_a_cell_says_what_made_it_and_the_worst_is_no_better_than_what_was_tried
         assert cell["agents"][agent]["by"] == lowest
         # the adversary of training, those of this victim and its rival, and the scripted ones
         assert {"random", "frozen", "eir-mappo:training", "mappo:fresh"} <= tried["screened"].keys()
+        # what the attack was at its best, for this victim alone
+        assert "eir-mappo:fresh-lowest" in tried["screened"]
+        assert "mappo:fresh-lowest" not in tried["screened"]
     assert (tmp_path / "out/toy/eir-mappo-1/belief.json").exists()
+
+
+def test_every_rival_offers_its_adversaries_and_a_team_costs_three_trainings_at_most(matrix):
+    runs = Path("runs")
+    mine, other = find_victim(matrix, "toy/eir-mappo-1"), find_victim(matrix, "toy/mappo-0")
+    assert [Path(u.command[-1]).name for u in attack_units(matrix, mine, runs)] == [
+        "attack-fresh.pt",
+        "attack-warm.pt",
+    ]
+    # mappo was trained with no adversary, so there is one fewer
+    assert [Path(u.command[-1]).name for u in attack_units(matrix, other, runs)] == [
+        "attack-fresh.pt"
+    ]
+    [unit] = rival_units(matrix, other, runs)
+    words = unit.command
+    donors = [after for word, after in itertools.pairwise(words) if word == "--warm-from"]
+    home = "runs/toy/eir-mappo-0"
+    assert donors == [home, f"{home}/attack-fresh.pt", f"{home}/attack-warm.pt"]
+    assert words[-1] == "runs/toy/mappo-0/attack-rival.pt"
+
+
+def test_training_goes_on_from_the_donor_that_hurts_most_and_from_none_that_does_not_fit(
+    matrix, tmp_path
+):
+    recipe = recipe_of(matrix, find_victim(matrix, "toy/eir-mappo-0"))
+    victim = checkpoint.fresh(recipe)
+    donors = {
+        str(seed): checkpoint.fresh(recipe.model_copy(update={"seed": seed})).adversary
+        for seed in range(3)
+    }
+    name, left = strongest(victim, donors, [0, 1], greedy=False)
+    assert left.keys() == donors.keys()
+    assert left[name] == min(left.values())
+    wide = checkpoint.fresh(recipe.model_copy(update={"width": 16})).adversary
+    with pytest.raises(EirError, match="adversary of wide does not fit"):
+        strongest(victim, {**donors, "wide": wide}, [0, 1])
+
+
+def test_an_attack_keeps_the_weights_that_its_lowest_return_was_measured_with(matrix, tmp_path):
+    victim = checkpoint.fresh(recipe_of(matrix, find_victim(matrix, "toy/mappo-0")))
+    path = tmp_path / checkpoint.FILE
+    checkpoint.save(victim, path)
+    # the smoothed return can be lowest at the end: even then an update followed
+    attack = train_attack(victim, "fresh", [0, 1], SMOOTHING, seed=1, greedy=False)
+    assert len(attack.curve) == SMOOTHING
+    save_attack(attack, victim, path, tmp_path / "attack-fresh.pt")
+    kept = load_attack(tmp_path / "attack-fresh.pt", lowest=True).state_dict()
+    last = load_attack(tmp_path / "attack-fresh.pt").state_dict()
+    assert any(not torch.equal(kept[name], last[name]) for name in kept)
+    assert all(torch.equal(kept[name], attack.lowest[name]) for name in kept)
 
 
 def test_a_report_shows_every_method_and_repeats_itself(matrix, teams, tmp_path):
