@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
 #: A page should open fast.
-MAX_BYTES = 200_000
+MAX_BYTES = 400_000
 
 COVERAGE = ["swarm-coverage", "--bundle", "policies/coverage", "--fault", "r2:adversary@4"]
 
@@ -25,7 +25,7 @@ PICTURES = {
     "mpe-simple_spread.png": ["mpe-simple_spread", "--random", "--seed", "14"],
     "mpe-simple_tag.gif": ["mpe-simple_tag", "--random", "--seed", "37"],
     "mpe-simple_reference.png": ["mpe-simple_reference", "--random", "--seed", "1"],
-    "swarm-coverage.gif": [*COVERAGE, "--steps", "47"],
+    "swarm-coverage.gif": COVERAGE,
     "swarm-coverage.png": COVERAGE,
     "swarm-camera.png": [*COVERAGE, "--camera", "--option", "world={body: wheels}"],
     "swarm-rendezvous.png": ["swarm-rendezvous", "--random", "--seed", "13", "--steps", "40"],

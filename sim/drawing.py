@@ -36,8 +36,9 @@ _LINE = 20
 class Beliefs:
     """What every agent believes of every other at one moment."""
 
-    #: p(adversary), row: who believes, column: about whom, (N, N); NaN on the diagonal
-    p_adversary: NDArray[np.floating[Any]]
+    #: p(adversary), row: who believes, column: about whom, (N, N); NaN on the diagonal. None: the
+    #: team keeps no beliefs
+    p_adversary: NDArray[np.floating[Any]] | None
     #: Which agents really are of another type than cooperative, (N,) bool
     faulty: NDArray[np.bool_]
 
@@ -79,6 +80,9 @@ class FromAbove:
                 _draw_box(pen, item, view)
             else:
                 _draw_line(pen, item, view)
+        for item in scene.items:
+            if isinstance(item, Disc) and item.doubt is not None:
+                _draw_doubt(pen, view(item.centre), item.radius * view.scale, item.doubt)
         edge = [(0.5, 0.5), (width - 0.5, 0.5), (width - 0.5, height - 0.5), (0.5, height - 0.5)]
         pen.line([*edge, edge[0]], SOFT, 1)
 
@@ -206,6 +210,19 @@ def _draw_disc(pen: Pen, disc: Disc, view: _View) -> None:
         _label(pen, centre, disc.label, 1.8 * radius, 1.6 * radius, FILL[disc.role])
 
 
+def _draw_doubt(pen: Pen, centre: Point, radius: float, doubt: float) -> None:
+    """A tag above a disc, or below where there is no room: how sure the others are of it."""
+    words, colour = f"{100 * doubt:.0f}%", belief_colour(doubt)
+    half, high = length(words, _LEAST_TEXT) / 2 + 3, _LEAST_TEXT + 4
+    x = min(max(centre[0], half + 1), pen.width - half - 1)
+    away = 1.5 * radius + high / 2 + 1
+    y = centre[1] - away if centre[1] - away > high / 2 else centre[1] + away
+    top, bottom = y - high / 2, y + high / 2
+    tag = [(x - half, top), (x + half, top), (x + half, bottom), (x - half, bottom)]
+    pen.polygon(tag, colour, PAPER)
+    pen.text((x, y), words, _LEAST_TEXT, ink_on(colour), "mm")
+
+
 def _mark(pen: Pen, role: str, centre: Point, radius: float, labelled: bool) -> None:
     """What tells a role apart without its colour."""
     x, y = centre
@@ -261,7 +278,7 @@ def _belief_cell(count: int) -> float:
 
 
 def _beliefs_height(beliefs: Beliefs | None) -> float:
-    if beliefs is None:
+    if beliefs is None or beliefs.p_adversary is None:
         return 0.0
     count = len(beliefs.faulty)
     return 66 + count * _belief_cell(count)
@@ -270,6 +287,8 @@ def _beliefs_height(beliefs: Beliefs | None) -> float:
 def _draw_beliefs(pen: Pen, beliefs: Beliefs, x: float, y: float) -> None:
     """Who holds whom for an adversary, in per cent; a marked column is one."""
     p, count = beliefs.p_adversary, len(beliefs.faulty)
+    if p is None:
+        return
     cell = _belief_cell(count)
     pen.text((x, y), "how sure each row is that", _TEXT)
     pen.text((x, y + 17), "a column is an adversary [%]", _TEXT)

@@ -20,6 +20,10 @@ class Disc:
     heading: float | None = None
     #: Share of a ring around it that is filled, 0 to 1: health, progress, or p(adversary)
     ring: float | None = None
+    #: Index of the agent that it is; then what is believed of it is drawn with it
+    agent: int | None = None
+    #: How sure the others are, on average, that it is an adversary, 0 to 1
+    doubt: float | None = None
 
 
 @dataclass(frozen=True)

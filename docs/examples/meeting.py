@@ -61,7 +61,7 @@ class MeetingEnv(BatchedEnv):
         scene.items.extend(Box((c, 0), (0.9, 0.9), "faint") for c in range(self.cells))
         place = self._place[index].tolist()
         for i, c in enumerate(place):
-            scene.items.append(Disc((c, place[:i].count(c)), 0.4, "agent", str(i)))
+            scene.items.append(Disc((c, place[:i].count(c)), 0.4, "agent", str(i), agent=i))
         return scene
 
 

@@ -1,4 +1,4 @@
-"""`eir play ENV`: draw an episode."""
+"""`eir play ENV` and `eir play --run RUN`: draw an episode."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,13 +8,37 @@ import typer
 if TYPE_CHECKING:
     from eir_ros.faults.schedule import Schedule
 
+#: The attack that plays a traitor where no other is asked for.
+LEARNED = "learned"
+
 
 def play(
-    name: Annotated[str, typer.Argument(metavar="ENV", help="Name of a world; see `eir envs`.")],
     out: Annotated[Path, typer.Option(help="File to write: .gif, .mp4, or .png for six moments.")],
+    name: Annotated[
+        str | None, typer.Argument(metavar="[ENV]", help="Name of a world; see `eir envs`.")
+    ] = None,
     bundle: Annotated[
         Path | None,
         typer.Option(help="Folder of the signed team that plays. Default: random play."),
+    ] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            help="Checkpoint of `eir train`, or its run folder: that team plays in its own world."
+        ),
+    ] = None,
+    traitor: Annotated[
+        int | None, typer.Option(min=0, help="With --run: the agent that is attacked.")
+    ] = None,
+    attack: Annotated[
+        str, typer.Option(help="With --traitor: how, as `eir attack` names it.", metavar="KIND")
+    ] = LEARNED,
+    adversary: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --traitor: who plays it, as written by `eir attack`; default: the adversary "
+            "of training."
+        ),
     ] = None,
     random: Annotated[bool, typer.Option("--random", help="Everybody acts at random.")] = False,
     fault: Annotated[
@@ -39,23 +63,44 @@ def play(
 ) -> None:
     """Play one episode, draw it, and keep it as a picture or a film.
 
-    Types are shown as they are; with a bundle, so is who suspects whom.
+    Types are shown as they are; with a trained team, so is who suspects whom.
     """
-    from rich.console import Console
-
-    import sim
     from eir_ros.contract.errors import EirError
-    from sim.drawing import FROM_ABOVE
-    from sim.episode import random_decisions, record
-    from sim.movie import check_output, save
+    from sim.movie import check_output
 
+    if run is not None:
+        if name or bundle or random or fault or option:
+            raise EirError(
+                "--run brings its own world and team; leave out ENV, --bundle, --random, --fault "
+                "and --option."
+            )
+        check_output(out)
+        _play_run(run, traitor, attack, adversary, out, camera, seed, steps, fps)
+        return
+    if name is None:
+        raise EirError("there is nothing to play; name a world of `eir envs`, or give --run RUN.")
+    if traitor is not None or adversary or attack != LEARNED:
+        raise EirError(
+            "--traitor, --attack and --adversary are for a team in training; give its --run."
+        )
     if bundle and random:
         raise EirError("--bundle and --random were both given; choose one of them.")
     if fault and not name.startswith("swarm-"):
         raise EirError(f"'{name}' has no robots that --fault could break; leave it out.")
-    if camera and not name.startswith("swarm-"):
-        raise EirError(f"'{name}' is not in PyBullet, where --camera is; leave it out.")
+    _check_camera(camera, name)
     check_output(out)
+    _play_world(name, bundle, trusted_keys, fault, option, out, camera, seed, steps, fps)
+
+
+def _play_world(
+    name: str, bundle: Path | None, trusted_keys: Path | None, fault: list[str] | None,
+    option: list[str] | None, out: Path, camera: bool, seed: int, steps: int | None, fps: float,
+) -> None:  # fmt: skip
+    from rich.console import Console
+
+    import sim
+    from sim.episode import random_decisions, record
+
     options = dict(_option(text) for text in option or ())
     if bundle:
         signed = _load(bundle, trusted_keys, name)
@@ -69,7 +114,57 @@ def play(
         decide = _team_decisions(env, signed, seed) if bundle else random_decisions(env, seed)
         frames = record(env, observation, decide, steps)
         env.close()
-        save(frames, out, fps, env.camera() if camera else FROM_ABOVE)
+        _keep(frames, env, out, fps, camera)
+
+
+def _play_run(
+    place: Path, traitor: int | None, kind: str, adversary: Path | None, out: Path, camera: bool,
+    seed: int, steps: int | None, fps: float,
+) -> None:  # fmt: skip
+    from rich.console import Console
+
+    from eir_ros.contract.errors import EirError
+    from sim.episode import Film
+    from training import checkpoint
+    from training.attack import load_attack
+    from training.attacks import make_attack
+    from training.attacks.play import Arena
+    from training.methods import METHODS
+
+    if traitor is None and (adversary or kind != LEARNED):
+        raise EirError("--attack and --adversary are for one agent; say which with --traitor.")
+    attack = make_attack("none" if traitor is None else kind)
+    run = checkpoint.load(checkpoint.find(place))
+    _check_camera(camera, run.recipe.environment)
+    if attack.needs_adversary and adversary is None and not METHODS[run.recipe.method].attacked:
+        raise EirError(
+            f"a team of '{run.recipe.method}' trains with no adversary; `eir attack {place}` makes "
+            "one, for --adversary."
+        )
+    played_by = load_attack(adversary) if adversary else None
+    arena = Arena(run, batch=1)
+    film = Film(arena.env)
+    with Console(stderr=True).status(f"playing {place}", spinner="line"):
+        arena.play(attack, 1, [seed], traitor, played_by, film)
+        frames = film.frames[: None if steps is None else steps + 1]
+        _keep(frames, arena.env, out, fps, camera)
+    arena.close()
+
+
+def _check_camera(camera: bool, name: str) -> None:
+    from eir_ros.contract.errors import EirError
+
+    if camera and not name.startswith("swarm-"):
+        raise EirError(f"'{name}' is not in PyBullet, where --camera is; leave it out.")
+
+
+def _keep(frames: list[Any], env: Any, out: Path, fps: float, camera: bool) -> None:
+    from rich.console import Console
+
+    from sim.drawing import FROM_ABOVE
+    from sim.movie import save
+
+    save(frames, out, fps, env.camera() if camera else FROM_ABOVE)
     ending = frames[-1].scene.captions[-1]
     Console().print(f"{len(frames)} frames in {out}: {ending}", soft_wrap=True, highlight=False)
 

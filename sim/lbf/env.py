@@ -272,12 +272,13 @@ class LbfEnv(BatchedEnv):
         agents = world.agents[index].tolist()
         shared = Counter((row, col) for row, col, _ in agents)
         seen: Counter[tuple[int, int]] = Counter()
-        for row, col, level in agents:
+        for k, (row, col, level) in enumerate(agents):
             # agents in one cell stand side by side
             slots = shared[row, col]
             x = col + (seen[row, col] + 0.5) / slots
             seen[row, col] += 1
-            items.append(Disc((x, rows - row - 0.5), 0.35 / slots**0.5, label=str(level)))
+            place = (x, rows - row - 0.5)
+            items.append(Disc(place, 0.35 / slots**0.5, label=str(level), agent=k))
         left = int(world.foods[index, :, LEVEL].sum()) / int(world.spawned[index])
         captions = (
             f"step {world.elapsed[index]} of {rules.episode_limit}",

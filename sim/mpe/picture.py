@@ -67,11 +67,14 @@ def _captioned(scene: Scene, *lines: str) -> Scene:
 
 
 def _agents(agents: list[Any], role: str, radius: float = 0.0) -> list[Disc]:
-    return [_disc(agent, role, str(i), radius) for i, agent in enumerate(agents)]
+    return [
+        Disc(_place(agent), radius or float(agent.size), role, str(i), agent=i)
+        for i, agent in enumerate(agents)
+    ]
 
 
-def _disc(entity: Any, role: str, label: str = "", radius: float = 0.0) -> Disc:
-    return Disc(_place(entity), radius or float(entity.size), role, label)
+def _disc(entity: Any, role: str) -> Disc:
+    return Disc(_place(entity), float(entity.size), role)
 
 
 def _place(entity: Any) -> tuple[float, float]:

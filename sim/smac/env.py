@@ -163,6 +163,7 @@ class SmacEnv(BatchedEnv):
                 role="agent" if u < self.num_agents else "opponent",
                 label=str(u if u < self.num_agents else u - self.num_agents),
                 ring=float(game["health"][u] / kinds["full_health"][u]),
+                agent=u if u < self.num_agents else None,
             )
             for u in alive
         ]

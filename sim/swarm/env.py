@@ -257,9 +257,9 @@ class SwarmEnv(BatchedEnv):
         sim, side = self._sim, self._sim.world.arena
         kinds = self.kinds[index]
         robots = [
-            Disc((x, y), sim.world.robot_radius, "faulty" if kind else "agent", name, yaw)
-            for (x, y, yaw), kind, name in zip(
-                sim.poses[index].tolist(), kinds.tolist(), self.agents, strict=True
+            Disc((x, y), sim.world.robot_radius, "faulty" if kind else "agent", name, yaw, agent=k)
+            for k, ((x, y, yaw), kind, name) in enumerate(
+                zip(sim.poses[index].tolist(), kinds.tolist(), self.agents, strict=True)
             )
         ]
         corners = ((-side, -side), (side, -side), (side, side), (-side, side), (-side, -side))

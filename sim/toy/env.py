@@ -125,8 +125,8 @@ class ToyEnv(BatchedEnv):
         items.append(Line(tuple((left + x, y) for x, y in frame)))
         if last_state != NOTHING_YET:
             left = 4.0 * last_state
-            items.append(Disc((left - 0.5, 1.5 - actions[0]), 0.3, "agent", "0"))
-            items.append(Disc((left + 0.5 + actions[1], 2.5), 0.3, "agent", "1"))
+            items.append(Disc((left - 0.5, 1.5 - actions[0]), 0.3, "agent", "0", agent=0))
+            items.append(Disc((left + 0.5 + actions[1], 2.5), 0.3, "agent", "1", agent=1))
         captions = (
             f"step {self._games.steps[index]} of {self.episode_steps}",
             f"state {state} (framed)",

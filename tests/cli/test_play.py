@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,9 +14,15 @@ from tiny_bundle import make_keys, write_tiny_bundle
 from eir_ros.cli import main as cli
 from sim import drawing, movie, pen
 from sim.drawing import Beliefs, Frame, draw, draw_sheet
+from sim.episode import Film
 from sim.scene import Box, Disc, Line, Scene
+from training import checkpoint
+from training.attacks import make_attack
+from training.attacks.play import Arena
+from training.recipe import read_recipe
 
 SHIPPED = Path(__file__).resolve().parents[2] / "policies" / "coverage"
+RECIPES = Path(__file__).resolve().parents[2] / "config" / "recipes"
 SHORT = ("--option", "episode_decisions=8")
 
 
@@ -107,9 +114,127 @@ def test_the_camera_films_both_bodies_and_keeps_captions_beside_them(play, tmp_p
     assert (np.asarray(films[0].convert("L")) != np.asarray(films[1].convert("L"))).any()
 
 
+#: Run folders with untrained teams: recipe and changes.
+RUNS = {
+    "toy": ("toy", ["options.episode_steps=5"]),
+    "lbf": ("lbf", ["environment=lbf-6x6-3p-2f-c", "options.episode_limit=5"]),
+    "smac": ("smac", ["options.episode_limit=5"]),
+    "coverage": ("coverage", ["options.episode_decisions=5"]),
+    "mappo": ("toy", ["method=mappo", "options.episode_steps=5"]),
+}
+
+
+@pytest.fixture
+def run_folder(tmp_path_factory):
+    def make(name: str) -> Path:
+        recipe, changes = RUNS[name]
+        path = tmp_path_factory.mktemp(name) / checkpoint.FILE
+        read = read_recipe(RECIPES / f"{recipe}.yaml", ["width=8", "steps=5", *changes])
+        checkpoint.save(checkpoint.fresh(read), path)
+        return path.parent
+
+    return make
+
+
+def colours(path: Path) -> set[tuple[int, int, int]]:
+    picture = Image.open(path).convert("RGB")
+    return {colour for _, colour in picture.getcolors(1 << 24)}
+
+
+@pytest.mark.parametrize("world", ["toy", "lbf", "smac", "coverage"])
+def test_a_team_in_training_plays_with_its_traitor_crossed_out(play, run_folder, tmp_path, world):
+    run = run_folder(world)
+    faulty = pen.channels(pen.FILL["faulty"])
+    said = play("--run", run, "--traitor", 1, "--out", tmp_path / "a.png")
+    assert said.code == 0, said.err
+    assert "6 frames in" in said.out
+    assert faulty in colours(tmp_path / "a.png")
+    quiet = play("--run", run, "--out", tmp_path / "b.png")
+    assert quiet.code == 0, quiet.err
+    assert faulty not in colours(tmp_path / "b.png")
+
+
+def test_the_episode_that_is_drawn_is_the_one_that_is_judged(run_folder):
+    run = checkpoint.load(checkpoint.find(run_folder("smac")))
+    arena = Arena(run, batch=1)
+    plain = arena.play(make_attack("learned"), 1, [3], agent=1)
+    film = Film(arena.env)
+    drawn = arena.play(make_attack("learned"), 1, [3], agent=1, film=film)
+    assert drawn.returns == pytest.approx(plain.returns)
+    assert f"return {plain.returns[0]:.1f}" in film.frames[-1].scene.captions[-1]
+    for moment, frame in zip(plain.p_adversary[:, 0], film.frames, strict=False):
+        assert frame.beliefs.faulty.tolist() == [False, True, False, False]
+        assert frame.beliefs.p_adversary[1, [0, 2, 3]] == pytest.approx(moment[1])
+
+
+def test_doubts_are_those_of_honest_agents_that_still_live():
+    p = np.array([[np.nan, 0.8, 0.1], [0.9, np.nan, 0.9], [0.2, 0.4, np.nan]])
+    beliefs = Beliefs(p, np.array([False, True, False]))
+
+    class World:
+        can_hold, hold = True, False
+        alive = (0, 1, 2)
+
+        def scene(self, index: int) -> Scene:
+            return Scene((0, 0, 3, 1), [Disc((k, 0), 0.2, agent=k) for k in self.alive])
+
+    world = World()
+    film = Film(world)
+    film.decided(beliefs)
+    discs = film.frames[0].scene.items
+    assert [disc.role for disc in discs] == ["agent", "faulty", "agent"]
+    assert [disc.doubt for disc in discs] == pytest.approx([0.2, 0.6, 0.1])
+    world.alive = (0, 1)
+    film.stepped([1.0], [False], [False])
+    discs = film.frames[1].scene.items
+    assert [disc.doubt for disc in discs] == [None, pytest.approx(0.8)]
+
+
+def test_a_tag_stays_in_the_picture_and_off_its_agent():
+    for x, y in ((0.0, 2.0), (1.0, 1.0), (2.0, 0.0)):
+        disc = Disc((x, y), 0.1)
+        without = np.asarray(draw(Scene((0, 0, 2, 2), [disc]), roles=()))
+        tagged = np.asarray(draw(Scene((0, 0, 2, 2), [replace(disc, doubt=1.0)]), roles=()))
+        assert (tagged != without).any()
+        assert (tagged == np.array(pen.channels(pen.FILL["agent"]))).all(-1).any()
+
+
+def test_a_team_without_beliefs_or_adversary_says_so(play, run_folder, tmp_path):
+    run = run_folder("mappo")
+    said = play("--run", run, "--traitor", 0, "--attack", "random", "--out", tmp_path / "a.png")
+    assert said.code == 0, said.err
+    said = play("--run", run, "--traitor", 0, "--out", tmp_path / "b.png")
+    assert said.code == 2
+    assert "trains with no adversary" in said.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (["--traitor", "9"], "there is no agent 9 to attack; expected 0 to 1"),
+        (["--traitor", "0", "--attack", "late-swich"], "did you mean 'late-switch'"),
+        (["--traitor", "0", "--adversary", "nowhere.pt"], "not an attack written by"),
+        (["--attack", "random"], "say which with --traitor"),
+        (["--camera"], "is not in PyBullet"),
+        (["--random"], "brings its own world and team"),
+        (["toy"], "brings its own world and team"),
+    ],
+)
+def test_a_run_that_cannot_be_played_so_is_refused_in_a_sentence(
+    play, run_folder, tmp_path, arguments, sentence
+):
+    said = play("--run", run_folder("toy"), *arguments, "--out", tmp_path / "a.png")
+    assert said.code == 2
+    assert sentence in said.err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "there is nothing to play"),
+        (["--run", "nowhere"], "checkpoint nowhere cannot be read"),
+        (["toy", "--traitor", "0"], "give its --run"),
         (["tooy"], "did you mean 'toy'"),
         (["swarm-coverage", "--option", "fautls=1"], "did you mean 'faults'"),
         (["swarm-coverage", "--option", "episode"], "not of the form NAME=VALUE"),

@@ -10,9 +10,11 @@ from torch import Tensor
 
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.faults import FaultKind
-from eir_ros.contract.types import COOPERATIVE
+from eir_ros.contract.types import COOPERATIVE, teammates
 from eir_ros.faults.attack_process import executed_actions
 from eir_ros.faults.schedule import Schedule
+from sim.drawing import Beliefs
+from sim.episode import Film
 from training.attacks.base import Attack, Moment
 from training.checkpoint import Run
 from training.evaluate import EVALUATION_STREAM, Episodes
@@ -46,6 +48,8 @@ class Arena:
         self._game: Game = make_game(run.recipe, batch)
         self._type_of_kind = torch.tensor(run.recipe.type_of_kind)
         self.num_agents = self._game.num_agents
+        #: The world itself.
+        self.env = self._game.env
         #: Steps that an episode may take.
         self.steps = self._game.env.horizon or run.recipe.steps
         #: Duration of a step [s]; 1 where there are no robots.
@@ -58,6 +62,7 @@ class Arena:
         stream: Sequence[int],
         agent: int | None = None,
         adversary: Adversary | None = None,
+        film: Film | None = None,
     ) -> Episodes:
         """Play `episodes`, rounded up to whole batches.
 
@@ -70,6 +75,8 @@ class Arena:
             all groups in turn.
         adversary
             What `attack` plays, if it needs one; default: the adversary of training.
+        film
+            Of `env`, which takes the first of the episodes, up to its end; for a batch of 1.
 
         Raises
         ------
@@ -85,7 +92,7 @@ class Arena:
             for part in range(-(-episodes // self._game.batch)):
                 turn = part * self._game.batch + np.arange(self._game.batch)
                 attack.begin(groups[turn % len(groups)], adversary or self._run.adversary)
-                parts.append(self._episodes(attack, [EVALUATION_STREAM, *stream, part]))
+                parts.append(self._episodes(attack, [EVALUATION_STREAM, *stream, part], film))
         finally:
             self._run.team.source = trained
         returns, doubts, kinds = zip(*parts, strict=True)
@@ -107,7 +114,9 @@ class Arena:
         return np.array([g for g in groups if agent is None or agent in g], np.int64)
 
     @torch.no_grad()
-    def _episodes(self, attack: Attack, seed: list[int]) -> tuple[NDArray, NDArray, NDArray]:
+    def _episodes(
+        self, attack: Attack, seed: list[int], film: Film | None
+    ) -> tuple[NDArray, NDArray, NDArray]:
         """Returns (B,), p(adversary) (T, B, N, N-1) and kinds (T, B, N) of the first episodes."""
         game, team, rng = self._game, self._run.team, np.random.default_rng([*seed, 1])
         noise = torch.Generator().manual_seed(int(rng.integers(2**63)))
@@ -136,7 +145,12 @@ class Arena:
             executed = self._executed(attack, moment)
             doubts.append(1 - belief[..., COOPERATIVE].numpy())
             kinds.append(codes.numpy().astype(np.int8))
-            returns += game.step(executed.numpy()).reward * running
+            if film is not None:
+                film.decided(_drawn(doubts[-1][0], moment.types[0].numpy(), team.source))
+            outcome = game.step(executed.numpy())
+            returns += outcome.reward * running
+            if film is not None:
+                film.stepped(outcome.reward, outcome.terminated, outcome.truncated)
             running &= ~game.ended
             fresh = torch.from_numpy(game.ended.copy())
             hidden = hidden * ~fresh.reshape(-1, 1, 1, 1)
@@ -169,6 +183,16 @@ class Arena:
             moment.action.numpy(), corrupted.numpy(), anything, kinds.numpy()
         )
         return torch.from_numpy(executed if self._game.env.num_actions else executed.clip(-1, 1))
+
+
+def _drawn(p: NDArray, types: NDArray, source: BeliefSource) -> Beliefs:
+    """What to draw of p(adversary) (N, N-1) and true types (N,)."""
+    n = len(types)
+    if source not in (BeliefSource.LEARNED, BeliefSource.TRUE):
+        return Beliefs(None, types != COOPERATIVE)
+    full = np.full((n, n), np.nan)
+    np.put_along_axis(full, teammates(n), p, axis=1)
+    return Beliefs(full, types != COOPERATIVE)
 
 
 def _anything(moment: Moment) -> Tensor:
