@@ -17,6 +17,13 @@ def report(
         Path | None,
         typer.Option(help="Folder for report.html and the rest. Default: SOURCE-report."),
     ] = None,
+    docs: Annotated[
+        Path | None,
+        typer.Option(
+            help="Of an evaluation: write this page for newcomers, for example docs/results.md, "
+            "and nothing else."
+        ),
+    ] = None,
     json_only: Annotated[
         bool, typer.Option("--json", help="Print the JSON, and write no files unless --out.")
     ] = False,
@@ -32,17 +39,29 @@ def report(
     Needs no ROS. What a recording lacks is said in the report; one that was not ended by its
     recorder is read as far as it goes.
     """
+    from eir_ros.contract.errors import EirError
+
     folder = out or source.absolute().with_name(f"{source.absolute().stem}-report")
     # WORLD/METHOD-SEED/ATTACK.json
     if source.is_dir() and any(source.glob("*/*-[0-9]*/*.json")):
-        _of_matrix(source, folder)
+        _of_matrix(source, folder, docs)
+    elif docs is not None:
+        raise EirError(
+            f"{source} holds no cells of `eir evaluate` (WORLD/METHOD-SEED/ATTACK.json), of which "
+            "--docs makes a page; give the folder that has them."
+        )
     else:
         _of_recording(source, out, folder, json_only, threshold)
 
 
-def _of_matrix(cells: Path, folder: Path) -> None:
+def _of_matrix(cells: Path, folder: Path, docs: Path | None) -> None:
+    from training.report.newcomer import write_results
     from training.report.pages import write_report
 
+    if docs is not None:
+        write_results(cells, docs)
+        typer.echo(f"{docs}")
+        return
     write_report(cells, folder)
     typer.echo(f"{folder / 'report.html'}")
 

@@ -1,6 +1,7 @@
 """`report.md`, `report.html` and the SVG figures beside them."""
 
 import json
+from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,15 @@ CAPTIONS = {
 }
 
 
+#: What stands above all tables.
+HOW_TO_READ = (
+    "Numbers are interquartile means over seeds and attacked agents with 95 % BCa intervals; "
+    "how many scores stand behind each is in parentheses. The worst case is the lowest of "
+    "fresh, warm-started, transferred and scripted attacks, chosen on other episodes than "
+    "those reported."
+)
+
+
 def verdict(card: dict[str, Any]) -> list[str]:
     """The first paragraph of a report: every target, the missed ones first."""
     lines = []
@@ -82,21 +92,21 @@ def verdict(card: dict[str, Any]) -> list[str]:
 def markdown(worlds: list[World], card: dict[str, Any], figures_at: str = "") -> str:
     """The whole report; figures are looked for in the folder `figures_at`."""
     lines = ["# Report", "", *(f"- {line}" for line in verdict(card)), ""]
-    lines += [
-        "Numbers are interquartile means over seeds and attacked agents with 95 % BCa intervals; "
-        "how many scores stand behind each is in parentheses. The worst case is the lowest of "
-        "fresh, warm-started, transferred and scripted attacks, chosen on other episodes than "
-        "those reported.",
-        "",
-    ]
+    lines += [HOW_TO_READ, ""]
     for world in worlds:
-        lines += [f"## {world.name}", "", *_table(_summary(world, card[world.name])), ""]
-        if beliefs := _beliefs(card[world.name]):
-            lines += [*_table(beliefs), ""]
-        for name in _figures(world):
-            lines += [f"![{CAPTIONS[name]}]({figures_at}{world.name}-{name}.svg)", ""]
-        lines += [*_table(_by_attack(world, card[world.name])), ""]
+        figures = [f"![{CAPTIONS[f]}]({figures_at}{world.name}-{f}.svg)" for f in _figures(world)]
+        lines += [f"## {world.name}", "", *tables(world, card[world.name], figures)]
     return "\n".join(lines)
+
+
+def tables(world: World, card: dict[str, Any], figures: Iterable[str] = ()) -> list[str]:
+    """Lines of Markdown: all numbers of a world, with `figures` before those of each attack."""
+    lines = [*_table(_summary(world, card)), ""]
+    if beliefs := _beliefs(card):
+        lines += [*_table(beliefs), ""]
+    for figure in figures:
+        lines += [figure, ""]
+    return [*lines, *_table(_by_attack(world, card)), ""]
 
 
 def html(worlds: list[World], card: dict[str, Any], pictures: dict[str, str]) -> str:
@@ -130,7 +140,7 @@ def _summary(world: World, card: dict[str, Any]) -> Rows:
         numbers = ["cooperation", "worst_case", "worst_case_lowest_agent", "unseen_mean"]
         plain = ["regret_to_true_type", "probability_that_eir_is_better", "attack_still_falling"]
         rows.append(
-            [METHODS[method].title, str(own["seeds"]), *(_said(own[key]) for key in numbers),
+            [METHODS[method].title, str(own["seeds"]), *(said(own[key]) for key in numbers),
              *("" if own.get(key) is None else f"{own[key]:.3g}" for key in plain)]
         )  # fmt: skip
     return rows
@@ -139,9 +149,7 @@ def _summary(world: World, card: dict[str, Any]) -> Rows:
 def _by_attack(world: World, card: dict[str, Any]) -> Rows:
     rows = [["attack", *(METHODS[method].title for method in world.methods)]]
     for attack in world.attacks:
-        rows.append(
-            [attack, *(_said(card["methods"][m]["attacks"][attack]) for m in world.methods)]
-        )
+        rows.append([attack, *(said(card["methods"][m]["attacks"][attack]) for m in world.methods)])
     return rows
 
 
@@ -159,7 +167,8 @@ def _beliefs(card: dict[str, Any]) -> Rows:
     return rows if len(rows) > 1 else []
 
 
-def _said(numbers: list[float] | None) -> str:
+def said(numbers: list[float] | None) -> str:
+    """An estimate of the scorecard as text: value [low, high] (scores)."""
     if numbers is None:
         return ""
     value, low, high, count = numbers

@@ -1,0 +1,71 @@
+"""The page for newcomers hides nothing, and is what the committed cells give."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from eir_ros.cli.report import report
+from eir_ros.contract.errors import EirError
+from training.report.newcomer import results_page, story
+from training.report.scorecard import scorecard
+from training.report.table import World, read_results
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "results.md"
+
+
+def world(seeds: int = 3, gained: float = 0.0) -> World:
+    """EIR-MAPPO far better than MAPPO in the worst case, and a little too bad without one."""
+    cells = {}
+    for seed in range(seeds):
+        for method, together, worst in (("eir-mappo", 90.0, 50.0), ("mappo", 100.0, 10.0)):
+            common = {"sampled": True, "trained_s": 60.0, "episodes": 16}
+            mean = {"mean": together + 0.1 * seed}
+            cells["none", method, seed] = {**common, "agents": {"all": mean}}
+            agents = {
+                str(k): {"mean": worst + k + 0.1 * seed, "by": "mappo:fresh"} for k in range(2)
+            }
+            tried = {"curves": {}, "still_falling": {"attack-fresh": gained}}
+            cells["worst", method, seed] = {**common, **tried, "agents": agents}
+    return World("toy", cells)
+
+
+def told(one: World) -> list[str]:
+    return story(one, scorecard([one])["toy"])
+
+
+def test_a_missed_target_comes_before_one_that_is_met():
+    lines = told(world())
+    assert lines[0].startswith("**missed**: cooperation at least 97 %")
+    assert lines[1].startswith("**met**: worst case above every baseline")
+    assert "100 together" in lines[2]
+
+
+def test_few_seeds_and_attacks_that_still_gained_are_admitted():
+    doubts = [line for line in told(world(3, 0.1)) if line.startswith("Doubt")]
+    assert len(doubts) == 2
+    assert "EIR-MAPPO" in doubts[0]
+    assert "fewer than five seeds" in doubts[1]
+    assert not [line for line in told(world(5)) if line.startswith("Doubt")]
+
+
+def test_a_page_tells_every_world_before_the_tables_and_twice_the_same():
+    page = results_page([world()], Path("results/here"))
+    assert page.index("## toy") < page.index("## All numbers") < page.index("### toy in numbers")
+    assert "`eir report results/here --docs docs/results.md`" in page
+    assert page == results_page([world()], Path("results/here"))
+
+
+def test_a_recording_has_no_such_page(tmp_path):
+    with pytest.raises(EirError, match="holds no cells"):
+        report(tmp_path, None, tmp_path / "page.md", False, None)
+    assert not (tmp_path / "page.md").exists()
+
+
+def test_the_committed_page_is_not_what_the_committed_cells_give():
+    if not PAGE.exists():
+        pytest.skip("no results are committed yet")
+    text = PAGE.read_text(encoding="utf-8")
+    [cells] = re.findall(r"`eir report (\S+) --docs docs/results\.md`", text)
+    assert text == results_page(read_results(ROOT / cells), Path(cells))

@@ -1,0 +1,160 @@
+"""`docs/results.md`: for each world what holds and what does not in a few lines, then tables."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from training.methods import METHODS
+from training.report.pages import HOW_TO_READ, said, tables
+from training.report.scorecard import ORACLE, OURS, scorecard
+from training.report.table import TOGETHER, WORST, World, read_results
+
+#: What a newcomer should know of a world before its numbers.
+STORIES = {
+    "toy": "two agents play a matrix game whose values are known exactly: 100 together, and at "
+    "best 50 against a traitor ([toy.md](toy.md))",
+    "lbf": "four agents gather food that none can lift alone; a return of 1 is all of it "
+    "([lbf.md](lbf.md))",
+    "smac": "four marines fight three; a victory is worth 20 ([smac.md](smac.md))",
+    "mpe": "four particles share out landmarks; returns are negative distances",
+    "coverage": "four robots cover three sites that move; about 95 with perfect knowledge "
+    "([training.md](training.md#the-task-and-its-numbers-in-pybullet))",
+}
+#: An attack that gained more than this share of a return in its last quarter was still learning.
+CONVERGED = 0.02
+
+
+def write_results(cells: Path, page: Path) -> None:
+    """Write `page` from the cells of `eir evaluate` in the folder `cells`.
+
+    Raises
+    ------
+    EirError
+        There are no cells, or one that cannot be read.
+    """
+    text = results_page(read_results(cells), cells)
+    page.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = page.with_name(f"{page.name}.partial")
+    unfinished.write_text(text, encoding="utf-8")
+    os.replace(unfinished, page)
+
+
+def results_page(worlds: list[World], cells: Path) -> str:
+    """The whole page; `cells` is named in it."""
+    card = scorecard(worlds)
+    ordered = sorted(worlds, key=lambda w: [*STORIES, w.name].index(w.name))
+    lines = ["# What holds and what does not", ""]
+    lines += [
+        f"Made by `eir report {cells.as_posix()} --docs docs/results.md` from the cells in "
+        f"`{cells.as_posix()}`, each of which says what command, commit and machine made it. "
+        "[attacks.md](attacks.md) tells what the attacks are.",
+        "",
+    ]
+    for world in ordered:
+        lines += [f"## {world.name}", "", *(f"- {line}" for line in story(world, card[world.name]))]
+        lines.append("")
+    lines += ["## All numbers", "", HOW_TO_READ, ""]
+    for world in ordered:
+        lines += [f"### {world.name} in numbers", "", *tables(world, card[world.name])]
+    return "\n".join(lines)
+
+
+def story(world: World, card: dict[str, Any]) -> list[str]:
+    """Sentences about one world: targets first, the missed ones before those that are met."""
+    lines = []
+    for target in sorted(card["targets"], key=lambda target: bool(target["met"])):
+        word = "met" if target["met"] else "missed"
+        lines.append(f"**{word}**: {target['what']}: {target['found']}.")
+    lines.append(_setting(world))
+    lines += _returns(card["methods"])
+    if OURS in card["methods"]:
+        lines += _worst_attack(world, card["methods"][OURS])
+        lines += _belief(card["methods"][OURS])
+    lines += _doubts(world, card["methods"])
+    return lines
+
+
+def _setting(world: World) -> str:
+    cells = [cell for (attack, _, _), cell in world.cells.items() if attack == TOGETHER]
+    what = STORIES.get(world.name, "no story is written for this world yet")
+    seeds = ", ".join(
+        f"{METHODS[method].title} {len(world.of(TOGETHER, method))}" for method in world.methods
+    )
+    act = "sample their actions" if any(c["sampled"] for c in cells) else "act greedily"
+    minutes = np.median([cell["trained_s"] for cell in cells]) / 60 if cells else 0.0
+    episodes = max((cell["episodes"] for cell in cells), default=0)
+    return (
+        f"What it is: {what}. Seeds: {seeds}; teams {act}, {episodes} episodes per cell and agent; "
+        f"{minutes:.2g} min of training per team (median)."
+    )
+
+
+def _returns(methods: dict[str, Any]) -> list[str]:
+    """Who is best together, and in the worst case."""
+    lines = []
+    for key, when in (("cooperation", "Nobody corrupted"), ("worst_case", "Worst case")):
+        there = {method: own[key] for method, own in methods.items() if own[key]}
+        robots = {method: found for method, found in there.items() if method != ORACLE}
+        if not robots:
+            continue
+        best = sorted(robots, key=lambda method: -robots[method][0])[:2]
+        named = dict.fromkeys([*best, OURS, ORACLE])
+        parts = [f"{METHODS[m].title} {said(there[m])}" for m in named if m in there]
+        lines.append(f"{when}: {'; '.join(parts)}.")
+    return lines
+
+
+def _worst_attack(world: World, own: dict[str, Any]) -> list[str]:
+    lowest = [(found[0], attack) for attack, found in own["attacks"].items() if found is not None]
+    by: dict[str, int] = {}
+    for cell in world.of(WORST, OURS).values():
+        for agent in cell["agents"].values():
+            by[agent["by"]] = by.get(agent["by"], 0) + 1
+    lines = []
+    if lowest:
+        value, attack = min(lowest)
+        lines.append(
+            f"Beside the worst case, `{attack}` leaves {METHODS[OURS].title} least: {value:.4g}."
+        )
+    if by:
+        most = max(by, key=lambda name: by[name])
+        lines.append(
+            f"Its worst case was `{most}` for {by[most]} of {sum(by.values())} seeds and agents."
+        )
+    return lines
+
+
+def _belief(own: dict[str, Any]) -> list[str]:
+    belief = own.get("belief")
+    if not belief:
+        return []
+    auroc = ", ".join(f"{word} {value}" for word, value in belief["auroc"].items())
+    steps = ", ".join(
+        f"{word} {'never' if value is None else format(value, 'g')}"
+        for word, value in belief["steps_to_detect"].items()
+    )
+    return [
+        f"Its beliefs: AUROC {auroc}; steps until half of the observers know: {steps}; "
+        f"{belief['blamed']:.1%} of healthy agents are ever blamed."
+    ]
+
+
+def _doubts(world: World, methods: dict[str, Any]) -> list[str]:
+    """What weakens the numbers above."""
+    lines = []
+    falling = {m: own.get("attack_still_falling") or 0.0 for m, own in methods.items()}
+    still = [METHODS[m].title for m, gain in falling.items() if gain > CONVERGED]
+    if still:
+        lines.append(
+            f"Doubt: an attack on {', '.join(still)} gained more than {CONVERGED:.0%} of a return "
+            "in the last quarter of its training, so the worst case may be lower than written."
+        )
+    few = [METHODS[m].title for m, own in methods.items() if own["seeds"] < 5]
+    if few:
+        lines.append(
+            f"Doubt: fewer than five seeds of {', '.join(few)}; intervals over seeds and "
+            "agents are then narrower than the truth."
+        )
+    return lines
