@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable
 
 import rclpy
@@ -24,6 +25,8 @@ RCLError = rclpy_implementation.RCLError
 
 #: A process that has not ended so long after the signal says where its threads are [s].
 _LATE_S = 6.0
+#: Signals within so long are one request [s].
+_SAME_S = 1.0
 
 
 class FinishedError(Exception):
@@ -46,6 +49,8 @@ def run(factory: Callable[[], Iterable[Node]], args: list[str] | None = None) ->
         gc.collect()
         with contextlib.suppress(RCLError):
             rclpy.try_shutdown()
+        # the interpreter takes its handlers away before it ends, and the same Ctrl-C may still come
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _run(factory: Callable[[], Iterable[Node]], args: list[str] | None) -> int:
@@ -96,7 +101,8 @@ class _Stop:
     rclpy's own handler raises KeyboardInterrupt, which can surface in the middle of taking a
     message. A Python handler alone would only run when the wait returns; so the interpreter writes
     the signal into a pipe, and a thread that reads it wakes the executor. A second signal ends
-    the process at once, whatever it is doing.
+    the process at once, whatever it is doing; within a second it is the same Ctrl-C, which the
+    terminal and a launch system may both pass on.
     """
 
     def __init__(self) -> None:
@@ -122,7 +128,9 @@ class _Stop:
         faulthandler.dump_traceback_later(_LATE_S)
         self.asked = True
         self._wake()
-        os.read(self._pipe, 1)
+        asked_s = time.monotonic()
+        while time.monotonic() - asked_s < _SAME_S:
+            os.read(self._pipe, 1)
         os._exit(130)
 
     def _wake(self) -> None:

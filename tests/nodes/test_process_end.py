@@ -9,7 +9,7 @@ pytestmark = pytest.mark.ros
 
 #: Ends a node in the given way, then prints the status and the DDS threads that are left.
 CODE = """
-import os, signal, sys
+import os, signal, sys, time
 from pathlib import Path
 
 from rclpy.lifecycle import LifecycleNode
@@ -21,8 +21,13 @@ from eir_ros.nodes.run import FinishedError, run
 base, way = {"node": Node, "lifecycle": LifecycleNode}[sys.argv[1]], sys.argv[2]
 
 def end():
-    if way == "signal":
+    if way in ("signal", "both"):
         os.kill(os.getpid(), signal.SIGINT)
+        if way == "both":
+            # the terminal and a launch system pass on the same Ctrl-C
+            time.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.1)
     else:
         raise {"finished": FinishedError, "refused": EirError}[way]("enough")
 
@@ -38,7 +43,9 @@ print(status, *(name for name in names if name.startswith("dds.") and name != "d
 """
 
 
-@pytest.mark.parametrize(("way", "status"), [("signal", 0), ("finished", 0), ("refused", 2)])
+@pytest.mark.parametrize(
+    ("way", "status"), [("signal", 0), ("both", 0), ("finished", 0), ("refused", 2)]
+)
 @pytest.mark.parametrize("base", ["node", "lifecycle"])
 def test_a_participant_is_left_to_the_exit_handlers(base: str, way: str, status: int) -> None:
     command = [sys.executable, "-c", CODE, base, way]
