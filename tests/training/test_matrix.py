@@ -233,9 +233,9 @@ def test_improvement_counts_ties_half():
 
 
 def test_targets_tell_a_clear_lead_from_one_within_the_intervals():
-    def world(ours: float) -> World:
+    def world(ours: float, seeds: int = 3) -> World:
         cells = {}
-        for seed in range(3):
+        for seed in range(seeds):
             for method, value in (("eir-mappo", ours), ("mappo", 1.0)):
                 agents = {str(k): {"mean": value + 0.1 * k + 0.03 * seed} for k in range(4)}
                 common = {"agents": agents, "curves": {}, "still_falling": {}}
@@ -245,6 +245,8 @@ def test_targets_tell_a_clear_lead_from_one_within_the_intervals():
 
     assert [t["met"] for t in targets(world(5.0))] == [True, True]
     assert [t["met"] for t in targets(world(1.05))] == [False, True]
+    assert [t["met"] for t in targets(world(5.0, seeds=2))] == [False, True]
+    assert "of 2 seeds, too few to tell" in targets(world(5.0, seeds=2))[0]["found"]
 
 
 def test_attacks_beyond_the_paper_count_among_its_eleven_unseen_ones():
