@@ -32,6 +32,7 @@ from training.evaluate import (
 )
 from training.methods import METHODS
 from training.provenance import commit, digest, machine
+from training.records import write_whole
 from training.team import Adversary
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -231,9 +232,7 @@ def _once(path: Path, sources: list[Path], make: Callable[[], dict[str, Any]]) -
         "wall_s": round(time.perf_counter() - started, 1),
         **result,
     }
-    unfinished = path.with_suffix(".partial")
-    unfinished.write_text(json.dumps(record) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    write_whole(path, (json.dumps(record) + "\n").encode())
 
 
 def run_all(runs: Path, out: Path, seeds: list[int], jobs: int) -> None:

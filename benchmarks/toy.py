@@ -34,6 +34,7 @@ from training.evaluate import EVALUATION_STREAM, Evaluator
 from training.game import make_game
 from training.methods import METHODS
 from training.provenance import commit, digest, machine
+from training.records import write_whole
 from training.rollout import Collector, Rollout, first_returns
 from training.team import BeliefSource, trusting
 
@@ -84,9 +85,7 @@ def measure(name: str, runs: Path, out: Path) -> None:
         **judge(run, int(seed)),
     }
     out.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".partial")
-    unfinished.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    write_whole(path, (json.dumps(record, indent=1) + "\n").encode())
 
 
 def judge(run: Run, seed: int) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from training.beliefs import judge_beliefs
 from training.matrix import Matrix, Victim, rivals
 from training.methods import METHODS
 from training.provenance import commit, digest, machine
+from training.records import write_whole
 from training.team import BeliefSource
 
 #: Cells that every team has, beside those of the attacks of a matrix.
@@ -170,9 +171,7 @@ class Judge:
             "commit": commit(),
             "machine": machine(),
         }
-        unfinished = path.with_suffix(".partial")
-        unfinished.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        unfinished.replace(path)
+        write_whole(path, (json.dumps(record, indent=1) + "\n").encode())
         return True
 
 

@@ -1,12 +1,12 @@
 """`docs/results.md`: for each world what holds and what does not in a few lines, then tables."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from training.methods import METHODS
+from training.records import write_whole
 from training.report.pages import HOW_TO_READ, said, tables
 from training.report.scorecard import ORACLE, OURS, scorecard
 from training.report.table import TOGETHER, WORST, World, read_results
@@ -36,9 +36,7 @@ def write_results(cells: Path, page: Path) -> None:
     """
     text = results_page(read_results(cells), cells)
     page.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = page.with_name(f"{page.name}.partial")
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, page)
+    write_whole(page, text.encode())
 
 
 def results_page(worlds: list[World], cells: Path) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from training.methods import METHODS
+from training.records import write_whole
 from training.report import figures
 from training.report.scorecard import scorecard
 from training.report.table import World, read_results
@@ -42,9 +43,7 @@ def write_report(results: Path, out: Path) -> list[Path]:
     files["scorecard.json"] = json.dumps(card, indent=1) + "\n"
     written = []
     for name, text in files.items():
-        unfinished = out / f"{name}.partial"
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(out / name)
+        write_whole(out / name, text.encode())
         written.append(out / name)
     return written
 
