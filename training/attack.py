@@ -216,9 +216,15 @@ def adversary_in(place: Path) -> Adversary:
     Raises
     ------
     EirError
-        There is neither at `place`.
+        There is neither at `place`, or the run's method trains no adversary.
     """
     # `save_attack` leaves its story beside the weights
     if place.with_suffix(".json").is_file():
         return load_attack(place)
-    return checkpoint.load(checkpoint.find(place)).adversary
+    run = checkpoint.load(checkpoint.find(place))
+    if not METHODS[run.recipe.method].attacked:
+        raise EirError(
+            f"{place} is of '{run.recipe.method}', which trains with no adversary; give a run of a "
+            "method that does, or an attack."
+        )
+    return run.adversary

@@ -11,7 +11,14 @@ import torch
 
 from eir_ros.contract.errors import EirError
 from training import checkpoint
-from training.attack import SMOOTHING, load_attack, save_attack, strongest, train_attack
+from training.attack import (
+    SMOOTHING,
+    adversary_in,
+    load_attack,
+    save_attack,
+    strongest,
+    train_attack,
+)
 from training.campaign import run_matrix
 from training.cells import Judge
 from training.matrix import (
@@ -139,6 +146,13 @@ def test_training_goes_on_from_the_donor_that_hurts_most_and_from_none_that_does
     wide = checkpoint.fresh(recipe.model_copy(update={"width": 16})).adversary
     with pytest.raises(EirError, match="adversary of wide does not fit"):
         strongest(victim, {**donors, "wide": wide}, [0, 1])
+
+
+def test_a_run_without_an_adversary_is_no_start(teams):
+    with pytest.raises(EirError, match="'mappo', which trains with no adversary"):
+        adversary_in(teams / "toy/mappo-0")
+    assert adversary_in(teams / "toy/eir-mappo-0")
+    assert adversary_in(teams / "toy/mappo-0/attack-fresh.pt")
 
 
 def test_an_attack_keeps_the_weights_that_its_lowest_return_was_measured_with(matrix, tmp_path):
