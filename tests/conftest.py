@@ -41,7 +41,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: Folders whose tests wait for processes, for the most part.
-REAL_TIME = {"chaos", "hosts", "launch", "link", "monitor", "nodes", "swarm"}
+REAL_TIME = {"chaos", "fuzz", "hosts", "launch", "link", "monitor", "nodes", "swarm"}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
