@@ -77,7 +77,7 @@ class Child:
         self._schedule: int | None = None
         with contextlib.suppress(FileNotFoundError):  # a kernel that does not keep count
             self._schedule = os.open(f"/proc/{self._popen.pid}/schedstat", os.O_RDONLY)
-        self._waited_s = 0.0
+        self._times_then = (0.0, 0.0)
         selector.register(self._pidfd, selectors.EVENT_READ, lambda: on_end(self))
         selector.register(self._pulse, selectors.EVENT_READ, self._feel_pulse)
         if self._popen.stdout is not None:
@@ -105,17 +105,28 @@ class Child:
         is the main thread, which gives the signs of life; a process that is stopped, waits for
         something or runs in circles is not kept waiting.
         """
-        waited_s = self._waiting_s() - self._waited_s
-        self.patient_until = max(self.patient_until, self.last_s + self._patience_s + waited_s)
+        ran_s, waited_s = (x - y for x, y in zip(self._times(), self._times_then, strict=True))
+        excused_until = self.last_s + self._patience_s + waited_s
+        if self._is_ready():
+            # the kernel counts a wait when it is over
+            excused_until = max(excused_until, now + self._patience_s - ran_s)
+        self.patient_until = max(self.patient_until, excused_until)
         return now < self.patient_until
 
-    def _waiting_s(self) -> float:
-        """Time on a run queue since its start [s]."""
-        if self._schedule is None:
-            return 0.0
-        with contextlib.suppress(ProcessLookupError):
-            return int(os.pread(self._schedule, 64, 0).split()[1]) * 1e-9
-        return self._waited_s
+    def _times(self) -> tuple[float, float]:
+        """For how long it ran and was kept waiting on a run queue, since its start [s]."""
+        if self._schedule is not None:
+            with contextlib.suppress(ProcessLookupError):
+                ran, waited, *_ = os.pread(self._schedule, 64, 0).split()
+                return int(ran) * 1e-9, int(waited) * 1e-9
+        return self._times_then
+
+    def _is_ready(self) -> bool:
+        """Whether it runs now, or would if it were let."""
+        with contextlib.suppress(OSError):
+            status = Path(f"/proc/{self._popen.pid}/stat").read_text(encoding="utf-8")
+            return status.rpartition(")")[2].split()[0] == "R"
+        return False
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, to this process and no other."""
@@ -140,7 +151,7 @@ class Child:
     def _feel_pulse(self) -> None:
         with contextlib.suppress(BlockingIOError):
             if os.read(self._pulse, 4096):
-                self.heard, self._waited_s = time.monotonic(), self._waiting_s()
+                self.heard, self._times_then = time.monotonic(), self._times()
             else:
                 # closed at the other end: it would be ready for ever
                 self._forget(self._pulse)
