@@ -1,0 +1,117 @@
+"""Beyond an episode: whom the shipped team blames in missions longer than those it learned from.
+
+    python -m benchmarks.horizon            # writes results/horizon.json and prints it
+
+Teams play in the plain world for six episodes' time on end, healthy, with a robot that stops for
+good, and with one that is well again after 15 s. Each row is the length of one training episode.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.machine import describe
+from eir_ros.contract.faults import FaultKind
+from eir_ros.contract.paths import share
+from eir_ros.contract.types import teammates
+from eir_ros.faults.schedule import Schedule
+from eir_ros.policy.batch import BatchPolicy
+from eir_ros.policy.bundle import Bundle, load_bundle
+from sim.swarm.env import CoverageEnv
+from training.provenance import commit
+from training.records import write_whole
+
+OUT = Path(__file__).resolve().parents[1] / "results" / "horizon.json"
+#: Missions, episodes of training that each lasts, and decisions of one.
+MISSIONS, WINDOWS, DECISIONS = 64, 6, 90
+#: Fault, its start and its end [s].
+CASES = (("none", 0.0, np.inf), ("stop", 10.0, np.inf), ("stop", 10.0, 25.0))
+#: First entry of the seed: a stream of its own.
+STREAM = 5_000_012
+
+
+def mission(bundle: Bundle, word: str, start_s: float, end_s: float) -> list[dict[str, Any]]:
+    """Reward and blame of `MISSIONS` missions, window by window; robot e mod N has the fault.
+
+    Blame is p(adversary) at or above the calibrated threshold of the bundle; the agent's alarm and
+    its ladder of trust ask for more.
+    """
+    task, policy = bundle.manifest.task, BatchPolicy(bundle, MISSIONS)
+    n, steps = task.num_robots, WINDOWS * DECISIONS
+    robot = np.arange(MISSIONS) % n
+    planned = Schedule.single(MISSIONS, n, FaultKind.parse(word), robot)
+    there = planned.kind != FaultKind.NONE
+    start, end = np.where(there, start_s, planned.start_s), np.where(there, end_s, np.inf)
+    env = CoverageEnv(MISSIONS, 0, task, None, None, steps)
+    observation = env.reset([STREAM], Schedule(planned.kind, start, end))
+    rewards, blames = [], []
+    for _ in range(steps):
+        decided = policy.decide(observation)
+        blames.append(1 - policy.belief[..., 0] >= bundle.manifest.belief.threshold)
+        observation, reward, *_ = env.step(decided)
+        rewards.append(reward.copy())
+    env.close()
+    faulty = there.any(1)[:, None] & (np.arange(n) == robot[:, None])
+    suspect = faulty[:, teammates(n)]
+    healthy = ~faulty[:, :, None] & ~suspect
+    rows = []
+    for window in range(WINDOWS):
+        part = slice(window * DECISIONS, (window + 1) * DECISIONS)
+        blame = np.stack(blames[part])
+        at_faulty = blame[:, ~faulty[:, :, None] & suspect]
+        rows.append(
+            {
+                "until_s": round((window + 1) * DECISIONS * task.decision_s, 1),
+                "reward_per_decision": round(float(np.mean(rewards[part])), 3),
+                "healthy_pairs_ever_blamed": round(float(blame[:, healthy].any(0).mean()), 4),
+                "healthy_pairs_blamed_of_time": round(float(blame[:, healthy].mean()), 4),
+                "faulty_blamed_of_time": round(float(at_faulty.mean()), 4)
+                if faulty.any()
+                else None,
+            }
+        )
+    return rows
+
+
+def main() -> None:
+    """Measure, write, print."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.horizon",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--bundle", type=Path, default=share() / "policies" / "coverage")
+    parser.add_argument("--out", type=Path, default=OUT)
+    arguments = parser.parse_args()
+    started, bundle = time.perf_counter(), load_bundle(arguments.bundle)
+    cases: list[dict[str, Any]] = [
+        {
+            "fault": word,
+            "start_s": start,
+            "end_s": None if np.isinf(end) else end,
+            "windows": mission(bundle, word, start, end),
+        }
+        for word, start, end in CASES
+    ]
+    found = {
+        "command": "python -m benchmarks.horizon",
+        "missions": MISSIONS,
+        "seed": STREAM,
+        "cases": cases,
+        "commit": commit(),
+        "machine": describe(),
+        "wall_s": round(time.perf_counter() - started, 1),
+    }
+    write_whole(arguments.out, (json.dumps(found, indent=1) + "\n").encode())
+    for case in cases:
+        print(f"{case['fault']} from {case['start_s']:g} s to {case['end_s']}")
+        for row in case["windows"]:
+            print("  " + "  ".join(f"{key} {value}" for key, value in row.items()))
+
+
+if __name__ == "__main__":
+    main()
