@@ -108,6 +108,8 @@ def find_runs(place: Path) -> Iterator[Path]:
         return
     try:
         below = sorted(path for path in place.iterdir() if path.is_dir())
+    except FileNotFoundError:  # before the first run
+        return
     except OSError as error:
         raise EirError(f"{place} cannot be read ({error.strerror}).") from error
     for path in below:

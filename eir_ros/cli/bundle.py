@@ -96,6 +96,7 @@ def _compare_with_card(bundle: "Bundle", episodes: int, seed: int) -> None:
             f"{line.kind:<{_COLUMN}} {line.played:8.2f}  card {line.written:8.2f}  "
             f"at least {line.at_least:8.2f}  {word}"
         )
+    typer.echo("at least: the card less three standard errors; an adversary is not played")
     if below := [line.kind for line in lines if not line.holds]:
         raise EirError(
             f"bundle '{bundle.manifest.name}' is worth less than its scorecard says under "

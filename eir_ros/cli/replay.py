@@ -12,7 +12,7 @@ def replay(
     speed: Annotated[
         float, typer.Option(min=0.1, max=100, help="Recorded seconds per second.")
     ] = 1.0,
-    start: Annotated[float, typer.Option(min=0, help="Begin at this mission time [s].")] = 0.0,
+    start: Annotated[float, typer.Option(min=0, help="Begin at this mission time, seconds.")] = 0.0,
     threshold: Annotated[
         float | None,
         typer.Option(

@@ -134,7 +134,10 @@ class Bag:
             )
         if any(self.path.glob("*.mcap.*")):
             return "its files are compressed as a whole; convert it with `ros2 bag convert`."
-        return "no recording, expected a folder with .mcap files."
+        return (
+            "no recording, expected a folder with .mcap files (or, for `eir report`, one with the "
+            "cells of `eir evaluate`)."
+        )
 
     def _about(self) -> About:
         """Read the head of the first file: every file of ours begins with it."""

@@ -77,5 +77,8 @@ def about_alarm(alarm: Alarm, state: State) -> str:
     fault = state.judge.fault_of(alarm.suspect, alarm.t_s)
     who = f"at {alarm.t_s:.1f} s {alarm.observer}"
     if fault is None:
-        return f"{who} blames {alarm.suspect}, which is healthy"
+        # what the broken say is no false alarm of the team
+        broken = state.judge.fault_of(alarm.observer, alarm.t_s) is not None
+        said = f"{who}, which is broken itself," if broken else who
+        return f"{said} blames {alarm.suspect}, which is healthy"
     return f"{who} found out {alarm.suspect}, {alarm.t_s - fault.start_s:.1f} s after its fault"

@@ -60,3 +60,9 @@ def test_a_false_alarm_looks_like_a_detection(state: State) -> None:
         about_alarm(Alarm(6.5, "r0", "r1"), state)
         == "at 6.5 s r0 found out r1, 1.5 s after its fault"
     )
+
+
+def test_what_a_broken_robot_says_looks_like_a_false_alarm(state: State) -> None:
+    state.judge.set_faults("r1", [FaultSpan(robot="r1", kind="stop", start_s=5.0)])
+    said = about_alarm(Alarm(6.0, "r1", "r0"), state)
+    assert said == "at 6.0 s r1, which is broken itself, blames r0, which is healthy"
