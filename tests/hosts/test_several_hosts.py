@@ -93,7 +93,7 @@ def test_a_network_that_fails_ends_a_secure_mission(hosts: dict[str, Host], tmp_
     fleet = Fleet(hosts, tmp_path, addresses=True)
     options = fleet.secure()
     report = tmp_path / "report.json"
-    mission = ("--absent", "r3", "--duration", "28", "--json", str(report))
+    mission = ("--absent", "r3", "--duration", "40", "--json", str(report))
     operator = fleet.start("operator", *options, *mission)
     robots = {name: fleet.start(name, *options) for name in ROBOTS[:3]}
     fleet.said("operator", "the robots move")
@@ -112,13 +112,13 @@ def test_a_network_that_fails_ends_a_secure_mission(hosts: dict[str, Host], tmp_
     ]
     fleet.said("operator", "nothing is heard from r1")
     hosts["r1"].plug(into=True)
-    fleet.said("operator", "r1 is heard again", 15.0)
-    fleet.said("operator", "r3 is there again", 30.0)
+    fleet.said("operator", "r1 is heard again", 30.0)
+    fleet.said("operator", "r3 is there again", 60.0)
     robots["r2"].kill()
     fleet.said("operator", "nothing is heard from r2")
     assert operator.wait(60) == 0, fleet.log("operator").read_text()
     found = json.loads(report.read_text())
-    assert found["ticks"] == 280
+    assert found["ticks"] == 400
     assert found["decisions"] > 290
     assert found["restarts"] == 0
     assert found["intruders"] == []
