@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.machine import describe
 from eir_ros.contract.faults import FaultKind
 from eir_ros.contract.paths import share
-from eir_ros.contract.types import teammates
+from eir_ros.contract.types import COOPERATIVE, teammates
 from eir_ros.faults.schedule import Schedule
 from eir_ros.policy.batch import BatchPolicy
 from eir_ros.policy.bundle import Bundle, load_bundle
@@ -51,7 +51,7 @@ def mission(bundle: Bundle, word: str, start_s: float, end_s: float) -> list[dic
     rewards, blames = [], []
     for _ in range(steps):
         decided = policy.decide(observation)
-        blames.append(1 - policy.belief[..., 0] >= bundle.manifest.belief.threshold)
+        blames.append(1 - policy.belief[..., COOPERATIVE] >= bundle.manifest.belief.threshold)
         observation, reward, *_ = env.step(decided)
         rewards.append(reward.copy())
     env.close()

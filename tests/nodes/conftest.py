@@ -1,4 +1,4 @@
-"""The bundle that the tests of nodes run, and who runs it."""
+"""The bundle that the tests of nodes run, who runs it, and the keys of hosts."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,8 @@ import pytest
 
 from eir_ros.contract.paths import share
 from eir_ros.policy.bundle import Bundle, load_bundle
-from eir_ros.swarm.roster import Roster, load_roster
+from eir_ros.policy.keyring import make_keyring
+from eir_ros.swarm.roster import OPERATOR, Roster, load_roster
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +37,11 @@ def agent_settings(bundle_path: Path) -> dict[str, object]:
         "input_deadline_s": 0.5,
         "publish_observation": True,
     }
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keys of the operator's host and of each robot's, in a folder each."""
+    folder = tmp_path_factory.mktemp("keys") / "keys"
+    make_keyring(folder, [OPERATOR, "r0", "r1", "r2", "r3"])
+    return folder

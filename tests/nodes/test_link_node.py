@@ -26,7 +26,6 @@ from eir_ros.nodes import messages, qos  # noqa: E402
 from eir_ros.nodes.link import Link  # noqa: E402
 from eir_ros.nodes.link_network import Network  # noqa: E402
 from eir_ros.policy import signing  # noqa: E402
-from eir_ros.policy.keyring import make_keyring  # noqa: E402
 
 TEAM = ["r0", "r1", "r2", "r3"]
 #: Of the network between hosts; the graph of the host is that of the test.
@@ -49,13 +48,6 @@ class Operator:
 
     def send_estop(self, on, order):
         return self.send(EStop(on, order).entry())
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("keys") / "keys"
-    make_keyring(folder, [OPERATOR, *TEAM])
-    return folder
 
 
 @pytest.fixture

@@ -22,7 +22,6 @@ from eir_ros.nodes.link import Link  # noqa: E402
 from eir_ros.nodes.link_network import Network  # noqa: E402
 from eir_ros.nodes.remote import Remote  # noqa: E402
 from eir_ros.policy import signing  # noqa: E402
-from eir_ros.policy.keyring import make_keyring  # noqa: E402
 
 TEAM = ["r0", "r1", "r2", "r3"]
 #: Of the network between hosts, and of the graph of r2's host; the operator's is that of the test.
@@ -64,13 +63,6 @@ class Hosts:
 
     def quarantined(self):
         return trust_report.decode(self.trust[-1][1]).quarantined
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("keys") / "keys"
-    make_keyring(folder, [OPERATOR, *TEAM])
-    return folder
 
 
 @pytest.fixture

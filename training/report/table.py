@@ -65,12 +65,12 @@ class World:
 
     def unseen(self, method: str) -> list[float]:
         """Mean over the paper's unseen attacks of every seed and agent that has them all."""
-        rows: dict[tuple[int, str], list[float]] = {}
-        for attack in self.unseen_attacks:
+        attacks, rows = self.unseen_attacks, dict[tuple[int, str], list[float]]()
+        for attack in attacks:
             for seed, cell in self.of(attack, method).items():
                 for agent, found in cell["agents"].items():
                     rows.setdefault((seed, agent), []).append(found["mean"])
-        whole = [row for row in rows.values() if len(row) == len(self.unseen_attacks)]
+        whole = [row for row in rows.values() if len(row) == len(attacks)]
         return [sum(row) / len(row) for row in whole]
 
     def estimate(self, attack: str, method: str) -> Estimate | None:
