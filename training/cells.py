@@ -164,6 +164,7 @@ class Judge:
             "seed": victim.seed,
             "episodes": world.episodes,
             "sampled": world.sampled,
+            "set": world.set,
             **result,
             "made_from": made_from,
             "trained_s": round(self._run.wall_s, 1),

@@ -58,7 +58,8 @@ class Matrix(Schema):
     called: ClassVar[str] = "a matrix of evaluation"
 
     name: str = Setting(pattern=r"[\w-]+")
-    #: Cheapest first: they are done in this order.
+    #: By name. Cheapest first: they are done in this order. `BASE-WORD` is a variant of the world
+    #: `BASE`, for an ablation: a report has a table of these.
     worlds: dict[str, World]
     #: Attacks beside the worst case: a name, or a mapping {kind: name, setting: value}; `transfer`
     #: stands for one attack by the adversary of each method.

@@ -69,3 +69,16 @@ def test_the_committed_page_is_not_what_the_committed_cells_give():
     text = PAGE.read_text(encoding="utf-8")
     [cells] = re.findall(r"`eir report (\S+) --docs docs/results\.md`", text)
     assert text == results_page(read_results(ROOT / cells), Path(cells))
+
+
+def test_a_variant_is_a_row_of_the_ablations_and_no_world_of_its_own():
+    variant = World("toy-rare", {k: {**c, "set": {"a.b": 1}} for k, c in world().cells.items()})
+    page = results_page([world(), variant], Path("results/here"))
+    assert "\n## toy-rare" not in page
+    table = page[page.index("### toy, with settings changed") :]
+    assert "| rare | `a.b=1` | EIR-MAPPO | 3 | 90" in table
+
+
+def test_variants_are_reported_without_the_world_that_they_vary(tmp_path):
+    page = results_page([World("toy-rare", world().cells)], Path("results/here"))
+    assert "| rare | nothing | MAPPO | 3 | 100" in page

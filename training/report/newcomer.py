@@ -7,8 +7,9 @@ import numpy as np
 
 from training.methods import METHODS
 from training.records import write_whole
-from training.report.pages import HOW_TO_READ, said, tables
-from training.report.scorecard import ORACLE, OURS, scorecard
+from training.report.ablations import ablation_rows, whole_and_variants
+from training.report.pages import HOW_TO_READ, VARIED, table, tables
+from training.report.scorecard import ORACLE, OURS, by_verdict, said, scorecard
 from training.report.table import TOGETHER, WORST, World, read_results
 
 #: What a newcomer should know of a world before its numbers.
@@ -42,7 +43,8 @@ def write_results(cells: Path, page: Path) -> None:
 def results_page(worlds: list[World], cells: Path) -> str:
     """The whole page; `cells` is named in it."""
     card = scorecard(worlds)
-    ordered = sorted(worlds, key=lambda w: [*STORIES, w.name].index(w.name))
+    whole, variants = whole_and_variants(worlds)
+    ordered = sorted(whole, key=lambda w: [*STORIES, w.name].index(w.name))
     lines = ["# What holds and what does not", ""]
     lines += [
         f"Made by `eir report {cells.as_posix()} --docs docs/results.md` from the cells in "
@@ -56,14 +58,15 @@ def results_page(worlds: list[World], cells: Path) -> str:
     lines += ["## All numbers", "", HOW_TO_READ, ""]
     for world in ordered:
         lines += [f"### {world.name} in numbers", "", *tables(world, card[world.name])]
+    for base, those in variants.items():
+        lines += [f"### {base}, {VARIED}", "", *table(ablation_rows(those, card)), ""]
     return "\n".join(lines)
 
 
 def story(world: World, card: dict[str, Any]) -> list[str]:
     """Sentences about one world: targets first, the missed ones before those that are met."""
     lines = []
-    for target in sorted(card["targets"], key=lambda target: bool(target["met"])):
-        word = "met" if target["met"] else "missed"
+    for word, target in by_verdict(card["targets"]):
         lines.append(f"**{word}**: {target['what']}: {target['found']}.")
     lines.append(_setting(world))
     lines += _returns(card["methods"])

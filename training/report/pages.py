@@ -9,7 +9,8 @@ from typing import Any
 from training.methods import METHODS
 from training.records import write_whole
 from training.report import figures
-from training.report.scorecard import scorecard
+from training.report.ablations import ablation_rows, whole_and_variants
+from training.report.scorecard import by_verdict, said, scorecard
 from training.report.table import World, read_results
 
 _STYLE = """
@@ -36,7 +37,8 @@ def write_report(results: Path, out: Path) -> list[Path]:
     worlds = read_results(results)
     card = scorecard(worlds)
     out.mkdir(parents=True, exist_ok=True)
-    pictures = {f"{w.name}-{name}": svg for w in worlds for name, svg in _figures(w).items()}
+    whole, _ = whole_and_variants(worlds)
+    pictures = {f"{w.name}-{name}": svg for w in whole for name, svg in _figures(w).items()}
     files = {f"{name}.svg": svg for name, svg in pictures.items()}
     files["report.md"] = markdown(worlds, card)
     files["report.html"] = html(worlds, card, pictures)
@@ -69,6 +71,8 @@ CAPTIONS = {
 }
 
 
+#: Of ablations: what their table is called.
+VARIED = "with settings changed"
 #: What stands above all tables.
 HOW_TO_READ = (
     "Numbers are interquartile means over seeds and attacked agents with 95 % BCa intervals; "
@@ -82,8 +86,7 @@ def verdict(card: dict[str, Any]) -> list[str]:
     """The first paragraph of a report: every target, the missed ones first."""
     lines = []
     for world, found in card.items():
-        for target in sorted(found["targets"], key=lambda t: bool(t["met"])):
-            word = "met" if target["met"] else "missed"
+        for word, target in by_verdict(found["targets"]):
             lines.append(f"{world}: {target['what']}: **{word}** ({target['found']})")
     return sorted(lines, key=lambda line: "**met**" in line)
 
@@ -92,20 +95,23 @@ def markdown(worlds: list[World], card: dict[str, Any], figures_at: str = "") ->
     """The whole report; figures are looked for in the folder `figures_at`."""
     lines = ["# Report", "", *(f"- {line}" for line in verdict(card)), ""]
     lines += [HOW_TO_READ, ""]
-    for world in worlds:
+    whole, variants = whole_and_variants(worlds)
+    for world in whole:
         figures = [f"![{CAPTIONS[f]}]({figures_at}{world.name}-{f}.svg)" for f in _figures(world)]
         lines += [f"## {world.name}", "", *tables(world, card[world.name], figures)]
+    for base, those in variants.items():
+        lines += [f"## {base}, {VARIED}", "", *table(ablation_rows(those, card)), ""]
     return "\n".join(lines)
 
 
 def tables(world: World, card: dict[str, Any], figures: Iterable[str] = ()) -> list[str]:
     """Lines of Markdown: all numbers of a world, with `figures` before those of each attack."""
-    lines = [*_table(_summary(world, card)), ""]
+    lines = [*table(_summary(world, card)), ""]
     if beliefs := _beliefs(card):
-        lines += [*_table(beliefs), ""]
+        lines += [*table(beliefs), ""]
     for figure in figures:
         lines += [figure, ""]
-    return [*lines, *_table(_by_attack(world, card)), ""]
+    return [*lines, *table(_by_attack(world, card)), ""]
 
 
 def html(worlds: list[World], card: dict[str, Any], pictures: dict[str, str]) -> str:
@@ -115,7 +121,8 @@ def html(worlds: list[World], card: dict[str, Any], pictures: dict[str, str]) ->
         kind = "met" if "**met**" in line else "missed"
         items.append(f'<li class="{kind}">{escape(line.replace("**", ""))}</li>')
     parts = ["<h1>Report</h1>", f"<ul>{''.join(items)}</ul>"]
-    for world in worlds:
+    whole, variants = whole_and_variants(worlds)
+    for world in whole:
         own = card[world.name]
         parts += [f"<h2>{escape(world.name)}</h2>", _html_table(_summary(world, own))]
         if beliefs := _beliefs(own):
@@ -124,6 +131,9 @@ def html(worlds: list[World], card: dict[str, Any], pictures: dict[str, str]) ->
             svg = pictures[f"{world.name}-{name}"]
             parts.append(f"<figure>{svg}<figcaption>{escape(CAPTIONS[name])}</figcaption></figure>")
         parts.append(_html_table(_by_attack(world, own)))
+    for base, those in variants.items():
+        rows = _html_table(ablation_rows(those, card))
+        parts += [f"<h2>{escape(base)}, {VARIED}</h2>", rows]
     head = f'<meta charset="utf-8"><title>Report</title><style>{_STYLE}</style>'
     return (
         f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
@@ -166,15 +176,8 @@ def _beliefs(card: dict[str, Any]) -> Rows:
     return rows if len(rows) > 1 else []
 
 
-def said(numbers: list[float] | None) -> str:
-    """An estimate of the scorecard as text: value [low, high] (scores)."""
-    if numbers is None:
-        return ""
-    value, low, high, count = numbers
-    return f"{value:.4g} [{low:.4g}, {high:.4g}] ({count:g})"
-
-
-def _table(rows: Rows) -> list[str]:
+def table(rows: Rows) -> list[str]:
+    """Lines of Markdown; the first row is the head."""
     head, *body = [f"| {' | '.join(row)} |" for row in rows]
     return [head, "|" + "---|" * len(rows[0]), *body]
 

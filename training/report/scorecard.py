@@ -112,6 +112,20 @@ def targets(world: World) -> list[dict[str, Any]]:
     return found
 
 
+def by_verdict(found: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """`missed` or `met`, and the target, of each of `targets`: the missed ones first."""
+    ordered = sorted(found, key=lambda target: bool(target["met"]))
+    return [("met" if target["met"] else "missed", target) for target in ordered]
+
+
+def said(numbers: list[float] | None) -> str:
+    """An estimate of the scorecard as text: value [low, high] (scores)."""
+    if numbers is None:
+        return ""
+    value, low, high, count = numbers
+    return f"{value:.4g} [{low:.4g}, {high:.4g}] ({count:g})"
+
+
 def _target(what: str, met: bool, found: str) -> dict[str, Any]:
     return {"what": what, "met": bool(met), "found": found}
 

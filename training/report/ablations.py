@@ -1,0 +1,50 @@
+"""Ablations: worlds that differ from another in a few settings, as rows of one table."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from training.methods import METHODS
+from training.report.scorecard import said
+from training.report.table import World
+
+
+def whole_and_variants(worlds: Iterable[World]) -> tuple[list[World], dict[str, list[World]]]:
+    """Worlds to tell of by themselves, and the variants of each by its name.
+
+    A world named `BASE-WORD` is a variant of `BASE`; it is a row of that one's table of ablations
+    even where there are no cells of `BASE` itself.
+    """
+    whole, variants = [], dict[str, list[World]]()
+    for world in worlds:
+        base, dash, _ = world.name.partition("-")
+        if dash:
+            variants.setdefault(base, []).append(world)
+        else:
+            whole.append(world)
+    return whole, variants
+
+
+def ablation_rows(variants: list[World], card: dict[str, Any]) -> list[list[str]]:
+    """A head, then a row for each variant and method: what was changed, and what it is worth."""
+    head = ["variant", "what was set", "method", "seeds", "no attack", "worst case"]
+    rows = [[*head, "unseen attacks", "AUROC", "steps to detect", "blamed"]]
+    for world in variants:
+        for method, own in card[world.name]["methods"].items():
+            numbers = [own[key] for key in ("cooperation", "worst_case", "unseen_mean")]
+            row = [world.name.partition("-")[2], _changes(world), METHODS[method].title]
+            row += [str(own["seeds"]), *map(said, numbers), *_belief(own.get("belief"))]
+            rows.append(row)
+    return rows
+
+
+def _changes(world: World) -> str:
+    found = next(iter(world.cells.values())).get("set", {})
+    return ", ".join(f"`{key}={value}`" for key, value in found.items()) or "nothing"
+
+
+def _belief(found: dict[str, Any] | None) -> list[str]:
+    if not found:
+        return ["", "", ""]
+    steps = [f"{value:g}" for value in found["steps_to_detect"].values() if value is not None]
+    auroc = [f"{value:g}" for value in found["auroc"].values() if value is not None]
+    return [", ".join(auroc), ", ".join(steps), f"{found['blamed']:.3g}"]
