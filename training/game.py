@@ -180,15 +180,17 @@ class Game:
         self._age[self.ended] = 0
         # what is given is the same in every episode
         if self._redraw and self.mixture is not None and not self.mixture.schedule:
-            drawn = self._draw()
-            self._schedule.kind[self.ended] = drawn.kind[self.ended]
-            self._schedule.start_s[self.ended] = drawn.start_s[self.ended]
+            self._schedule.put(self.ended, self._draw(), self.ended)
 
     def _draw(self) -> Schedule:
         if self.mixture is None:
             return Schedule.healthy(self.batch, self.num_agents)
         drawn = self.mixture.draw(self._nature, self.batch, self.num_agents, self.env.horizon)
-        return drawn if self.mixture.schedule else Schedule(drawn.kind, np.floor(drawn.start_s))
+        if self.mixture.schedule:
+            return drawn
+        # in whole steps; a fault has one at least
+        end = None if drawn.end_s is None else np.floor(drawn.end_s) + 1
+        return Schedule(drawn.kind, np.floor(drawn.start_s), end)
 
     def check_kind(self, kind: FaultKind) -> None:
         """Raise an `EirError` about a fault that this world does not know."""

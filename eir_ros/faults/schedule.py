@@ -117,6 +117,14 @@ class Schedule:
         assert values is not None
         return np.where(held, kinds, others), np.where(held[..., None], self.values, values)
 
+    def put(self, episodes: int | NDArray[np.bool_], drawn: "Schedule", row: Any = 0) -> None:
+        """Take the faults of `row` of another schedule, drawn alike, for those episodes."""
+        self.kind[episodes], self.start_s[episodes] = drawn.kind[row], drawn.start_s[row]
+        if drawn.end_s is not None:
+            if self.end_s is None:
+                self.end_s = np.full(self.kind.shape, np.inf)
+            self.end_s[episodes] = drawn.end_s[row]
+
     def has_any(self, kinds: Collection[FaultKind]) -> bool:
         """Whether any robot ever has one of these faults."""
         here = bool(np.isin(self.kind, [int(kind) for kind in kinds]).any())
@@ -150,6 +158,9 @@ class FaultMixture(Schema):
     from_start: float = Setting(0.4, ge=0, le=1)
     #: Latest onset, as a share of the episode.
     latest: float = Setting(0.8, ge=0, le=1)
+    #: Probability that a fault is over at some moment of the episode, which is uniform over what
+    #: is left of it at the onset; otherwise it stays.
+    ends: float = Setting(0.0, ge=0, le=1)
 
     @field_validator("kinds")
     @classmethod
@@ -191,4 +202,8 @@ class FaultMixture(Schema):
         onset = rng.uniform(0.0, self.latest * episode_s, (batch, num_robots))
         onset[rng.random((batch, num_robots)) < self.from_start] = 0.0
         faulty = rank < count[:, None]
-        return Schedule(np.where(faulty, drawn, np.int8(FaultKind.NONE)), onset)
+        found = Schedule(np.where(faulty, drawn, np.int8(FaultKind.NONE)), onset)
+        if self.ends:
+            end = rng.uniform(onset, episode_s)
+            found.end_s = np.where(rng.random(end.shape) < self.ends, end, np.inf)
+        return found

@@ -180,8 +180,7 @@ class SwarmEnv(BatchedEnv):
         self.schedule = self._drawn
         length = self.episode_decisions * self.task.decision_s
         for b, rng in enumerate(self._nature):
-            drawn = self.faults.draw(rng, 1, self.num_agents, length)
-            self.schedule.kind[b], self.schedule.start_s[b] = drawn.kind[0], drawn.start_s[0]
+            self.schedule.put(b, self.faults.draw(rng, 1, self.num_agents, length))
 
     @property
     def kinds(self) -> NDArray[np.int8]:

@@ -78,3 +78,21 @@ def test_a_mixture_draws_what_was_given_instead():
     drawn = mixture.draw(np.random.default_rng(0), 4, 3, 18.0)
     assert (drawn.active(5.0) == [FaultKind.WEAR, FaultKind.MUTE, FaultKind.NONE]).all()
     assert mixture.words == ["stop", "mute", "wear"]
+
+
+def test_a_mixture_mends_the_share_of_faults_that_was_asked_for_within_the_episode():
+    mixture = FaultMixture(kinds={"stop": 1.0}, probability=1.0, ends=0.5)
+    drawn = mixture.draw(np.random.default_rng(0), 2000, 3, 18.0)
+    assert drawn.end_s is not None
+    mended = np.isfinite(drawn.end_s)
+    assert mended.mean() == pytest.approx(0.5, abs=0.03)
+    assert (drawn.end_s > drawn.start_s).all()
+    assert (drawn.end_s[mended] <= 18.0).all()
+    late = drawn.active(17.99) != FaultKind.NONE
+    faulty = drawn.kind != FaultKind.NONE
+    assert late[faulty].mean() == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_mixture_whose_faults_stay_draws_no_ends():
+    drawn = FaultMixture(kinds={"stop": 1.0}).draw(np.random.default_rng(0), 4, 3, 18.0)
+    assert drawn.end_s is None

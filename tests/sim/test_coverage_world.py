@@ -164,6 +164,23 @@ def test_types_are_drawn_for_each_environment_and_each_episode():
     assert (first != second).any(-1).mean() > 0.5
 
 
+def test_a_robot_is_mended_and_the_next_episode_draws_its_own_end():
+    mixture = FaultMixture(kinds={"mute": 1}, probability=1.0, from_start=1.0, ends=1.0)
+    env = CoverageEnv(64, 0, faults=mixture, episode_decisions=10)
+    ends = []
+    for _ in range(2):
+        assert env.schedule.end_s is not None
+        ends.append(env.schedule.end_s.copy())
+        faulty = []
+        for _ in range(10):
+            faulty.append(env.types.sum(-1))
+            env.step(np.zeros((64, 4), int))
+        assert (np.diff(faulty, axis=0) <= 0).all()
+        assert (faulty[0] == 1).all()
+        assert 0 < faulty[-1].mean() < 0.3
+    assert (ends[0] != ends[1]).all()
+
+
 def test_the_time_limit_truncates_and_keeps_the_final_observation():
     env = CoverageEnv(2, 0, episode_decisions=3)
     for _ in range(2):

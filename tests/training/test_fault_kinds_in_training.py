@@ -1,10 +1,12 @@
 """A vocabulary that grows must not change what was trained with a smaller one."""
 
+import numpy as np
 import pytest
 
 from eir_ros.contract.faults import FaultKind
 from training import checkpoint
 from training.evaluate import Evaluator
+from training.game import make_game
 from training.train import train
 
 
@@ -41,3 +43,20 @@ def test_a_team_cannot_be_judged_under_a_fault_that_it_never_met(kind, tiny_reci
     played = evaluator.play(kind, 4, [0], robot=1)
     assert (played.kinds[:, :, 1] == kind).all()
     evaluator.close()
+
+
+def test_an_agent_without_a_body_is_well_again_in_whole_steps(toy_recipe):
+    changes = {"faults.probability": 1.0, "faults.ends": 1.0, "batch": 32}
+    recipe = toy_recipe("eir-mappo", **changes)
+    game = make_game(recipe, recipe.batch, recipe.faults)
+    game.reset([0])
+    for _ in range(2):
+        corrupted = []
+        for _ in range(game.env.horizon):
+            corrupted.append((game.kinds != FaultKind.NONE).any(-1))
+            game.step(np.zeros((32, 2), np.int64))
+        steps = np.array(corrupted)
+        assert steps[0].all()
+        assert (np.diff(steps.astype(int), axis=0) <= 0).all()
+        assert not steps[-1].all()
+    game.close()
