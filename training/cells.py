@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eir_ros.contract.errors import EirError
 from training import checkpoint
 from training.attack import load_attack
 from training.attacks import make_attack
@@ -18,11 +19,9 @@ from training.beliefs import judge_beliefs
 from training.matrix import Matrix, Victim, rivals
 from training.methods import METHODS
 from training.provenance import commit, digest, machine
-from training.records import write_whole
+from training.records import METRICS, read_metrics, write_whole
+from training.report.table import BELIEF, TOGETHER, TRAINING, WORST
 from training.team import BeliefSource
-
-#: Cells that every team has, beside those of the attacks of a matrix.
-TOGETHER, WORST, BELIEF = "none", "worst", "belief"
 
 
 class Judge:
@@ -48,7 +47,8 @@ class Judge:
         self.folder.mkdir(parents=True, exist_ok=True)
         own = [self._path]
         cells: dict[str, tuple[list[Path], Callable[[], dict[str, Any]]]] = {
-            TOGETHER: (own, lambda: self._cell("none", {}, agents=[None]))
+            TOGETHER: (own, lambda: self._cell("none", {}, agents=[None])),
+            TRAINING: (own, self._training),
         }
         for name, kind, settings in self.matrix.unseen():
             needs = make_attack(kind, settings).needs_adversary
@@ -103,6 +103,12 @@ class Judge:
     def _strongest(self, victim: Victim) -> Any:
         """Of the adversaries trained against that team, the one whose curve ended lowest."""
         paths = self._against(victim)
+        if not paths:
+            raise EirError(
+                f"no adversary was trained against {victim.name} yet, and {self.victim.name} is to "
+                f"be attacked with it; `eir evaluate config/matrices/{self.matrix.name}.yaml` "
+                "trains it before it judges."
+            )
         lowest = min(paths, key=lambda path: np.mean(_curve(path)[-5:]))
         return next(adversary for path, adversary in self._adversaries.values() if path == lowest)
 
@@ -148,6 +154,20 @@ class Judge:
             "curves": {name: [round(v, 3) for v in curve] for name, curve in curves.items()},
             "still_falling": falling,
         }
+
+    def _training(self) -> dict[str, Any]:
+        """What the team was worth on held-out seeds while it was trained."""
+        recipe, found = self._run.recipe, dict[str, Any]()
+        rows = read_metrics(self._path.with_name(METRICS))
+        for what in ("healthy", "attacked"):
+            metric = f"evaluation/{recipe.evaluation.mode}/{what}"
+            points = [(row["iteration"], row[metric]) for row in rows if metric in row]
+            found["steps"] = [int(at) * recipe.batch * recipe.steps for at, _ in points]
+            found[what] = [round(value, 4) for _, value in points]
+        healthy = found["healthy"]
+        scale = max(map(abs, healthy), default=0.0)
+        rising = -still_falling(healthy, scale) if healthy else None
+        return {**found, "still_rising": rising if rising is None else round(rising, 4)}
 
     def _once(self, name: str, sources: list[Path], make: Callable[[], dict[str, Any]]) -> bool:
         """Write what `make` returns, unless it is there and was made from `sources`."""

@@ -80,7 +80,7 @@ def judge(matrix, teams, out, name) -> dict[str, bool]:
 def test_cells_are_made_once_and_again_only_for_another_team(matrix, teams, tmp_path):
     out = tmp_path / "out"
     made = judge(matrix, teams, out, "toy/mappo-0")
-    names = {"none", "random", "pgd-epsilon=0.2", "pgd-epsilon=0.5", "worst"}
+    names = {"none", "training", "random", "pgd-epsilon=0.2", "pgd-epsilon=0.5", "worst"}
     assert made == dict.fromkeys({*names, "transfer-mappo", "transfer-eir-mappo"}, True)
     assert not any(judge(matrix, teams, out, "toy/mappo-0").values())
 
@@ -287,3 +287,24 @@ def test_a_folder_without_cells_and_a_damaged_cell_are_refused(tmp_path):
     cell.write_text("{")
     with pytest.raises(EirError, match=r"none\.json is not a cell"):
         read_results(tmp_path)
+
+
+def test_a_team_is_judged_before_its_rivals_were_attacked(matrix, teams, tmp_path):
+    (teams / "toy/mappo-0/attack-fresh.pt").unlink()
+    with pytest.raises(EirError, match=r"no adversary was trained against toy/mappo-0 yet.*eir-m"):
+        judge(matrix, teams, tmp_path / "out", "toy/eir-mappo-0")
+
+
+def test_a_report_shows_how_far_training_had_come(matrix, teams, tmp_path):
+    steps = ["iteration,evaluation/sampled/healthy,evaluation/sampled/attacked"]
+    steps += [f"{k},{k}.0,0.5" for k in range(1, 9)]
+    (teams / "toy/mappo-0/metrics.csv").write_text("\n".join(steps) + "\n")
+    out = tmp_path / "cells"
+    judge(matrix, teams, out, "toy/mappo-0")
+    found = json.loads((out / "toy/mappo-0/training.json").read_text())
+    assert found["steps"][:2] == [40, 80]
+    assert found["healthy"] == [float(k) for k in range(1, 9)]
+    assert found["still_rising"] == pytest.approx((7.5 - 5.5) / 8)
+    write_report(out, tmp_path / "report")
+    assert "toy-training.svg" in (tmp_path / "report/report.md").read_text()
+    assert (tmp_path / "report/toy-training.svg").exists()

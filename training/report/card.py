@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from eir_ros.contract.errors import EirError
-from training.report.table import BELIEF, TOGETHER, WORST
+from training.report.table import BELIEF, EVERYBODYS, TOGETHER, WORST
 
 
 def team_card(cells: Path, made_from: str) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def team_card(cells: Path, made_from: str) -> dict[str, Any]:
     returns: dict[str, dict[str, Any]] = {"none": _mean(together)}
     attacks: dict[str, dict[str, Any]] = {}
     for name, cell in sorted(found.items()):
-        if name in (TOGETHER, WORST, BELIEF):
+        if name in EVERYBODYS:
             continue
         word = _fault(cell)
         (returns if word else attacks)[word or name] = _mean(cell)

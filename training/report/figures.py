@@ -5,6 +5,7 @@ alone.
 """
 
 import io
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from matplotlib.figure import Figure
 
 from training.methods import METHODS
 from training.report.statistics import Estimate, estimate
-from training.report.table import TOGETHER, WORST, World
+from training.report.table import TOGETHER, TRAINING, WORST, World
 
 #: Colour and mark of each method.
 LOOKS = dict(
@@ -28,6 +29,9 @@ LOOKS = dict(
         strict=True,
     )
 )  # fmt: skip
+
+#: Outlines in an SVG, and numbers in them up to their hundredths.
+_PATH, _DECIMALS = re.compile(r' d="[^"]*"'), re.compile(r"(\d\.\d\d)\d+")
 
 
 def title_of(method: str) -> str:
@@ -166,6 +170,32 @@ def learning_curves(world: World) -> str:
     return _svg(draw, 6.8, 4.0)
 
 
+def training_curves(world: World) -> str | None:
+    """Held-out return of every method while it was trained, the mean over seeds; None: unknown."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for method in world.methods:
+        cells = [cell for cell in world.of(TRAINING, method).values() if cell["healthy"]]
+        # what a seed was measured at: runs of one recipe share it
+        found[method] = [cell for cell in cells if cell["steps"] == cells[0]["steps"]]
+    if not any(found.values()):
+        return None
+
+    def draw(axes: Axes) -> None:
+        for method, cells in found.items():
+            colour, _ = LOOKS[method]
+            for what, style in (("healthy", "-"), ("attacked", ":")):
+                curves = [cell[what] for cell in cells if len(cell[what]) == len(cell["steps"])]
+                if curves:
+                    label = title_of(method) if what == "healthy" else None
+                    mean = np.mean(curves, axis=0)
+                    axes.plot(cells[0]["steps"], mean, style, color=colour, lw=1.2, label=label)
+        axes.set_xlabel("environment steps of training (solid: no attack, dotted: attacked)")
+        axes.set_ylabel("held-out return")
+        axes.legend(fontsize=8)
+
+    return _svg(draw, 6.8, 4.0)
+
+
 def _svg(draw: Callable[[Axes], Any], width: float, height: float) -> str:
     """A figure as SVG text that is the same for the same data."""
     with mpl.rc_context({"svg.hashsalt": "eir", "svg.fonttype": "none", "font.size": 10}):
@@ -176,4 +206,9 @@ def _svg(draw: Callable[[Axes], Any], width: float, height: float) -> str:
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     found = text.getvalue()
-    return found[found.index("<svg") :]
+    # a hundredth of a point is finer than any screen, and half of the size
+    return _PATH.sub(_shortened, found[found.index("<svg") :])
+
+
+def _shortened(path: re.Match[str]) -> str:
+    return _DECIMALS.sub(r"\1", path[0])

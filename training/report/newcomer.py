@@ -8,7 +8,12 @@ import numpy as np
 from training.methods import METHODS
 from training.records import write_whole
 from training.report.ablations import ablation_rows, whole_and_variants
-from training.report.pages import HOW_TO_READ, VARIED, table, tables
+from training.report.figures import (
+    cooperation_against_worst,
+    learning_curves,
+    training_curves,
+)
+from training.report.pages import CAPTIONS, HOW_TO_READ, VARIED, table, tables
 from training.report.scorecard import ORACLE, OURS, by_verdict, said, scorecard
 from training.report.table import TOGETHER, WORST, World, read_results
 
@@ -23,21 +28,27 @@ STORIES = {
     "coverage": "four robots cover three sites that move; about 95 with perfect knowledge "
     "([training.md](training.md#the-task-and-its-numbers-in-pybullet))",
 }
-#: An attack that gained more than this share of a return in its last quarter was still learning.
+#: Where the figures of a page go, beside it: the beginning of their names.
+FIGURES = "images/results-"
+#: What gained more than this share of a return in the last quarter of its training was still
+#: learning: an attack, or a team.
 CONVERGED = 0.02
 
 
 def write_results(cells: Path, page: Path) -> None:
-    """Write `page` from the cells of `eir evaluate` in the folder `cells`.
+    """Write `page`, and its figures, from the cells of `eir evaluate` in the folder `cells`.
 
     Raises
     ------
     EirError
         There are no cells, or one that cannot be read.
     """
-    text = results_page(read_results(cells), cells)
-    page.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(page, text.encode())
+    worlds = read_results(cells)
+    (page.parent / FIGURES).parent.mkdir(parents=True, exist_ok=True)
+    for world in whole_and_variants(worlds)[0]:
+        for name, svg in _figures(world).items():
+            write_whole(page.parent / f"{FIGURES}{world.name}-{name}.svg", svg.encode())
+    write_whole(page, results_page(worlds, cells).encode())
 
 
 def results_page(worlds: list[World], cells: Path) -> str:
@@ -54,13 +65,28 @@ def results_page(worlds: list[World], cells: Path) -> str:
     ]
     for world in ordered:
         lines += [f"## {world.name}", "", *(f"- {line}" for line in story(world, card[world.name]))]
-        lines.append("")
+        lines += ["", _shown(world, "cooperation"), ""]
     lines += ["## All numbers", "", HOW_TO_READ, ""]
     for world in ordered:
-        lines += [f"### {world.name} in numbers", "", *tables(world, card[world.name])]
+        shown = [_shown(world, name) for name in list(_figures(world))[1:]]
+        lines += [f"### {world.name} in numbers", "", *tables(world, card[world.name], shown)]
     for base, those in variants.items():
         lines += [f"### {base}, {VARIED}", "", *table(ablation_rows(those, card)), ""]
     return "\n".join(lines)
+
+
+def _figures(world: World) -> dict[str, str]:
+    """Name -> SVG, the one for newcomers first."""
+    drawn = {
+        "cooperation": cooperation_against_worst(world),
+        "training": training_curves(world),
+        "curves": learning_curves(world),
+    }
+    return {name: svg for name, svg in drawn.items() if svg is not None}
+
+
+def _shown(world: World, name: str) -> str:
+    return f"![{CAPTIONS[name]}]({FIGURES}{world.name}-{name}.svg)"
 
 
 def story(world: World, card: dict[str, Any]) -> list[str]:
@@ -151,6 +177,13 @@ def _doubts(world: World, methods: dict[str, Any]) -> list[str]:
         lines.append(
             f"Doubt: an attack on {', '.join(still)} gained more than {CONVERGED:.0%} of a return "
             "in the last quarter of its training, so the worst case may be lower than written."
+        )
+    rising = {m: own.get("training_still_rising") or 0.0 for m, own in methods.items()}
+    short = [METHODS[m].title for m, gain in rising.items() if gain > CONVERGED]
+    if short:
+        lines.append(
+            f"Doubt: {', '.join(short)} gained more than {CONVERGED:.0%} of a return in the last "
+            "quarter of training, so longer training may show more."
         )
     few = [METHODS[m].title for m, own in methods.items() if own["seeds"] < 5]
     if few:

@@ -56,6 +56,7 @@ def _figures(world: World) -> dict[str, str]:
         "attacks": figures.bars(world),
         "epsilon": figures.against_epsilon(world),
         "transfer": figures.transfer(world),
+        "training": figures.training_curves(world),
         "curves": figures.learning_curves(world),
     }
     return {name: svg for name, svg in drawn.items() if svg is not None}
@@ -67,6 +68,7 @@ CAPTIONS = {
     "attacks": "Return under each attack: interquartile mean over seeds and attacked agents, BCa.",
     "epsilon": "Return against the strength of an attack on what one agent sees.",
     "transfer": "Who is hurt by whose adversary: rows are victims, columns where it was trained.",
+    "training": "How far training had come: a flat end means that more of it would not help.",
     "curves": "How far attacks had come: a flat end means that the attacker has converged.",
 }
 
@@ -143,11 +145,13 @@ def html(worlds: list[World], card: dict[str, Any], pictures: dict[str, str]) ->
 def _summary(world: World, card: dict[str, Any]) -> Rows:
     head = ["method", "seeds", "no attack", "worst case", "its lowest agent", "unseen attacks"]
     head += ["regret to True Type", "P(EIR-MAPPO is better)", "attack still falling"]
+    head.append("training still rising")
     rows = [head]
     for method in world.methods:
         own = card["methods"][method]
         numbers = ["cooperation", "worst_case", "worst_case_lowest_agent", "unseen_mean"]
         plain = ["regret_to_true_type", "probability_that_eir_is_better", "attack_still_falling"]
+        plain.append("training_still_rising")
         rows.append(
             [METHODS[method].title, str(own["seeds"]), *(said(own[key]) for key in numbers),
              *("" if own.get(key) is None else f"{own[key]:.3g}" for key in plain)]

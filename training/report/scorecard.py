@@ -4,7 +4,7 @@ from typing import Any
 
 from training.methods import METHODS
 from training.report.statistics import estimate, probability_of_improvement
-from training.report.table import BELIEF, TOGETHER, WORST, World
+from training.report.table import BELIEF, TOGETHER, TRAINING, WORST, World
 
 #: Our method, the oracle that is no baseline, and what cooperation is held against.
 OURS, ORACLE, COOPERATIVE = "eir-mappo", "true-type", "mappo"
@@ -55,6 +55,9 @@ def _methods(world: World) -> dict[str, Any]:
         ]
         if still:
             entry["attack_still_falling"] = max(still)
+        curves = [cell["still_rising"] for cell in world.of(TRAINING, method).values()]
+        if (rising := _mean(curves)) is not None:
+            entry["training_still_rising"] = rising
         found[method] = entry
     return found
 

@@ -13,8 +13,9 @@ from training.report.statistics import Estimate, estimate
 #: Li et al. 2024, section 5: a random agent, targeted PGD at three radii, and a transfer from each
 #: method.
 _UNSEEN = ("random", "pgd", "transfer")
-#: Cells that are no attack of the list.
-TOGETHER, WORST, BELIEF = "none", "worst", "belief"
+#: Cells that every team has, beside those of the attacks of a matrix.
+TOGETHER, WORST, BELIEF, TRAINING = "none", "worst", "belief", "training"
+EVERYBODYS = frozenset((TOGETHER, WORST, BELIEF, TRAINING))
 
 
 @dataclass
@@ -39,7 +40,7 @@ class World:
     @property
     def attacks(self) -> list[str]:
         """All attacks of the list, in alphabetical order; those of transfer last."""
-        there = {attack for attack, _, _ in self.cells} - {TOGETHER, WORST, BELIEF}
+        there = {attack for attack, _, _ in self.cells} - EVERYBODYS
         return sorted(there, key=lambda attack: (attack.startswith("transfer-"), attack))
 
     def of(self, attack: str, method: str) -> dict[int, dict[str, Any]]:
