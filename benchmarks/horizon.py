@@ -3,7 +3,8 @@
     python -m benchmarks.horizon            # writes results/horizon.json and prints it
 
 Teams play in the plain world for six episodes' time on end, healthy, with a robot that stops for
-good, and with one that is well again after 15 s. Each row is the length of one training episode.
+good, and with one that is well again after 15 s. Each row is the length of one training episode;
+where a robot is mended, it is told how long its teammates go on to blame it.
 """
 
 import argparse
@@ -34,8 +35,12 @@ CASES = (("none", 0.0, np.inf), ("stop", 10.0, np.inf), ("stop", 10.0, 25.0))
 STREAM = 5_000_012
 
 
-def mission(bundle: Bundle, word: str, start_s: float, end_s: float) -> list[dict[str, Any]]:
+def mission(bundle: Bundle, word: str, start_s: float, end_s: float) -> dict[str, Any]:
     """Reward and blame of `MISSIONS` missions, window by window; robot e mod N has the fault.
+
+    `forgiven_s` are the median and the 90th percentile, over missions and teammates, of the time
+    [s] from the moment when the robot is well to the first at which a teammate does not blame it;
+    the whole rest of the mission where that never comes.
 
     Blame is p(adversary) at or above the calibrated threshold of the bundle; the agent's alarm and
     its ladder of trust ask for more.
@@ -74,7 +79,14 @@ def mission(bundle: Bundle, word: str, start_s: float, end_s: float) -> list[dic
                 else None,
             }
         )
-    return rows
+    found: dict[str, Any] = {"windows": rows}
+    if np.isfinite(end_s):
+        well = round(end_s / task.decision_s)
+        at_mended = np.stack(blames[well:])[:, ~faulty[:, :, None] & suspect]
+        waited = np.where(at_mended.all(0), len(at_mended), at_mended.argmin(0)) * task.decision_s
+        median, most = np.quantile(waited, (0.5, 0.9))
+        found["forgiven_s"] = {"median": round(float(median), 1), "p90": round(float(most), 1)}
+    return found
 
 
 def main() -> None:
@@ -93,7 +105,7 @@ def main() -> None:
             "fault": word,
             "start_s": start,
             "end_s": None if np.isinf(end) else end,
-            "windows": mission(bundle, word, start, end),
+            **mission(bundle, word, start, end),
         }
         for word, start, end in CASES
     ]
@@ -111,6 +123,8 @@ def main() -> None:
         print(f"{case['fault']} from {case['start_s']:g} s to {case['end_s']}")
         for row in case["windows"]:
             print("  " + "  ".join(f"{key} {value}" for key, value in row.items()))
+        if "forgiven_s" in case:
+            print(f"  forgiven after {case['forgiven_s']} s")
 
 
 if __name__ == "__main__":
