@@ -164,7 +164,8 @@ def _belief(own: dict[str, Any]) -> list[str]:
     )
     return [
         f"Its beliefs: AUROC {auroc}; steps until half of the observers know: {steps}; "
-        f"{belief['blamed']:.1%} of healthy agents are ever blamed."
+        f"{belief['blamed']:.1%} of healthy agents are ever blamed, which is to be given half a "
+        "chance or more of being an adversary."
     ]
 
 
