@@ -298,13 +298,18 @@ class Agent(LifecycleNode):
     # Answers
 
     def _answer(self, info: dict[str, int]) -> None:
-        """Command, then tell, if the tick is complete; `info` is of the message that came last."""
+        """Command, then tell, if the tick is complete; `info` is of the message that came last.
+
+        Trust is told before: the gate shall know whom to keep off when the command comes to it.
+        """
         found = self._inbox.take()
         if found is None:
             return
         tick, sensed = found
         answer = self._core.tick(tick, sensed)
         stamp = messages.time_of(self._inbox.stamp_of(tick))
+        for step in answer.decided.steps if answer.decided is not None else ():
+            self._tell_trust(step)
         self._send(answer, stamp)
         # both clocks are the system's: DDS knows no other
         tick_ms = max(0.0, (time.time_ns() - info["received_timestamp"]) / 1e6)
@@ -329,8 +334,6 @@ class Agent(LifecycleNode):
         self._command_pub.publish(messages.encode_twist(command, now, self._base_frame))
 
     def _tell(self, decided: Decided, visible: NDArray[np.bool_], ms: float, stamp: Time) -> None:
-        for step in decided.steps:
-            self._tell_trust(step)
         self._counters.decisions += 1
         self._counters.since_prior += 1
         self._counters.inference_us.add(decided.step.inference_us)
@@ -369,9 +372,9 @@ class Agent(LifecycleNode):
 
     def _tell_trust(self, step: Step | None) -> None:
         status = self._trust.status(self._ladder, step)
+        self._trust_pub.publish(messages.diagnostics(self.get_clock().now().to_msg(), status))
         if step is not None:
             self.get_logger().warning(f"trust: {status.message}")
-        self._trust_pub.publish(messages.diagnostics(self.get_clock().now().to_msg(), status))
 
     def _report(self) -> None:
         status = self._counters.status(

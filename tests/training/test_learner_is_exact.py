@@ -69,8 +69,8 @@ def test_an_episode_learns_nothing_from_the_one_that_follows_it():
 
 def test_the_value_after_the_last_decision_is_that_of_the_final_state(tiny_recipe):
     """Not of the first state of the next episode, and with the types of the episode that ended."""
-    # onsets scale with the episode, so there are none
-    options = {"batch": 32, "faults.from_start": 1.0}
+    # onsets and ends scale with the episode, so there are none
+    options = {"batch": 32, "faults.from_start": 1.0, "faults.ends": 0.0}
     short = checkpoint.fresh(
         tiny_recipe("eir-mappo", steps=5, **{"options.episode_decisions": 5}, **options)
     )
