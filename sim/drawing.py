@@ -18,6 +18,8 @@ from sim.scene import Box, Disc, Line, Point, Scene
 
 #: A line needs more ink than an area to be seen as faintly.
 _FAINT_LINE = "#a0a0a0"
+#: Less than that is not worth a tag, which would hide others.
+_LEAST_DOUBT = 0.1
 #: What the legend calls a role; `faint` needs no explanation.
 WORDS = {
     "agent": "agent",
@@ -81,7 +83,7 @@ class FromAbove:
             else:
                 _draw_line(pen, item, view)
         for item in scene.items:
-            if isinstance(item, Disc) and item.doubt is not None:
+            if isinstance(item, Disc) and item.doubt is not None and item.doubt >= _LEAST_DOUBT:
                 _draw_doubt(pen, view(item.centre), item.radius * view.scale, item.doubt)
         edge = [(0.5, 0.5), (width - 0.5, 0.5), (width - 0.5, height - 0.5), (0.5, height - 0.5)]
         pen.line([*edge, edge[0]], SOFT, 1)

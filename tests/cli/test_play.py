@@ -199,6 +199,16 @@ def test_a_tag_stays_in_the_picture_and_off_its_agent():
         assert (tagged == np.array(pen.channels(pen.FILL["agent"]))).all(-1).any()
 
 
+def test_an_agent_that_nobody_doubts_hides_others_behind_a_tag():
+    disc = Disc((1.0, 1.0), 0.1)
+    plain, trusted, doubted = (
+        np.asarray(draw(Scene((0, 0, 2, 2), [replace(disc, doubt=p)]), roles=()))
+        for p in (None, 0.07, 0.3)
+    )
+    assert (plain == trusted).all()
+    assert (plain != doubted).any()
+
+
 def test_a_team_without_beliefs_or_adversary_says_so(play, run_folder, tmp_path):
     run = run_folder("mappo")
     said = play("--run", run, "--traitor", 0, "--attack", "random", "--out", tmp_path / "a.png")
