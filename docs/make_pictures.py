@@ -2,7 +2,8 @@
 
     python docs/make_pictures.py [NAME ...]
 
-Without names it makes all of them. Needs the extras `sim` and `mpe`.
+Without names it makes all of them, but for those of teams that were not trained here: `eir train
+config/recipes/smac.yaml` and the same for `lbf.yaml`. Needs the extras `sim`, `mpe` and `train`.
 """
 
 import os
@@ -15,6 +16,7 @@ IMAGES = ROOT / "docs" / "images"
 #: A page should open fast.
 MAX_BYTES = 400_000
 
+SMAC, LBF = ["--run", "runs/smac-eir-mappo-0"], ["--run", "runs/lbf-eir-mappo-0"]
 COVERAGE = ["swarm-coverage", "--bundle", "policies/coverage", "--fault", "r2:adversary@4"]
 
 #: File -> arguments of `eir play`
@@ -22,6 +24,10 @@ PICTURES = {
     "toy.png": ["toy", "--random", "--steps", "12"],
     "lbf.png": ["lbf-6x6-3p-2f", "--random", "--seed", "7"],
     "smac.gif": ["smac-4m_vs_3m", "--random", "--seed", "1"],
+    "smac-team.gif": [*SMAC, "--seed", "1"],
+    "smac-traitor.gif": [*SMAC, "--traitor", "1", "--seed", "1"],
+    "lbf-team.gif": [*LBF, "--seed", "1"],
+    "lbf-traitor.gif": [*LBF, "--traitor", "1", "--seed", "1"],
     "mpe-simple_spread.png": ["mpe-simple_spread", "--random", "--seed", "14"],
     "mpe-simple_tag.gif": ["mpe-simple_tag", "--random", "--seed", "37"],
     "mpe-simple_reference.png": ["mpe-simple_reference", "--random", "--seed", "1"],
@@ -52,9 +58,15 @@ def make(name: str) -> int:
     return size
 
 
+def possible(name: str) -> bool:
+    """Whether the team of a picture was trained here."""
+    words = PICTURES[name]
+    return "--run" not in words or (ROOT / words[words.index("--run") + 1]).is_dir()
+
+
 def main() -> None:
     """Make the pictures that are asked for."""
-    names = sys.argv[1:] or list(PICTURES)
+    names = sys.argv[1:] or list(filter(possible, PICTURES))
     if unknown := sorted(set(names) - set(PICTURES)):
         sys.exit(
             f"there is no picture {', '.join(unknown)}; expected some of {', '.join(PICTURES)}"

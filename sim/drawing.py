@@ -5,7 +5,7 @@ goal that is done a tick.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -31,7 +31,7 @@ WORDS = {
 }
 #: Sizes of the finished picture [pixels].
 _MARGIN, _COLUMN, _TEXT, _LEAST_TEXT = 14, 220, 14, 10
-_LINE = 20
+_LINE, _LEGEND_LINE = 20, 22
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,7 @@ def draw(
     side: int = 420,
     roles: Iterable[str] | None = None,
     look: Look = FROM_ABOVE,
+    least: float = 300,
 ) -> Image.Image:
     """Draw one scene with its captions, a legend and, where there are any, the beliefs beside it.
 
@@ -109,10 +110,13 @@ def draw(
         What the legend explains; None: the roles that are in this scene.
     look
         From where.
+    least
+        Height that the picture has room for [pixels], as `beside_height` says of other moments.
     """
     width, height = _size(look.aspect(scene), side)
     shown = sorted_roles(scene.items if roles is None else roles)
-    pen = Pen(width + _COLUMN + 3 * _MARGIN, max(height, 300) + 2 * _MARGIN)
+    room = math.ceil(max(height, least, beside_height(scene, beliefs, shown)))
+    pen = Pen(width + _COLUMN + 3 * _MARGIN, room + 2 * _MARGIN)
     _draw_scene(pen, look, scene, (_MARGIN, _MARGIN), (width, height))
     x, y = 2.0 * _MARGIN + width, float(_MARGIN)
     for line in _wrapped(scene.captions, _COLUMN):
@@ -122,6 +126,12 @@ def draw(
     if beliefs is not None:
         _draw_beliefs(pen, beliefs, x, y + 12)
     return pen.finished()
+
+
+def beside_height(scene: Scene, beliefs: Beliefs | None, roles: Collection[str]) -> float:
+    """Height of what `draw` writes beside a scene [pixels]."""
+    words = len(_wrapped(scene.captions, _COLUMN)) * _LINE
+    return words + 10 + len(roles) * _LEGEND_LINE + 12 + _beliefs_height(beliefs)
 
 
 def draw_sheet(frames: list[Frame], side: int = 280, look: Look = FROM_ABOVE) -> Image.Image:
@@ -271,7 +281,7 @@ def _draw_legend(pen: Pen, roles: list[str], x: float, y: float, across: bool = 
         if across:
             x += 44 + length(WORDS[role], _TEXT)
         else:
-            y += _LINE + 2
+            y += _LEGEND_LINE
     return y
 
 

@@ -13,7 +13,15 @@ import numpy as np
 from PIL import Image
 
 from eir_ros.contract.errors import EirError
-from sim.drawing import FROM_ABOVE, Frame, Look, draw, draw_sheet, sorted_roles
+from sim.drawing import (
+    FROM_ABOVE,
+    Frame,
+    Look,
+    beside_height,
+    draw,
+    draw_sheet,
+    sorted_roles,
+)
 
 SUFFIXES = (".gif", ".mp4", ".png")
 #: Moments on a PNG.
@@ -66,8 +74,9 @@ def save(frames: list[Frame], path: Path, fps: float = 5.0, look: Look = FROM_AB
 def _images(frames: list[Frame], look: Look) -> Iterator[Image.Image]:
     """Pictures of one size with one legend."""
     roles = sorted_roles(item for frame in frames for item in frame.scene.items)
+    least = max(300.0, *(beside_height(f.scene, f.beliefs, roles) for f in frames))
     for frame in frames:
-        yield draw(frame.scene, frame.beliefs, roles=roles, look=look)
+        yield draw(frame.scene, frame.beliefs, roles=roles, look=look, least=least)
 
 
 @contextmanager

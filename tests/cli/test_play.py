@@ -209,6 +209,20 @@ def test_an_agent_that_nobody_doubts_hides_others_behind_a_tag():
     assert (plain != doubted).any()
 
 
+def test_a_flat_world_cuts_off_what_is_written_beside_it(tmp_path):
+    p = np.full((4, 4), 0.5)
+    flat, faulty = Scene((0, 0, 4, 1), [Disc((1.0, 0.5), 0.1)], ("one", "two")), np.zeros(4, bool)
+    words = replace(flat, captions=tuple("abcdefgh"))
+    film = [Frame(flat, Beliefs(p, faulty)), Frame(words, Beliefs(p, faulty))]
+    movie.save(film, tmp_path / "film.gif")
+    with Image.open(tmp_path / "film.gif") as film_again:
+        sizes = [film_again.size for k in range(2) if film_again.seek(k) is None]
+        last = np.asarray(film_again.convert("L"))
+    assert sizes[0] == sizes[1]
+    # white below the last row of the table
+    assert (last[-8:] > 240).all()
+
+
 def test_a_team_without_beliefs_or_adversary_says_so(play, run_folder, tmp_path):
     run = run_folder("mappo")
     said = play("--run", run, "--traitor", 0, "--attack", "random", "--out", tmp_path / "a.png")
