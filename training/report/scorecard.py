@@ -87,7 +87,8 @@ def targets(world: World) -> list[dict[str, Any]]:
             mine = estimate(ours)
             apart = mine.value > rivals[best].value and mine.apart_from(rivals[best])
             seeds = min(len(world.of(WORST, method)) for method in (OURS, best))
-            few = f", of {seeds} seeds, too few to tell" if seeds < FEWEST_SEEDS else ""
+            counted = f"{seeds} seed{'s' if seeds > 1 else ''}"
+            few = f", of {counted}, too few to tell" if seeds < FEWEST_SEEDS else ""
             found.append(
                 _target(
                     "worst case above every baseline, 95 % intervals apart", apart and not few,
