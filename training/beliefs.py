@@ -15,7 +15,7 @@ from training.evaluate import Episodes
 
 #: Held-out stream of these episodes.
 STREAM = 4
-#: Share of an episode after which the fault starts.
+#: Share of a usual episode after which the fault starts.
 ONSET = 1 / 3
 #: p(adversary) above which somebody counts as found out here: no threshold is tuned.
 THRESHOLD = 0.5
@@ -24,21 +24,24 @@ THRESHOLD = 0.5
 def judge_beliefs(run: Run, arena: Arena, episodes: int) -> dict[str, Any]:
     """Beliefs about agents whose fault starts a third into the episode, and about healthy ones.
 
+    A third of what a healthy team takes at the median, which may be far less than the time limit.
+
     Returns
     -------
     dict
-        Per kind of fault that the team was trained with: `auroc` over all steps after the onset,
-        against healthy teammates in these and in healthy episodes at the same steps;
-        `steps_to_detect` (median over observers and episodes, None where half of them never do)
-        and `detected` (share that ever do). Over all kinds and as many healthy episodes:
-        `brier`, `calibration_error` and `blamed`, the share of healthy agents ever blamed by
-        anybody.
+        `onset`, as a share of the time limit. Per kind of fault that the team was trained with:
+        `auroc` over all steps after the onset, against healthy teammates in these and in healthy
+        episodes at the same steps; `steps_to_detect` (median over observers and episodes, None
+        where half of them never do) and `detected` (share that ever do). Over all kinds and as
+        many healthy episodes: `brier`, `calibration_error` and `blamed`, the share of healthy
+        agents ever blamed by anybody.
     """
     healthy = arena.play(Nobody(), episodes, [STREAM])
-    found: dict[str, Any] = {"onset": ONSET, "threshold": THRESHOLD, "kinds": {}}
+    after = ONSET * float(np.median(healthy.running.sum(0))) / arena.steps
+    found: dict[str, Any] = {"onset": round(after, 4), "threshold": THRESHOLD, "kinds": {}}
     told, true = [], []
     for word in sorted(run.recipe.faults.kinds):
-        attack = WithFault(word=word, after=ONSET)
+        attack = WithFault(word=word, after=after)
         played = arena.play(attack, episodes, [STREAM])
         found["kinds"][word] = _ranking(played, healthy)
         for part in (played, healthy):
@@ -60,9 +63,9 @@ def _about(episodes: Episodes) -> NDArray[np.bool_]:
 
 
 def _observers(episodes: Episodes) -> NDArray[np.bool_]:
-    """Beliefs of healthy observers, (T, E, N, N-1)."""
-    faulty = (episodes.kinds != FaultKind.NONE)[..., None]
-    return np.broadcast_to(~faulty, episodes.p_adversary.shape)
+    """Beliefs of healthy observers while their episode runs, (T, E, N, N-1)."""
+    healthy = (episodes.kinds == FaultKind.NONE) & episodes.running[..., None]
+    return np.broadcast_to(healthy[..., None], episodes.p_adversary.shape)
 
 
 def _pairs(episodes: Episodes) -> tuple[NDArray[Any], NDArray[np.bool_]]:
@@ -72,10 +75,11 @@ def _pairs(episodes: Episodes) -> tuple[NDArray[Any], NDArray[np.bool_]]:
 
 
 def _ranking(episodes: Episodes, healthy: Episodes) -> dict[str, float | None]:
-    since = (episodes.kinds != FaultKind.NONE).any(-1)
+    since = (episodes.kinds != FaultKind.NONE).any(-1) & episodes.running
     mask = _observers(episodes) & since[..., None, None]
     p, about = episodes.p_adversary, _about(episodes)
-    negatives = healthy.p_adversary[since.any(-1).argmax() :].ravel()
+    start = since.any(-1).argmax()
+    negatives = healthy.p_adversary[start:][_observers(healthy)[start:]]
     scores = np.concatenate([p[mask], negatives])
     area = auroc(scores, np.concatenate([about[mask], np.zeros(len(negatives), bool)]))
     detector = Detector(THRESHOLD, p.shape[1:])
@@ -98,8 +102,8 @@ def _blamed(healthy: Episodes) -> float:
     """Share of healthy agents that any teammate ever detects."""
     detector = Detector(THRESHOLD, healthy.p_adversary.shape[1:])
     ever = np.zeros(healthy.p_adversary.shape[1:], bool)
-    for step in healthy.p_adversary:
-        ever |= detector.update(step)
+    for step, running in zip(healthy.p_adversary, healthy.running, strict=True):
+        ever |= detector.update(step) & running[:, None, None]
     n = healthy.kinds.shape[-1]
     blamed = np.zeros((len(ever), n), bool)
     for observer, mates in enumerate(teammates(n)):

@@ -32,6 +32,17 @@ class Episodes:
     p_adversary: Floats
     #: Codes of the faults at each decision, (T, E, N)
     kinds: NDArray[np.integer[Any]]
+    #: Decisions of each episode that ended early, (E,); what comes after is not part of it.
+    #: None: T in all of them.
+    lengths: NDArray[np.integer[Any]] | None = None
+
+    @property
+    def running(self) -> NDArray[np.bool_]:
+        """Whether a decision is part of its episode, (T, E)."""
+        steps, count = self.kinds.shape[:2]
+        lengths = np.full(count, steps) if self.lengths is None else self.lengths
+        found: NDArray[np.bool_] = np.arange(steps)[:, None] < lengths
+        return found
 
 
 class Evaluator:

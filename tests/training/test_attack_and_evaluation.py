@@ -8,6 +8,8 @@ from eir_ros.contract.errors import EirError
 from eir_ros.contract.faults import FaultKind
 from training import checkpoint
 from training.attack import load_attack, save_attack, train_attack
+from training.attacks.base import WithFault
+from training.beliefs import judge_beliefs
 from training.calibration import blamed_share, calibrate_threshold
 from training.evaluate import Episodes, Evaluator, auroc_after_onset
 
@@ -65,6 +67,30 @@ def test_auroc_after_onset_looks_at_healthy_observers_at_that_moment():
     assert auroc_after_onset(scripted(0.9, 0.1), 3) == 1.0
     assert auroc_after_onset(scripted(0.1, 0.9), 3) == 0.0
     assert np.isnan(auroc_after_onset(scripted(0.9, 0.1), 30))
+
+
+def test_what_comes_after_the_end_of_an_episode_counts_for_beliefs(toy_recipe):
+    class Shortened:
+        """An arena whose episodes end after 8 of 20 decisions; beliefs are right until then."""
+
+        steps, asked = 20, 0.0
+
+        def play(self, attack, episodes, stream):
+            kinds = np.zeros((20, 1, 3), int)
+            p = np.full((20, 1, 3, 2), 0.1)
+            if isinstance(attack, WithFault):
+                self.asked = attack.after
+                kinds[attack.onset(20) :, 0, 2] = FaultKind.ADVERSARY
+                p[:, 0, :2, 1] = 0.9
+            p[8:] = 1 - p[8:]
+            return Episodes(np.zeros(1), p, kinds, np.array([8]))
+
+    arena = Shortened()
+    found = judge_beliefs(checkpoint.fresh(toy_recipe("eir-mappo")), arena, 1)
+    assert arena.asked == pytest.approx(8 / 3 / 20)
+    assert found["kinds"]["adversary"]["auroc"] == 1.0
+    assert found["kinds"]["adversary"]["detected"] == 1.0
+    assert found["blamed"] == 0.0
 
 
 def test_blame_needs_three_decisions_in_a_row_and_counts_each_healthy_robot_once():

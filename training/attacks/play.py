@@ -95,9 +95,9 @@ class Arena:
                 parts.append(self._episodes(attack, [EVALUATION_STREAM, *stream, part], film))
         finally:
             self._run.team.source = trained
-        returns, doubts, kinds = zip(*parts, strict=True)
+        returns, doubts, kinds, lengths = zip(*parts, strict=True)
         return Episodes(
-            np.concatenate(returns), np.concatenate(doubts, 1), np.concatenate(kinds, 1)
+            np.concatenate(returns), _beside(doubts), _beside(kinds), np.concatenate(lengths)
         )
 
     def close(self) -> None:
@@ -116,8 +116,8 @@ class Arena:
     @torch.no_grad()
     def _episodes(
         self, attack: Attack, seed: list[int], film: Film | None
-    ) -> tuple[NDArray, NDArray, NDArray]:
-        """Returns (B,), p(adversary) (T, B, N, N-1) and kinds (T, B, N) of the first episodes."""
+    ) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+        """Returns (B,), p(adversary) (T, B, N, N-1), kinds (T, B, N), lengths (B,) up to T."""
         game, team, rng = self._game, self._run.team, np.random.default_rng([*seed, 1])
         noise = torch.Generator().manual_seed(int(rng.integers(2**63)))
         planned = attack.schedule(self.num_agents, self.steps)
@@ -125,6 +125,7 @@ class Arena:
         hidden = team.initial_state(game.batch, game.num_agents)
         fresh, executed = torch.ones(game.batch, dtype=torch.bool), None
         returns, running = np.zeros(game.batch), np.ones(game.batch, bool)
+        lengths = np.zeros(game.batch, int)
         doubts, kinds = [], []
         for step in range(self.steps):
             codes = torch.from_numpy(game.kinds).long()
@@ -149,6 +150,7 @@ class Arena:
                 film.decided(_drawn(doubts[-1][0], moment.types[0].numpy(), team.source))
             outcome = game.step(executed.numpy())
             returns += outcome.reward * running
+            lengths += running
             if film is not None:
                 film.stepped(outcome.reward, outcome.terminated, outcome.truncated)
             running &= ~game.ended
@@ -156,7 +158,7 @@ class Arena:
             hidden = hidden * ~fresh.reshape(-1, 1, 1, 1)
             if not running.any():
                 break
-        return returns, np.stack(doubts), np.stack(kinds)
+        return returns, np.stack(doubts), np.stack(kinds), lengths
 
     def _decide(self, attack: Attack, moment: Moment) -> tuple[Tensor, Tensor]:
         """The team's scores and actions into `moment`; its beliefs and memory."""
@@ -183,6 +185,13 @@ class Arena:
             moment.action.numpy(), corrupted.numpy(), anything, kinds.numpy()
         )
         return torch.from_numpy(executed if self._game.env.num_actions else executed.clip(-1, 1))
+
+
+def _beside(parts: Sequence[NDArray]) -> NDArray:
+    """Batches of episodes (T, B, ...) as one; those of shorter ones are filled with their last."""
+    longest = max(map(len, parts))
+    filled = [np.concatenate([p, p[-1:].repeat(longest - len(p), 0)]) for p in parts]
+    return np.concatenate(filled, 1)
 
 
 def _drawn(p: NDArray, types: NDArray, source: BeliefSource) -> Beliefs:
