@@ -185,6 +185,7 @@ class Judge:
             "episodes": world.episodes,
             "sampled": world.sampled,
             "set": world.set,
+            "variant_of": world.variant_of,
             **result,
             "made_from": made_from,
             "trained_s": round(self._run.wall_s, 1),

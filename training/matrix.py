@@ -37,6 +37,9 @@ class World(Schema):
     seeds: dict[MethodName, int]
     #: Settings on top of the recipe, the same for every method.
     set: dict[str, Any] = Setting(default_factory=dict)
+    #: For an ablation: the world that this one varies. A report has one table of all variants of a
+    #: world instead of a chapter for each.
+    variant_of: str | None = None
     #: Teams sample their actions instead of taking the most likely ones.
     sampled: bool = False
     #: Held-out episodes in every cell, per attacked agent.
@@ -58,8 +61,7 @@ class Matrix(Schema):
     called: ClassVar[str] = "a matrix of evaluation"
 
     name: str = Setting(pattern=r"[\w-]+")
-    #: By name. Cheapest first: they are done in this order. `BASE-WORD` is a variant of the world
-    #: `BASE`, for an ablation: a report has a table of these.
+    #: Cheapest first: they are done in this order.
     worlds: dict[str, World]
     #: Attacks beside the worst case: a name, or a mapping {kind: name, setting: value}; `transfer`
     #: stands for one attack by the adversary of each method.

@@ -72,13 +72,15 @@ def test_the_committed_page_is_not_what_the_committed_cells_give():
 
 
 def test_a_variant_is_a_row_of_the_ablations_and_no_world_of_its_own():
-    variant = World("toy-rare", {k: {**c, "set": {"a.b": 1}} for k, c in world().cells.items()})
+    changed = {"set": {"a.b": 1}, "variant_of": "toy"}
+    variant = World("toy-rare", {k: {**c, **changed} for k, c in world().cells.items()})
     page = results_page([world(), variant], Path("results/here"))
     assert "\n## toy-rare" not in page
     table = page[page.index("### toy, with settings changed") :]
     assert "| rare | `a.b=1` | EIR-MAPPO | 3 | 90" in table
 
 
-def test_variants_are_reported_without_the_world_that_they_vary(tmp_path):
-    page = results_page([World("toy-rare", world().cells)], Path("results/here"))
+def test_variants_are_lost_without_the_world_that_they_vary():
+    cells = {k: {**c, "variant_of": "toy"} for k, c in world().cells.items()}
+    page = results_page([World("toy-rare", cells)], Path("results/here"))
     assert "| rare | nothing | MAPPO | 3 | 100" in page

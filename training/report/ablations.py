@@ -11,16 +11,14 @@ from training.report.table import World
 def whole_and_variants(worlds: Iterable[World]) -> tuple[list[World], dict[str, list[World]]]:
     """Worlds to tell of by themselves, and the variants of each by its name.
 
-    A world named `BASE-WORD` is a variant of `BASE`; it is a row of that one's table of ablations
-    even where there are no cells of `BASE` itself.
+    Variants are rows of a table of ablations even where there are no cells of what they vary.
     """
     whole, variants = [], dict[str, list[World]]()
     for world in worlds:
-        base, dash, _ = world.name.partition("-")
-        if dash:
-            variants.setdefault(base, []).append(world)
-        else:
+        if world.variant_of is None:
             whole.append(world)
+        else:
+            variants.setdefault(world.variant_of, []).append(world)
     return whole, variants
 
 
@@ -31,7 +29,8 @@ def ablation_rows(variants: list[World], card: dict[str, Any]) -> list[list[str]
     for world in variants:
         for method, own in card[world.name]["methods"].items():
             numbers = [own[key] for key in ("cooperation", "worst_case", "unseen_mean")]
-            row = [world.name.partition("-")[2], _changes(world), METHODS[method].title]
+            name = world.name.removeprefix(f"{world.variant_of}-")
+            row = [name, _changes(world), METHODS[method].title]
             row += [str(own["seeds"]), *map(said, numbers), *_belief(own.get("belief"))]
             rows.append(row)
     return rows

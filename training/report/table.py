@@ -32,6 +32,12 @@ class World:
     cells: dict[tuple[str, str, int], dict[str, Any]] = field(default_factory=dict)
 
     @property
+    def variant_of(self) -> str | None:
+        """The world that this one is a variant of, for an ablation."""
+        found: str | None = next(iter(self.cells.values())).get("variant_of")
+        return found
+
+    @property
     def methods(self) -> list[str]:
         """Those that were judged, in the order of `METHODS`."""
         there = {method for _, method, _ in self.cells}
