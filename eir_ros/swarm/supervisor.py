@@ -359,5 +359,7 @@ class Supervisor:
     def _signal_all(self, number: signal.Signals) -> None:
         for history in self._history.values():
             history.due = None
-        for life in self._lives.values():
-            life.signal(number)
+        for name, life in self._lives.items():
+            # asked a second time, a node that is cleaning up would die of it
+            if number == signal.SIGKILL or self._history[name].leaving is None:
+                life.signal(number)

@@ -389,7 +389,7 @@ def test_a_ring_shows_its_share():
 def test_every_item_and_role_is_drawn_alone_and_on_a_sheet():
     beliefs = Beliefs(np.array([[np.nan, 0.2], [0.9, np.nan]]), np.array([True, False]))
     assert pixels(EVERYTHING).std() > 20
-    assert draw(EVERYTHING, beliefs).size == draw(EVERYTHING).size
+    assert draw(EVERYTHING, beliefs).width == draw(EVERYTHING).width
     sheet = draw_sheet([Frame(EVERYTHING, beliefs)] * 4)
     assert sheet.width > 2 * 280
 

@@ -439,3 +439,32 @@ def test_a_strange_caller_ends_the_run(tmp_path: Path, line: bytes) -> None:
     heard = Heard().on("ready", lambda: threading.Thread(target=call).start())
     assert run([script("a", speaks=True)], tmp_path, heard).clean
     assert answers[0] == b"" or b'"ok": false' in answers[0]
+
+
+def test_a_robot_that_is_leaving_is_asked_again_when_the_run_ends(tmp_path: Path) -> None:
+    # as an interpreter that is shutting down: another request kills it
+    slow = """
+        import signal, sys, time
+        def end(*_):
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            time.sleep(0.5)
+            sys.exit(0)
+        signal.signal(signal.SIGINT, end)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+        print("ready", flush=True)
+        signal.pause()
+    """
+    plan = [script("r0/agent", robot="r0"), script("r1/agent", slow, speaks=True, robot="r1")]
+
+    def orders() -> None:
+        while "ready" not in heard.lines:
+            time.sleep(0.01)
+        assert order(tmp_path, "remove", "r1") == "r1 is removed."
+        interrupt()
+
+    heard = Heard()
+    thread = threading.Thread(target=orders)
+    thread.start()
+    outcome = Supervisor(plan, tmp_path, os.environ, heard).run()
+    thread.join()
+    assert outcome.clean
