@@ -157,13 +157,15 @@ class Judge:
 
     def _training(self) -> dict[str, Any]:
         """What the team was worth on held-out seeds while it was trained."""
-        recipe, found = self._run.recipe, dict[str, Any]()
+        recipe = self._run.recipe
         rows = read_metrics(self._path.with_name(METRICS))
+        mode = f"evaluation/{recipe.evaluation.mode}/"
+        judged = [row for row in rows if mode + "healthy" in row]
+        found: dict[str, Any] = {
+            "steps": [int(row["iteration"]) * recipe.batch * recipe.steps for row in judged]
+        }
         for what in ("healthy", "attacked"):
-            metric = f"evaluation/{recipe.evaluation.mode}/{what}"
-            points = [(row["iteration"], row[metric]) for row in rows if metric in row]
-            found["steps"] = [int(at) * recipe.batch * recipe.steps for at, _ in points]
-            found[what] = [round(value, 4) for _, value in points]
+            found[what] = [round(row[mode + what], 4) for row in judged if mode + what in row]
         healthy = found["healthy"]
         scale = max(map(abs, healthy), default=0.0)
         rising = -still_falling(healthy, scale) if healthy else None

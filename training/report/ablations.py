@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from training.methods import METHODS
-from training.report.scorecard import said
+from training.report.scorecard import found_out, said
 from training.report.table import World
 
 
@@ -42,8 +42,4 @@ def _changes(world: World) -> str:
 
 
 def _belief(found: dict[str, Any] | None) -> list[str]:
-    if not found:
-        return ["", "", ""]
-    steps = [f"{value:g}" for value in found["steps_to_detect"].values() if value is not None]
-    auroc = [f"{value:g}" for value in found["auroc"].values() if value is not None]
-    return [", ".join(auroc), ", ".join(steps), f"{found['blamed']:.3g}"]
+    return [*found_out(found), f"{found['blamed']:.3g}"] if found else ["", "", ""]

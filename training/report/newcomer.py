@@ -1,5 +1,6 @@
 """`docs/results.md`: for each world what holds and what does not in a few lines, then tables."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from training.report.figures import (
     training_curves,
 )
 from training.report.pages import CAPTIONS, HOW_TO_READ, VARIED, table, tables
-from training.report.scorecard import ORACLE, OURS, by_verdict, said, scorecard
+from training.report.scorecard import ORACLE, OURS, by_verdict, found_out, said, scorecard
 from training.report.table import TOGETHER, WORST, World, read_results
 
 #: What a newcomer should know of a world before its numbers.
@@ -46,8 +47,9 @@ def write_results(cells: Path, page: Path) -> None:
     worlds = read_results(cells)
     (page.parent / FIGURES).parent.mkdir(parents=True, exist_ok=True)
     for world in whole_and_variants(worlds)[0]:
-        for name, svg in _figures(world).items():
-            write_whole(page.parent / f"{FIGURES}{world.name}-{name}.svg", svg.encode())
+        for name, draw in _figures(world).items():
+            path = page.parent / f"{FIGURES}{world.name}-{name}.svg"
+            write_whole(path, draw(world).encode())
     write_whole(page, results_page(worlds, cells).encode())
 
 
@@ -75,14 +77,10 @@ def results_page(worlds: list[World], cells: Path) -> str:
     return "\n".join(lines)
 
 
-def _figures(world: World) -> dict[str, str]:
-    """Name -> SVG, the one for newcomers first."""
-    drawn = {
-        "cooperation": cooperation_against_worst(world),
-        "training": training_curves(world),
-        "curves": learning_curves(world),
-    }
-    return {name: svg for name, svg in drawn.items() if svg is not None}
+def _figures(world: World) -> dict[str, Callable[[World], str]]:
+    """Name -> what draws it, the one for newcomers first."""
+    training = {"training": training_curves} if world.tells_training else {}
+    return {"cooperation": cooperation_against_worst, **training, "curves": learning_curves}
 
 
 def _shown(world: World, name: str) -> str:
@@ -157,11 +155,7 @@ def _belief(own: dict[str, Any]) -> list[str]:
     belief = own.get("belief")
     if not belief:
         return []
-    auroc = ", ".join(f"{word} {value}" for word, value in belief["auroc"].items())
-    steps = ", ".join(
-        f"{word} {'never' if value is None else format(value, 'g')}"
-        for word, value in belief["steps_to_detect"].items()
-    )
+    auroc, steps = found_out(belief)
     return [
         f"Its beliefs: AUROC {auroc}; steps until half of the observers know: {steps}; "
         f"{belief['blamed']:.1%} of healthy agents are ever blamed, which is to be given half a "
@@ -172,18 +166,14 @@ def _belief(own: dict[str, Any]) -> list[str]:
 def _doubts(world: World, methods: dict[str, Any]) -> list[str]:
     """What weakens the numbers above."""
     lines = []
-    falling = {m: own.get("attack_still_falling") or 0.0 for m, own in methods.items()}
-    still = [METHODS[m].title for m, gain in falling.items() if gain > CONVERGED]
-    if still:
+    if still := _gained(methods, "attack_still_falling"):
         lines.append(
-            f"Doubt: an attack on {', '.join(still)} gained more than {CONVERGED:.0%} of a return "
+            f"Doubt: an attack on {still} gained more than {CONVERGED:.0%} of a return "
             "in the last quarter of its training, so the worst case may be lower than written."
         )
-    rising = {m: own.get("training_still_rising") or 0.0 for m, own in methods.items()}
-    short = [METHODS[m].title for m, gain in rising.items() if gain > CONVERGED]
-    if short:
+    if short := _gained(methods, "training_still_rising"):
         lines.append(
-            f"Doubt: {', '.join(short)} gained more than {CONVERGED:.0%} of a return in the last "
+            f"Doubt: {short} gained more than {CONVERGED:.0%} of a return in the last "
             "quarter of training, so longer training may show more."
         )
     few = [METHODS[m].title for m, own in methods.items() if own["seeds"] < 5]
@@ -193,3 +183,12 @@ def _doubts(world: World, methods: dict[str, Any]) -> list[str]:
             "agents are then narrower than the truth."
         )
     return lines
+
+
+def _gained(methods: dict[str, Any], key: str) -> str:
+    """Titles of the methods whose curve had not converged."""
+    return ", ".join(
+        METHODS[method].title
+        for method, own in methods.items()
+        if (own.get(key) or 0.0) > CONVERGED
+    )

@@ -10,7 +10,7 @@ from training.methods import METHODS
 from training.records import write_whole
 from training.report import figures
 from training.report.ablations import ablation_rows, whole_and_variants
-from training.report.scorecard import by_verdict, said, scorecard
+from training.report.scorecard import by_verdict, found_out, said, scorecard
 from training.report.table import World, read_results
 
 _STYLE = """
@@ -24,6 +24,8 @@ svg { max-width: 100%; height: auto; }
 """
 
 Rows = list[list[str]]
+#: World -> name -> SVG
+Pictures = dict[str, dict[str, str]]
 
 
 def write_report(results: Path, out: Path) -> list[Path]:
@@ -38,9 +40,9 @@ def write_report(results: Path, out: Path) -> list[Path]:
     card = scorecard(worlds)
     out.mkdir(parents=True, exist_ok=True)
     whole, _ = whole_and_variants(worlds)
-    pictures = {f"{w.name}-{name}": svg for w in whole for name, svg in _figures(w).items()}
-    files = {f"{name}.svg": svg for name, svg in pictures.items()}
-    files["report.md"] = markdown(worlds, card)
+    pictures = {world.name: _figures(world) for world in whole}
+    files = {f"{w}-{name}.svg": svg for w, drawn in pictures.items() for name, svg in drawn.items()}
+    files["report.md"] = markdown(worlds, card, pictures)
     files["report.html"] = html(worlds, card, pictures)
     files["scorecard.json"] = json.dumps(card, indent=1) + "\n"
     written = []
@@ -56,7 +58,7 @@ def _figures(world: World) -> dict[str, str]:
         "attacks": figures.bars(world),
         "epsilon": figures.against_epsilon(world),
         "transfer": figures.transfer(world),
-        "training": figures.training_curves(world),
+        "training": figures.training_curves(world) if world.tells_training else None,
         "curves": figures.learning_curves(world),
     }
     return {name: svg for name, svg in drawn.items() if svg is not None}
@@ -93,13 +95,13 @@ def verdict(card: dict[str, Any]) -> list[str]:
     return sorted(lines, key=lambda line: "**met**" in line)
 
 
-def markdown(worlds: list[World], card: dict[str, Any], figures_at: str = "") -> str:
-    """The whole report; figures are looked for in the folder `figures_at`."""
+def markdown(worlds: list[World], card: dict[str, Any], pictures: Pictures) -> str:
+    """The whole report; figures are looked for beside it."""
     lines = ["# Report", "", *(f"- {line}" for line in verdict(card)), ""]
     lines += [HOW_TO_READ, ""]
     whole, variants = whole_and_variants(worlds)
     for world in whole:
-        figures = [f"![{CAPTIONS[f]}]({figures_at}{world.name}-{f}.svg)" for f in _figures(world)]
+        figures = [f"![{CAPTIONS[f]}]({world.name}-{f}.svg)" for f in pictures[world.name]]
         lines += [f"## {world.name}", "", *tables(world, card[world.name], figures)]
     for base, those in variants.items():
         lines += [f"## {base}, {VARIED}", "", *table(ablation_rows(those, card)), ""]
@@ -116,7 +118,7 @@ def tables(world: World, card: dict[str, Any], figures: Iterable[str] = ()) -> l
     return [*lines, *table(_by_attack(world, card)), ""]
 
 
-def html(worlds: list[World], card: dict[str, Any], pictures: dict[str, str]) -> str:
+def html(worlds: list[World], card: dict[str, Any], pictures: Pictures) -> str:
     """The same as one file that needs nothing else."""
     items = []
     for line in verdict(card):
@@ -129,8 +131,7 @@ def html(worlds: list[World], card: dict[str, Any], pictures: dict[str, str]) ->
         parts += [f"<h2>{escape(world.name)}</h2>", _html_table(_summary(world, own))]
         if beliefs := _beliefs(own):
             parts.append(_html_table(beliefs))
-        for name in _figures(world):
-            svg = pictures[f"{world.name}-{name}"]
+        for name, svg in pictures[world.name].items():
             parts.append(f"<figure>{svg}<figcaption>{escape(CAPTIONS[name])}</figcaption></figure>")
         parts.append(_html_table(_by_attack(world, own)))
     for base, those in variants.items():
@@ -170,13 +171,8 @@ def _beliefs(card: dict[str, Any]) -> Rows:
     rows = [["belief of", "AUROC", "steps to detect", "Brier", "calibration error", "blamed"]]
     for method, own in card["methods"].items():
         if belief := own.get("belief"):
-            auroc = ", ".join(f"{word} {value}" for word, value in belief["auroc"].items())
-            steps = ", ".join(
-                f"{word} {'never' if value is None else format(value, 'g')}"
-                for word, value in belief["steps_to_detect"].items()
-            )
             plain = [f"{belief[key]}" for key in ("brier", "calibration_error", "blamed")]
-            rows.append([METHODS[method].title, auroc, steps, *plain])
+            rows.append([METHODS[method].title, *found_out(belief), *plain])
     return rows if len(rows) > 1 else []
 
 

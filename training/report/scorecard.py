@@ -130,6 +130,16 @@ def said(numbers: list[float] | None) -> str:
     return f"{value:.4g} [{low:.4g}, {high:.4g}] ({count:g})"
 
 
+def found_out(belief: dict[str, Any]) -> tuple[str, str]:
+    """AUROC and steps to detect of the beliefs in a scorecard as text, kind by kind."""
+    auroc = ", ".join(f"{word} {value}" for word, value in belief["auroc"].items())
+    steps = ", ".join(
+        f"{word} {'never' if value is None else format(value, 'g')}"
+        for word, value in belief["steps_to_detect"].items()
+    )
+    return auroc, steps
+
+
 def _target(what: str, met: bool, found: str) -> dict[str, Any]:
     return {"what": what, "met": bool(met), "found": found}
 

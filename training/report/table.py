@@ -65,6 +65,12 @@ class World:
         return [min(agent["mean"] for agent in cell["agents"].values()) for cell in cells]
 
     @property
+    def tells_training(self) -> bool:
+        """Whether a cell says what a team was worth while it was trained."""
+        told = (cell for (what, _, _), cell in self.cells.items() if what == TRAINING)
+        return any(cell["healthy"] for cell in told)
+
+    @property
     def unseen_attacks(self) -> list[str]:
         """Those attacks that are among the eleven unseen ones of the paper."""
         kinds = [(attack, attack.partition("-")[0]) for attack in self.attacks]
