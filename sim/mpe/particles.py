@@ -28,11 +28,13 @@ def make_spread(
     """`simple_spread`: as many landmarks as agents."""
     from mpe2 import simple_spread_v3
 
-    return simple_spread_v3.parallel_env(
-        N=num_agents,
-        local_ratio=local_ratio,
-        max_cycles=episode_steps,
-        continuous_actions=continuous,
+    return AtOnce(
+        simple_spread_v3.raw_env(
+            N=num_agents,
+            local_ratio=local_ratio,
+            max_cycles=episode_steps,
+            continuous_actions=continuous,
+        )
     )
 
 
@@ -40,8 +42,10 @@ def make_reference(local_ratio: float, episode_steps: int, continuous: bool) -> 
     """`simple_reference`: two agents that move and speak."""
     from mpe2 import simple_reference_v3
 
-    return simple_reference_v3.parallel_env(
-        local_ratio=local_ratio, max_cycles=episode_steps, continuous_actions=continuous
+    return AtOnce(
+        simple_reference_v3.raw_env(
+            local_ratio=local_ratio, max_cycles=episode_steps, continuous_actions=continuous
+        )
     )
 
 
@@ -51,18 +55,88 @@ def make_tag(
     """`simple_tag`, of which only the hunters are agents."""
     from mpe2 import simple_tag_v3
 
-    env = simple_tag_v3.parallel_env(
+    env = simple_tag_v3.raw_env(
         num_adversaries=num_hunters,
         num_obstacles=num_obstacles,
         max_cycles=episode_steps,
         continuous_actions=continuous,
     )
-    return Hunters(env, prey)
+    return Hunters(AtOnce(env), prey)
 
 
 def world_of(env: Any) -> Any:
     """The `World` inside one of the environments above."""
     return env.unwrapped.world
+
+
+class AtOnce(ParallelEnv):
+    """One of mpe2's environments, whose agents all act at once.
+
+    mpe2 lets them act in turns, and PettingZoo's conversion asks for everybody's observation after
+    every turn, which takes longer than the world's own step. Rules and numbers are mpe2's.
+
+    Parameters
+    ----------
+    env
+        A `raw_env` of mpe2, whose actions nobody checks here.
+    """
+
+    def __init__(self, env: Any) -> None:
+        self._env = env
+        self.metadata = env.metadata
+        self.possible_agents: list[str] = list(env.possible_agents)
+        self.agents: list[str] = []
+        self.render_mode = None
+        self._seen: dict[str, NDArray[np.float32]] = {}
+
+    @property
+    def unwrapped(self) -> Any:
+        """mpe2's environment, with its world."""
+        return self._env
+
+    def observation_space(self, agent: str) -> Any:
+        """As mpe2 says."""
+        return self._env.observation_space(agent)
+
+    def action_space(self, agent: str) -> Any:
+        """As mpe2 says."""
+        return self._env.action_space(agent)
+
+    def reset(
+        self, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Start a new episode."""
+        self._env.reset(seed=seed, options=options)
+        self.agents = list(self.possible_agents)
+        return self._look(), {name: {} for name in self.agents}
+
+    def step(self, actions: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+        """One step of the world."""
+        env, acting = self._env, self.agents
+        env.current_actions = [actions[name] for name in self.possible_agents]
+        env._execute_world_step()
+        env.steps += 1
+        over = env.steps >= env.max_cycles
+        self.agents = [] if over else acting
+        return (
+            self._look(),
+            dict(env.rewards),
+            dict.fromkeys(acting, False),
+            dict.fromkeys(acting, over),
+            {name: {} for name in acting},
+        )
+
+    def state(self) -> NDArray[np.float32]:
+        """What every agent sees, one after the other."""
+        return np.concatenate(list(self._seen.values()))
+
+    def close(self) -> None:
+        """Close mpe2's environment."""
+        self._env.close()
+
+    def _look(self) -> dict[str, NDArray[np.float32]]:
+        self._seen = {name: self._env.observe(name) for name in self.possible_agents}
+        return dict(self._seen)
 
 
 class Hunters(ParallelEnv):

@@ -93,7 +93,7 @@ def test_a_network_that_fails_ends_a_secure_mission(hosts: dict[str, Host], tmp_
     fleet = Fleet(hosts, tmp_path, addresses=True)
     options = fleet.secure()
     report = tmp_path / "report.json"
-    mission = ("--absent", "r3", "--duration", "40", "--json", str(report))
+    mission = ("--absent", "r3", "--json", str(report))
     operator = fleet.start("operator", *options, *mission)
     robots = {name: fleet.start(name, *options) for name in ROBOTS[:3]}
     fleet.said("operator", "the robots move")
@@ -112,19 +112,21 @@ def test_a_network_that_fails_ends_a_secure_mission(hosts: dict[str, Host], tmp_
     ]
     fleet.said("operator", "nothing is heard from r1")
     hosts["r1"].plug(into=True)
-    fleet.said("operator", "r1 is heard again", 30.0)
-    fleet.said("operator", "r3 is there again", 60.0)
+    fleet.said("operator", "r1 is heard again", 60.0)
+    fleet.said("operator", "r3 is there again", 120.0)
     robots["r2"].kill()
     fleet.said("operator", "nothing is heard from r2")
+    fleet.said("operator", "r2 is not there")
+    for order in orders:
+        assert order.wait(30) == 0, [path.read_text() for path in tmp_path.glob("*.txt")]
+    operator.send_signal(signal.SIGINT)
     assert operator.wait(60) == 0, fleet.log("operator").read_text()
     found = json.loads(report.read_text())
-    assert found["ticks"] == 400
-    assert found["decisions"] > 290
+    # a robot decides at every second tick, and two of the four are hardly ever away
+    assert found["decisions"] > 0.7 * found["ticks"] > 70
     assert found["restarts"] == 0
     assert found["intruders"] == []
     assert found["estops"] == []
-    for order in orders:
-        assert order.wait(30) == 0, [path.read_text() for path in tmp_path.glob("*.txt")]
     # the operator's orders, and nobody else's
     assert [f["robot"] for f in found["faults"] if f["kind"] != "absent"] == ["r0"]
     steps = [step for step in found["trust_steps"] if "(operator: " in step["line"]]

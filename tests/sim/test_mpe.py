@@ -5,7 +5,7 @@ import pytest
 
 import sim
 from eir_ros.contract.errors import EirError
-from sim.mpe.particles import Hunters, make_reference, make_spread, make_tag
+from sim.mpe.particles import Hunters, make_tag
 
 mpe2 = pytest.importorskip("mpe2")
 
@@ -20,8 +20,14 @@ def episode_seed(seed: int, b: int = 0) -> int:
 @pytest.mark.parametrize(
     ("name", "raw"),
     [
-        ("mpe-simple_spread", lambda c: make_spread(3, 0.5, 25, c)),
-        ("mpe-simple_reference", lambda c: make_reference(0.5, 25, c)),
+        (
+            "mpe-simple_spread",
+            lambda c: mpe2.simple_spread_v3.parallel_env(max_cycles=25, continuous_actions=c),
+        ),
+        (
+            "mpe-simple_reference",
+            lambda c: mpe2.simple_reference_v3.parallel_env(max_cycles=25, continuous_actions=c),
+        ),
     ],
 )
 def test_a_step_is_mpe2s_own_step(name, raw, continuous):

@@ -31,9 +31,9 @@ from training.matrix import (
     victims,
 )
 from training.report.pages import write_report
-from training.report.scorecard import targets
 from training.report.statistics import estimate, interquartile_mean, probability_of_improvement
 from training.report.table import World, read_results
+from training.report.targets import targets
 
 MATRIX = """
 name: tiny
@@ -257,10 +257,26 @@ def test_targets_tell_a_clear_lead_from_one_within_the_intervals():
                 cells["none", method, seed] = {"agents": {"all": {"mean": 10.0}}}
         return World("toy", cells)
 
-    assert [t["met"] for t in targets(world(5.0))] == [True, True]
-    assert [t["met"] for t in targets(world(1.05))] == [False, True]
-    assert [t["met"] for t in targets(world(5.0, seeds=2))] == [False, True]
-    assert "of 2 seeds, too few to tell" in targets(world(5.0, seeds=2))[0]["found"]
+    assert [target.verdict for target in targets(world(5.0))] == ["met", "met"]
+    assert [target.verdict for target in targets(world(1.05))] == ["missed", "met"]
+    # neither a success nor a failure
+    assert [target.verdict for target in targets(world(5.0, seeds=2))] == ["open", "open"]
+    assert "(2 seeds, too few to tell)" in targets(world(5.0, seeds=2))[0].found
+
+
+def test_a_target_that_no_team_can_reach_says_so():
+    cells = {}
+    for seed in range(3):
+        # the oracle is hardly better than the baseline, and so is a team that nobody attacks
+        for method, value in (("eir-mappo", 8.8), ("ear-mappo", 9.0), ("true-type", 9.09)):
+            cells["random", method, seed] = {"agents": {"0": {"mean": value}}}
+            cells["none", method, seed] = {"agents": {"all": {"mean": 9.9}}}
+    [target] = targets(World("smac", cells))
+    assert target.verdict == "missed"
+    assert target.found == (
+        "-2.2% against EAR-MAPPO; True Type has +1.0%; "
+        "with nobody corrupted, no team has more than +10.0%"
+    )
 
 
 def test_attacks_beyond_the_paper_count_among_its_eleven_unseen_ones():

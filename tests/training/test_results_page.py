@@ -37,7 +37,7 @@ def told(one: World) -> list[str]:
 
 def test_a_missed_target_comes_before_one_that_is_met():
     lines = told(world())
-    assert lines[0].startswith("**missed**: cooperation at least 97 %")
+    assert lines[0].startswith("**missed**: cooperation at least 97%")
     assert lines[1].startswith("**met**: worst case above every baseline")
     assert "100 together" in lines[2]
 

@@ -15,8 +15,9 @@ from training.report.figures import (
     training_curves,
 )
 from training.report.pages import CAPTIONS, HOW_TO_READ, VARIED, table, tables
-from training.report.scorecard import ORACLE, OURS, by_verdict, found_out, said, scorecard
+from training.report.scorecard import found_out, said, scorecard
 from training.report.table import TOGETHER, WORST, World, read_results
+from training.report.targets import ORACLE, OURS
 
 #: What a newcomer should know of a world before its numbers.
 STORIES = {
@@ -88,10 +89,8 @@ def _shown(world: World, name: str) -> str:
 
 
 def story(world: World, card: dict[str, Any]) -> list[str]:
-    """Sentences about one world: targets first, the missed ones before those that are met."""
-    lines = []
-    for word, target in by_verdict(card["targets"]):
-        lines.append(f"**{word}**: {target['what']}: {target['found']}.")
+    """Sentences about one world: targets first, the missed ones before all others."""
+    lines = [f"**{t['verdict']}**: {t['what']}: {t['found']}." for t in card["targets"]]
     lines.append(_setting(world))
     lines += _returns(card["methods"])
     if OURS in card["methods"]:

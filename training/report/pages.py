@@ -10,8 +10,9 @@ from training.methods import METHODS
 from training.records import write_whole
 from training.report import figures
 from training.report.ablations import ablation_rows, whole_and_variants
-from training.report.scorecard import by_verdict, found_out, said, scorecard
+from training.report.scorecard import found_out, said, scorecard
 from training.report.table import World, read_results
+from training.report.targets import VERDICTS
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
@@ -86,18 +87,19 @@ HOW_TO_READ = (
 )
 
 
-def verdict(card: dict[str, Any]) -> list[str]:
-    """The first paragraph of a report: every target, the missed ones first."""
-    lines = []
-    for world, found in card.items():
-        for word, target in by_verdict(found["targets"]):
-            lines.append(f"{world}: {target['what']}: **{word}** ({target['found']})")
-    return sorted(lines, key=lambda line: "**met**" in line)
+def verdicts(card: dict[str, Any]) -> list[tuple[str, str]]:
+    """The first paragraph of a report: verdict and sentence of every target, missed ones first."""
+    told = [
+        (found["verdict"], f"{world}: {found['what']}: **{found['verdict']}** ({found['found']})")
+        for world, own in card.items()
+        for found in own["targets"]
+    ]
+    return sorted(told, key=lambda each: VERDICTS.index(each[0]))
 
 
 def markdown(worlds: list[World], card: dict[str, Any], pictures: Pictures) -> str:
     """The whole report; figures are looked for beside it."""
-    lines = ["# Report", "", *(f"- {line}" for line in verdict(card)), ""]
+    lines = ["# Report", "", *(f"- {line}" for _, line in verdicts(card)), ""]
     lines += [HOW_TO_READ, ""]
     whole, variants = whole_and_variants(worlds)
     for world in whole:
@@ -120,10 +122,10 @@ def tables(world: World, card: dict[str, Any], figures: Iterable[str] = ()) -> l
 
 def html(worlds: list[World], card: dict[str, Any], pictures: Pictures) -> str:
     """The same as one file that needs nothing else."""
-    items = []
-    for line in verdict(card):
-        kind = "met" if "**met**" in line else "missed"
-        items.append(f'<li class="{kind}">{escape(line.replace("**", ""))}</li>')
+    items = [
+        f'<li class="{verdict}">{escape(line.replace("**", ""))}</li>'
+        for verdict, line in verdicts(card)
+    ]
     parts = ["<h1>Report</h1>", f"<ul>{''.join(items)}</ul>"]
     whole, variants = whole_and_variants(worlds)
     for world in whole:

@@ -1,19 +1,11 @@
-"""What a matrix says about each method, as plain numbers and as sentences about the targets."""
+"""What a matrix says about each method and target, as plain numbers."""
 
+from dataclasses import asdict
 from typing import Any
 
-from training.methods import METHODS
 from training.report.statistics import estimate, probability_of_improvement
 from training.report.table import BELIEF, TOGETHER, TRAINING, WORST, World
-
-#: Our method, the oracle that is no baseline, and what cooperation is held against.
-OURS, ORACLE, COOPERATIVE = "eir-mappo", "true-type", "mappo"
-#: Seeds that a claim about intervals needs behind each side.
-FEWEST_SEEDS = 3
-#: Share of MAPPO's cooperation that our method shall keep.
-KEEPS = 0.97
-#: How far, by the paper, our method's mean over unseen attacks is above the best baseline's.
-PAPER_GAIN = {"toy": 0.0581, "lbf": 0.0588, "smac": 0.2545}
+from training.report.targets import ORACLE, OURS, targets
 
 
 def scorecard(worlds: list[World]) -> dict[str, Any]:
@@ -22,10 +14,16 @@ def scorecard(worlds: list[World]) -> dict[str, Any]:
     Returns
     -------
     dict
-        `{world: {"methods": {method: {...}}, "targets": [{"what", "met", "found"}]}}`; estimates
-        are `[interquartile mean, low, high, number of scores]`.
+        `{world: {"methods": {method: {...}}, "targets": [{"what", "verdict", "found"}]}}`;
+        estimates are `[interquartile mean, low, high, number of scores]`.
     """
-    return {world.name: {"methods": _methods(world), "targets": targets(world)} for world in worlds}
+    return {
+        world.name: {
+            "methods": _methods(world),
+            "targets": [asdict(target) for target in targets(world)],
+        }
+        for world in worlds
+    }
 
 
 def _methods(world: World) -> dict[str, Any]:
@@ -75,53 +73,6 @@ def _beliefs(cells: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def targets(world: World) -> list[dict[str, Any]]:
-    """Each target that this world can answer: what, whether it is met, and what was found."""
-    found = []
-    baselines = [m for m in world.methods if m not in (OURS, ORACLE)]
-    ours = world.scores(WORST, OURS)
-    if ours and baselines:
-        rivals = {m: estimate(world.scores(WORST, m)) for m in baselines if world.scores(WORST, m)}
-        if rivals:
-            best = max(rivals, key=lambda m: rivals[m].value)
-            mine = estimate(ours)
-            apart = mine.value > rivals[best].value and mine.apart_from(rivals[best])
-            seeds = min(len(world.of(WORST, method)) for method in (OURS, best))
-            counted = f"{seeds} seed{'s' if seeds > 1 else ''}"
-            few = f", of {counted}, too few to tell" if seeds < FEWEST_SEEDS else ""
-            found.append(
-                _target(
-                    "worst case above every baseline, 95 % intervals apart", apart and not few,
-                    f"{mine} against {rivals[best]} of {METHODS[best].title}{few}",
-                )
-            )  # fmt: skip
-    together, theirs = world.scores(TOGETHER, OURS), world.scores(TOGETHER, COOPERATIVE)
-    if together and theirs:
-        a, b = estimate(together).value, estimate(theirs).value
-        # returns below 0 (particles): what is kept is measured on the size of the loss
-        kept = a / b if b > 0 else 2 - a / b
-        found.append(_target("cooperation at least 97 % of MAPPO's", kept >= KEEPS, f"{kept:.1%}"))
-    if world.unseen(OURS) and baselines:
-        means = {m: estimate(world.unseen(m)).value for m in baselines if world.unseen(m)}
-        gain = PAPER_GAIN.get(world.name.partition("-")[0])
-        if means and gain is not None:
-            rival = max(means, key=lambda m: means[m])
-            above = (estimate(world.unseen(OURS)).value - means[rival]) / abs(means[rival])
-            found.append(
-                _target(
-                    f"mean over unseen attacks at least {gain:.2%} above the best baseline",
-                    above >= gain, f"{above:+.1%} against {METHODS[rival].title}",
-                )
-            )  # fmt: skip
-    return found
-
-
-def by_verdict(found: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
-    """`missed` or `met`, and the target, of each of `targets`: the missed ones first."""
-    ordered = sorted(found, key=lambda target: bool(target["met"]))
-    return [("met" if target["met"] else "missed", target) for target in ordered]
-
-
 def said(numbers: list[float] | None) -> str:
     """An estimate of the scorecard as text: value [low, high] (scores)."""
     if numbers is None:
@@ -138,10 +89,6 @@ def found_out(belief: dict[str, Any]) -> tuple[str, str]:
         for word, value in belief["steps_to_detect"].items()
     )
     return auroc, steps
-
-
-def _target(what: str, met: bool, found: str) -> dict[str, Any]:
-    return {"what": what, "met": bool(met), "found": found}
 
 
 def _rounded(scores: list[float]) -> list[float] | None:
