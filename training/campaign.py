@@ -38,14 +38,32 @@ class Progress:
     total: Counter[tuple[str, str]] = field(default_factory=Counter)
     done: Counter[tuple[str, str]] = field(default_factory=Counter)
     failed: list[Outcome] = field(default_factory=list)
-    spent_s: defaultdict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
+    #: How long each unit took that was done now [s].
+    took_s: defaultdict[tuple[str, str], list[float]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+
+    def add(self, world: str, stage: str, took_s: float) -> None:
+        """One more was done."""
+        self.done[world, stage] += 1
+        self.took_s[world, stage].append(took_s)
+
+    def skip(self, world: str, stage: str, count: int) -> None:
+        """So many were done before."""
+        self.done[world, stage] += count
 
     def left_s(self, jobs: int) -> float:
-        """Time left [s], from what a unit of the same world and stage took so far."""
+        """Time left [s], from what a unit of the same world and stage took so far.
+
+        Where there was none yet, those of the same stage in other worlds stand in.
+        """
         left = 0.0
-        for place, count in self.total.items():
-            mean = self.spent_s[place] / self.done[place] if self.done[place] else 0.0
-            left += mean * (count - self.done[place])
+        for (world, stage), count in self.total.items():
+            others = [
+                took for (_, of), found in self.took_s.items() if of == stage for took in found
+            ]
+            took = self.took_s[world, stage] or others or [0.0]
+            left += sum(took) / len(took) * (count - self.done[world, stage])
         return left / jobs
 
     def table(self, jobs: int) -> Table:
@@ -89,8 +107,7 @@ def run_matrix(
         for stage in STAGES:
 
             def note(outcome: Outcome, where: tuple[str, str] = (label, stage)) -> None:
-                progress.done[where] += 1
-                progress.spent_s[where] += outcome.wall_s
+                progress.add(*where, outcome.wall_s)
                 if not outcome.ok:
                     progress.failed.append(outcome)
                     console.print(f"[red]failed[/]: {outcome.name}\n{outcome.tail}")
@@ -98,7 +115,7 @@ def run_matrix(
                     console.print(f"{outcome.name}: {outcome.wall_s:.0f} s", soft_wrap=True)
 
             units = _units(stage, path, matrix, teams, runs, out)
-            progress.done[label, stage] += progress.total[label, stage] - len(units)
+            progress.skip(label, stage, progress.total[label, stage] - len(units))
             engine.run_units(units, engine_name, at_once, address, note)
             console.print(progress.table(at_once))
     for outcome in progress.failed:

@@ -19,7 +19,7 @@ from training.attack import (
     strongest,
     train_attack,
 )
-from training.campaign import run_matrix
+from training.campaign import Progress, run_matrix
 from training.cells import Judge
 from training.matrix import (
     attack_units,
@@ -227,6 +227,28 @@ def test_rivals_share_the_seed_as_far_as_they_have_it(matrix):
     assert [rival.name for rival in rivals(matrix, mine)] == ["toy/eir-mappo-1", "toy/mappo-0"]
     with pytest.raises(EirError, match=r"no team 'toy/x'; it has toy/eir-mappo-0"):
         find_victim(matrix, "toy/x")
+
+
+def test_a_variant_is_spared_the_adversaries_of_the_world_that_it_varies(tmp_path):
+    path = tmp_path / "ablations.yaml"
+    variant = "  toy-rare:\n    recipe: config/recipes/toy.yaml\n    variant_of: toy\n"
+    path.write_text(MATRIX.replace("attacks:", f"{variant}    seeds: {{eir-mappo: 2}}\nattacks:"))
+    matrix = read_matrix(path)
+    names = [rival.name for rival in rivals(matrix, find_victim(matrix, "toy-rare/eir-mappo-1"))]
+    assert names == ["toy-rare/eir-mappo-1", "toy/mappo-0"]
+
+
+def test_the_time_left_forgets_what_was_not_done_yet_and_what_was_done_before():
+    progress = Progress()
+    for world in ("toy", "toy-rare"):
+        progress.total[world, "train"] = 4
+    # two were there already, and one took ten seconds
+    progress.skip("toy", "train", 2)
+    progress.add("toy", "train", 10.0)
+    # one more here, four like it in the other world, two at once
+    assert progress.left_s(2) == (10.0 * 1 + 10.0 * 4) / 2
+    progress.add("toy-rare", "train", 30.0)
+    assert progress.left_s(2) == (10.0 * 1 + 30.0 * 3) / 2
 
 
 def test_the_interquartile_mean_leaves_out_the_outer_quarters():

@@ -85,7 +85,7 @@ def results_page(worlds: list[World], cells: Path) -> str:
         shown = [_shown(world, name) for name in list(_figures(world))[1:]]
         lines += [f"### {world.name} in numbers", "", *tables(world, card[world.name], shown)]
     for base, those in variants.items():
-        lines += [f"### {base}, {VARIED}", "", *table(ablation_rows(those, card)), ""]
+        lines += [f"### {base}, {VARIED}", "", *table(ablation_rows(base, those, worlds, card)), ""]
     return "\n".join(lines)
 
 
