@@ -47,6 +47,14 @@ class World(Schema):
     #: Updates of an adversary that is trained against a frozen team.
     attack_iterations: int = Setting(60, ge=1)
 
+    @field_validator("set")
+    @classmethod
+    def _the_same_for_all(cls, changes: dict[str, Any]) -> dict[str, Any]:
+        for key in ("method", "seed"):
+            if key in changes:
+                raise ValueError(f"'{key}' is not to be set here: `seeds` says which there are")
+        return changes
+
     @field_validator("seeds")
     @classmethod
     def _some(cls, seeds: dict[MethodName, int]) -> dict[MethodName, int]:
@@ -60,7 +68,7 @@ class Matrix(Schema):
 
     called: ClassVar[str] = "a matrix of evaluation"
 
-    name: str = Setting(pattern=r"[\w-]+")
+    name: str = Setting(pattern=r"^[\w-]+$")
     #: Cheapest first: they are done in this order.
     worlds: dict[str, World]
     #: Attacks beside the worst case: a name, or a mapping {kind: name, setting: value}; `transfer`
@@ -71,6 +79,8 @@ class Matrix(Schema):
     @classmethod
     def _known(cls, attacks: tuple[str | dict[str, Any], ...]) -> Any:
         for entry in attacks:
+            if attacks.count(entry) > 1:
+                raise ValueError(f"{entry} is listed {attacks.count(entry)} times, expected once")
             kind, settings = _parted(entry)
             if kind != TRANSFER:
                 try:

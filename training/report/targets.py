@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from training.methods import METHODS
 from training.report.statistics import Estimate, estimate
-from training.report.table import TOGETHER, WORST, World
+from training.report.table import TOGETHER, UNSEEN_COUNT, WORST, World
 
 #: Our method, the oracle that is no baseline, and what cooperation is held against.
 OURS, ORACLE, COOPERATIVE = "eir-mappo", "true-type", "mappo"
@@ -58,7 +58,10 @@ def _worst_case(world: World) -> Target | None:
     above = ours.value > theirs.value and ours.apart_from(theirs)
     verdict, few = _verdict(world, above, rival)
     what = "worst case above every baseline, 95 % intervals apart"
-    short = f"{ours.value:.4g} against {theirs.value:.4g}"
+    lowest = (estimate(world.lowest(method)).value for method in (OURS, rival))
+    short = f"{ours.value:.4g} against {theirs.value:.4g}; {{:.4g}} against {{:.4g}}".format(
+        *lowest
+    )
     found = f"{ours} against {theirs} of {METHODS[rival].title}{few}"
     return Target(ROBUST, what, verdict, short, found)
 
@@ -89,6 +92,9 @@ def _unseen(world: World) -> Target | None:
     mine = above(means[OURS].value)
     verdict, few = _verdict(world, mine >= gain, rival)
     found = f"{mine:+.1%} against {METHODS[rival].title}{few}"
+    count = len(world.unseen_attacks(OURS))
+    if count < UNSEEN_COUNT:
+        found += f"; {count} of the {UNSEEN_COUNT} attacks so far"
     if ORACLE in means:
         found += f"; {METHODS[ORACLE].title} has {above(means[ORACLE].value):+.1%}"
     _, healthy = _best({method: world.estimate(TOGETHER, method) for method in world.methods})
