@@ -25,7 +25,9 @@ from pydantic import Field as Setting
 
 from eir_ros.cli import prepare
 from eir_ros.contract.config import Schema, validate
-from eir_ros.swarm.plan import TOKEN_VARIABLE, Options, Process
+from eir_ros.swarm.options import Options
+from eir_ros.swarm.plan import TOKEN_VARIABLE
+from eir_ros.swarm.process import Process
 from eir_ros.swarm.schedule import read_faults, split_faults
 
 #: Exit status of a node that refuses to start, and says why in its log.
@@ -142,12 +144,16 @@ def _node(process: Process, run_dir: Path, environment: dict[str, str]) -> Node:
         },
         respawn=process.restart,
         respawn_delay=RESPAWN_DELAY_S,
-        on_exit=lambda event, _: _after(process, event),
+        on_exit=lambda event, _: _after(process, event, parameters),
     )
 
 
-def _after(process: Process, event: ProcessExited) -> list[LaunchDescriptionEntity] | None:
+def _after(
+    process: Process, event: ProcessExited, parameters: Path
+) -> list[LaunchDescriptionEntity] | None:
     """End the run with a process that ends it, or that would only refuse again."""
+    if process.once:
+        parameters.write_text(process.parameter_text(again=True), encoding="utf-8")
     if event.returncode == REFUSED:
         log = launch.logging.launch_config.log_dir
         sentence = f"{process.name} refused to start; the last line about it in {log} says why"

@@ -1,5 +1,6 @@
 """Work through a matrix: stage by stage, with a table of progress and the time left."""
 
+import json
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -17,15 +18,19 @@ from training.game import make_game
 from training.matrix import (
     Matrix,
     Victim,
+    World,
     attack_units,
     judge_unit,
     recipe_of,
     rival_units,
+    rivals,
     train_unit,
     victims,
 )
+from training.methods import METHODS
 from training.players import make_collector
 from training.recipe import Recipe
+from training.team import BeliefSource
 from training.train import iterate
 
 STAGES = ("train", "attack", "rival", "judge")
@@ -38,14 +43,32 @@ class Progress:
     total: Counter[tuple[str, str]] = field(default_factory=Counter)
     done: Counter[tuple[str, str]] = field(default_factory=Counter)
     failed: list[Outcome] = field(default_factory=list)
-    spent_s: defaultdict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
+    #: How long each unit took that was done now [s].
+    took_s: defaultdict[tuple[str, str], list[float]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+
+    def add(self, world: str, stage: str, took_s: float) -> None:
+        """One more was done."""
+        self.done[world, stage] += 1
+        self.took_s[world, stage].append(took_s)
+
+    def skip(self, world: str, stage: str, count: int) -> None:
+        """So many were done before."""
+        self.done[world, stage] += count
 
     def left_s(self, jobs: int) -> float:
-        """Time left [s], from what a unit of the same world and stage took so far."""
+        """Time left [s], from what a unit of the same world and stage took so far.
+
+        Where there was none yet, those of the same stage in other worlds stand in.
+        """
         left = 0.0
-        for place, count in self.total.items():
-            mean = self.spent_s[place] / self.done[place] if self.done[place] else 0.0
-            left += mean * (count - self.done[place])
+        for (world, stage), count in self.total.items():
+            others = [
+                took for (_, of), found in self.took_s.items() if of == stage for took in found
+            ]
+            took = self.took_s[world, stage] or others or [0.0]
+            left += sum(took) / len(took) * (count - self.done[world, stage])
         return left / jobs
 
     def table(self, jobs: int) -> Table:
@@ -89,8 +112,7 @@ def run_matrix(
         for stage in STAGES:
 
             def note(outcome: Outcome, where: tuple[str, str] = (label, stage)) -> None:
-                progress.done[where] += 1
-                progress.spent_s[where] += outcome.wall_s
+                progress.add(*where, outcome.wall_s)
                 if not outcome.ok:
                     progress.failed.append(outcome)
                     console.print(f"[red]failed[/]: {outcome.name}\n{outcome.tail}")
@@ -98,7 +120,7 @@ def run_matrix(
                     console.print(f"{outcome.name}: {outcome.wall_s:.0f} s", soft_wrap=True)
 
             units = _units(stage, path, matrix, teams, runs, out)
-            progress.done[label, stage] += progress.total[label, stage] - len(units)
+            progress.skip(label, stage, progress.total[label, stage] - len(units))
             engine.run_units(units, engine_name, at_once, address, note)
             console.print(progress.table(at_once))
     for outcome in progress.failed:
@@ -119,7 +141,7 @@ def judge_one(matrix: Matrix, victim: Victim, runs: Path, out: Path) -> None:
 def plan_matrix(
     matrix: Matrix, runs: Path, out: Path, world: str | None = None, jobs: int | None = None
 ) -> None:
-    """Print the cells of each world, and the hours that they take on this machine.
+    """Print what is missing in each world, and the hours that it takes on this machine.
 
     One short iteration of each world is timed; attacks cost as much per update as training.
     """
@@ -127,25 +149,40 @@ def plan_matrix(
     total = 0.0
     for label in _worlds(matrix, world):
         teams, settings = victims(matrix, label), matrix.worlds[label]
+        cells = 4 + len(list(matrix.unseen())) + len(settings.seeds) * matrix.transfers
+        untrained = [team for team in teams if not _trained(matrix, team, runs)]
+        attacks = [
+            unit
+            for stage in ("attack", "rival")
+            for unit in _units(stage, Path(), matrix, teams, runs, out)
+        ]
+        missing = sum(max(0, cells - len(list((out / v.name).glob("*.json")))) for v in teams)
+        left = [f"{len(untrained)} of {len(teams)}", f"{missing} of {cells * len(teams)}"]
+        if not (untrained or attacks or missing):
+            table.add_row(label, *left, "", "", "", "0.00")
+            continue
         recipe = recipe_of(matrix, teams[0])
         rate, agents, horizon = _speed(recipe)
         per_update = recipe.batch * recipe.steps / rate
-        training = len(teams) * recipe.iterations * per_update
-        attacks = [(*attack_units(matrix, v, runs), *rival_units(matrix, v, runs)) for v in teams]
-        attacking = sum(map(len, attacks)) * settings.attack_iterations * per_update
-        methods = len(settings.seeds)
-        cells = 3 + len(list(matrix.unseen())) + methods * matrix.transfers
+        training = len(untrained) * recipe.iterations * per_update
+        attacking = len(attacks) * settings.attack_iterations * per_update
         # the worst case: about four adversaries of each method, played for half as many episodes
-        episodes = settings.episodes * agents * (cells + 2 * methods + 5)
-        judging = len(teams) * episodes * horizon / (3 * rate)
+        played = missing * (1 + len(teams) * (2 * len(settings.seeds) + 5) / cells)
+        judging = played * settings.episodes * agents * horizon / (3 * rate)
         hours = (training + attacking + judging) / 3600
         total += hours
         parts = [f"{seconds / 3600:.2f}" for seconds in (training, attacking, judging)]
-        table.add_row(label, str(len(teams)), str(cells * len(teams)), *parts, f"{hours:.2f}")
+        table.add_row(label, *left, *parts, f"{hours:.2f}")
     console = Console()
     console.print(table)
     at_once = jobs or engine.processors()
     console.print(f"{total:.1f} hours of one core, {total / at_once:.1f} with {at_once}")
+
+
+def _cells(matrix: Matrix, victim: Victim) -> int:
+    """How many cells a team has."""
+    always = 3 + (METHODS[victim.method].source is BeliefSource.LEARNED)
+    return always + len(list(matrix.unseen())) + len(rivals(matrix, victim)) * matrix.transfers
 
 
 def _speed(recipe: Recipe) -> tuple[float, int, int]:
@@ -172,9 +209,22 @@ def _units(
         return [train_unit(matrix, v, runs) for v in teams if not _trained(matrix, v, runs)]
     if stage in ("attack", "rival"):
         of_team = attack_units if stage == "attack" else rival_units
-        units = [unit for victim in teams for unit in of_team(matrix, victim, runs)]
-        return [unit for unit in units if not Path(unit.command[-1]).exists()]
+        units = [(unit, victim) for victim in teams for unit in of_team(matrix, victim, runs)]
+        return [
+            unit for unit, victim in units if not is_attacked(matrix.worlds[victim.world], unit)
+        ]
     return [judge_unit(path, victim, runs, out) for victim in teams]
+
+
+def is_attacked(world: World, unit: Unit) -> bool:
+    """Whether the adversary of `unit` is there, and was trained as the matrix says."""
+    path = Path(unit.command[-1])
+    try:
+        found = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        trained = len(found["curve"]), found["greedy"]
+    except (OSError, ValueError, KeyError):  # none yet, or half of one
+        return False
+    return path.exists() and trained == (world.attack_iterations, not world.sampled)
 
 
 def _trained(matrix: Matrix, victim: Victim, runs: Path) -> bool:

@@ -65,9 +65,15 @@ class Judge:
                 own,
                 lambda: judge_beliefs(self._run, self._arena, self.world.episodes),
             )
+        failed = []
         for name, (sources, make) in cells.items():
-            on_cell(name, self._once(name, sources, make))
+            try:
+                on_cell(name, self._once(name, sources, make))
+            except EirError as error:  # an attack that this world does not know stops no other
+                failed.append(f"{name}: {str(error).rstrip('.')}")
         self._arena.close()
+        if failed:
+            raise EirError(f"{self.victim.name}: {'; '.join(failed)}.")
 
     def _find_adversaries(self) -> dict[str, tuple[Path, Any]]:
         """Every adversary of this world and seed: METHOD:training, :fresh, :warm and :rival.
@@ -171,10 +177,19 @@ class Judge:
         rising = -still_falling(healthy, scale) if healthy else None
         return {**found, "still_rising": rising if rising is None else round(rising, 4)}
 
+    def _is_kept(self, path: Path, made_from: str) -> bool:
+        """Whether a cell is there, of the same team and adversaries, and played the same way."""
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            played = found["made_from"], found["episodes"], found["sampled"]
+        except (OSError, ValueError, KeyError):  # none yet, or half of one
+            return False
+        return bool(played == (made_from, self.world.episodes, self.world.sampled))
+
     def _once(self, name: str, sources: list[Path], make: Callable[[], dict[str, Any]]) -> bool:
         """Write what `make` returns, unless it is there and was made from `sources`."""
         path, made_from = self.folder / f"{name}.json", digest(*sources)
-        if path.exists() and json.loads(path.read_text(encoding="utf-8"))["made_from"] == made_from:
+        if self._is_kept(path, made_from):
             return False
         started = time.perf_counter()
         result = make()

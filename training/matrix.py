@@ -37,8 +37,8 @@ class World(Schema):
     seeds: dict[MethodName, int]
     #: Settings on top of the recipe, the same for every method.
     set: dict[str, Any] = Setting(default_factory=dict)
-    #: For an ablation: the world that this one varies. A report has one table of all variants of a
-    #: world instead of a chapter for each.
+    #: For an ablation: the world that this one varies, and whose teams' adversaries attack these
+    #: teams, too. A report has one table of all variants of a world instead of a chapter for each.
     variant_of: str | None = None
     #: Teams sample their actions instead of taking the most likely ones.
     sampled: bool = False
@@ -46,6 +46,14 @@ class World(Schema):
     episodes: int = Setting(256, ge=1)
     #: Updates of an adversary that is trained against a frozen team.
     attack_iterations: int = Setting(60, ge=1)
+
+    @field_validator("set")
+    @classmethod
+    def _the_same_for_all(cls, changes: dict[str, Any]) -> dict[str, Any]:
+        for key in ("method", "seed"):
+            if key in changes:
+                raise ValueError(f"'{key}' is not to be set here: `seeds` says which there are")
+        return changes
 
     @field_validator("seeds")
     @classmethod
@@ -60,7 +68,7 @@ class Matrix(Schema):
 
     called: ClassVar[str] = "a matrix of evaluation"
 
-    name: str = Setting(pattern=r"[\w-]+")
+    name: str = Setting(pattern=r"^[\w-]+$")
     #: Cheapest first: they are done in this order.
     worlds: dict[str, World]
     #: Attacks beside the worst case: a name, or a mapping {kind: name, setting: value}; `transfer`
@@ -71,6 +79,8 @@ class Matrix(Schema):
     @classmethod
     def _known(cls, attacks: tuple[str | dict[str, Any], ...]) -> Any:
         for entry in attacks:
+            if attacks.count(entry) > 1:
+                raise ValueError(f"{entry} is listed {attacks.count(entry)} times, expected once")
             kind, settings = _parted(entry)
             if kind != TRANSFER:
                 try:
@@ -152,10 +162,18 @@ def recipe_of(matrix: Matrix, victim: Victim) -> Recipe:
 def rivals(matrix: Matrix, victim: Victim) -> list[Victim]:
     """The teams of the same world and seed, itself among them: their adversaries are shared.
 
-    Where another method has fewer seeds, its last one stands in.
+    Where another method has fewer seeds, its last one stands in. A variant of a world of this
+    matrix meets that world's teams, too, but for methods that the variant has itself.
     """
-    counts = matrix.worlds[victim.world].seeds
-    return [Victim(victim.world, m, min(victim.seed, n - 1)) for m, n in counts.items()]
+    world = matrix.worlds[victim.world]
+    counts = {method: (victim.world, count) for method, count in world.seeds.items()}
+    if world.variant_of in matrix.worlds:
+        for method, count in matrix.worlds[world.variant_of].seeds.items():
+            counts.setdefault(method, (world.variant_of, count))
+    return [
+        Victim(label, method, min(victim.seed, count - 1))
+        for method, (label, count) in counts.items()
+    ]
 
 
 def train_unit(matrix: Matrix, victim: Victim, runs: Path) -> Unit:

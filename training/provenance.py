@@ -10,15 +10,22 @@ import torch
 
 
 def commit() -> str:
-    """Commit of this checkout, marked `-dirty` where files differ from it; else "unknown"."""
+    """Commit of this checkout, marked `-dirty` where files differ from it; else "unknown".
+
+    Results may differ: cells that were just written do not change what makes the next one.
+    """
+    root = Path(__file__).parents[1]
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", *words], cwd=root, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
     try:
-        found = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"],
-            cwd=Path(__file__).parent, capture_output=True, text=True, check=True,
-        )  # fmt: skip
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results")
+        return git("rev-parse", "HEAD") + ("-dirty" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return found.stdout.strip()
 
 
 def machine() -> str:

@@ -1,9 +1,12 @@
 """`eir attack VICTIM [KIND]`: attack a frozen team, by training or with an attack as it is."""
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from eir_ros.contract.errors import EirError
 
 #: The kind that trains an adversary; all others are played as they are.
 TRAIN = "train"
@@ -25,9 +28,12 @@ def attack(
         typer.Option(help="train: where the adversary goes. Default: beside the victim."),
     ] = None,
     start: Annotated[
-        str,
-        typer.Option(help="train: fresh, or warm: from the adversary the victim was trained with."),
-    ] = "fresh",
+        str | None,
+        typer.Option(
+            help="train: fresh, or warm: from the adversary the victim was trained with. "
+            "Default: fresh."
+        ),
+    ] = None,
     warm_from: Annotated[
         list[Path] | None,
         typer.Option(
@@ -38,7 +44,9 @@ def attack(
     agent: Annotated[
         list[int] | None, typer.Option(help="Agent to attack; may be repeated. Default: each.")
     ] = None,
-    iterations: Annotated[int, typer.Option(min=1, help="train: updates of the adversary.")] = 60,
+    iterations: Annotated[
+        int | None, typer.Option(min=1, help="train: updates of the adversary. Default: 60.")
+    ] = None,
     adversary: Annotated[
         Path | None,
         typer.Option(help="Adversary to play, as trained before. Default: the one of training."),
@@ -55,10 +63,27 @@ def attack(
     ] = False,
 ) -> None:
     """Attack a team that no longer learns, at each of its agents."""
+    of_others: dict[str, Any] = {"--set": set_, "--adversary": adversary}
+    if kind != TRAIN:
+        of_others = {"--out": out, "--start": start, "--warm-from": warm_from}
+        of_others["--iterations"] = iterations
+    _refuse_of_other_kinds(kind, of_others)
     if kind == TRAIN:
-        _train(victim, out, start, warm_from, agent, iterations, seed, sampled)
+        _train(victim, out, start or "fresh", warm_from, agent, iterations or 60, seed, sampled)
     else:
         _play(victim, kind, set_ or [], agent, adversary, episodes, seed, sampled)
+
+
+def _refuse_of_other_kinds(kind: str, options: dict[str, Any]) -> None:
+    """No option is given that this kind would not look at."""
+    given = [name for name, value in options.items() if value]
+    if given and kind == TRAIN:
+        raise EirError(
+            f"{given[0]} is for an attack that is played as it is, and none is named: "
+            f"`eir attack VICTIM pgd {given[0]} ...`."
+        )
+    if given:
+        raise EirError(f"{given[0]} is for training an adversary; '{kind}' is played as it is.")
 
 
 def _train(
@@ -73,6 +98,11 @@ def _train(
     source = checkpoint.find(victim)
     run = checkpoint.load(source)
     name = "warm" if warm_from else start
+    # the attack on best.pt is not that on the last checkpoint
+    prefix = "" if source.name == checkpoint.FILE else f"{source.stem}-"
+    path = out or source.with_name(f"{prefix}attack-{name}.pt")
+    if not os.access(path.parent if path.parent.exists() else ".", os.W_OK):
+        raise EirError(f"{path.parent} may not be written; give another place with --out.")
     agents = agent or list(range(run.team.view.shape.num_agents))
     donor, tried = None, dict[str, float]()
     if warm_from:
@@ -82,9 +112,6 @@ def _train(
         Console().print(f"starting from {chosen}: it leaves {tried[chosen]:.1f}", soft_wrap=True)
     found = train_attack(run, name, agents, iterations, seed, warm=donor, greedy=not sampled)
     found.tried = tried
-    # the attack on best.pt is not that on the last checkpoint
-    prefix = "" if source.name == checkpoint.FILE else f"{source.stem}-"
-    path = out or source.with_name(f"{prefix}attack-{name}.pt")
     save_attack(found, run, source, path)
     first, last = found.curve[0], found.curve[-1]
     for k in found.agents:

@@ -97,6 +97,11 @@ def main() -> None:
             f"this command needs the Python package '{error.name}', which is not installed: "
             f"{install_command(EXTRAS[error.name])}."
         )
+    except OSError as error:
+        # a folder that may not be written, a full disk, a path that is none
+        if error.filename is None:
+            raise
+        _refuse(f"{error.filename}: {error.strerror}; nothing was written there.")
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -16,7 +16,8 @@ from eir_ros.contract.paths import share
 from eir_ros.contract.recording import MIN_FREE_MB
 from eir_ros.monitor.address import is_loopback, port_trouble
 from eir_ros.policy.bundle import check_team, load_bundle
-from eir_ros.swarm.plan import TOKEN_VARIABLE, Options, make_plan
+from eir_ros.swarm.options import Options
+from eir_ros.swarm.plan import TOKEN_VARIABLE, make_plan
 from eir_ros.swarm.process import Process, part_of
 from eir_ros.swarm.roster import load_roster
 from eir_ros.swarm.sealing import sealed

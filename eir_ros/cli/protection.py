@@ -8,7 +8,7 @@ from pathlib import Path
 from eir_ros.contract.errors import EirError
 from eir_ros.policy import signing
 from eir_ros.swarm.enclaves import COMPANY
-from eir_ros.swarm.plan import Options
+from eir_ros.swarm.options import Options
 from eir_ros.swarm.roster import OPERATOR
 
 

@@ -88,7 +88,8 @@ def sros2(
     from eir_ros.cli import prepare
     from eir_ros.policy.bundle import load_bundle
     from eir_ros.swarm.enclaves import policy
-    from eir_ros.swarm.plan import Options, make_plan
+    from eir_ros.swarm.options import Options
+    from eir_ros.swarm.plan import make_plan
     from eir_ros.swarm.roster import load_roster
 
     fleet = load_roster(roster or prepare.default_roster())

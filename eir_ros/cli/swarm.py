@@ -114,7 +114,8 @@ def swarm(
     """
     from eir_ros.cli import prepare
     from eir_ros.cli.swarm_status import Status
-    from eir_ros.swarm.plan import TOKEN_VARIABLE, Options
+    from eir_ros.swarm.options import Options
+    from eir_ros.swarm.plan import TOKEN_VARIABLE
     from eir_ros.swarm.process import describe
     from eir_ros.swarm.schedule import read_faults
     from eir_ros.swarm.supervisor import Supervisor

@@ -6,8 +6,11 @@ from typing import Final
 
 #: Each bin is this factor wide, so a percentile is right to half a percent.
 RATIO: Final = 1.01
-#: Anything smaller counts as this.
+#: Anything smaller counts as this, and anything larger as that.
 LEAST: Final = 1e-6
+MOST: Final = 1e18
+#: No run counts more than this; floats and sizes hold it.
+_MOST_COUNTS: Final = 2**53
 
 
 class Histogram:
@@ -32,7 +35,7 @@ class Histogram:
         """Count one number; `ValueError` when it is not finite."""
         if not math.isfinite(value):
             raise ValueError(f"a histogram counts finite numbers, not {value}")
-        self._counts[math.floor(math.log(max(value, LEAST), RATIO))] += 1
+        self._counts[_bin(value)] += 1
 
     def merge(self, other: "Histogram") -> None:
         """Count everything that `other` has counted."""
@@ -63,7 +66,13 @@ class Histogram:
         histogram = cls()
         for word in text.split():
             index, separator, count = word.partition(":")
-            if not separator or int(count) < 1:
+            if not separator or int(count) < 1 or not _bin(LEAST) <= int(index) <= _bin(MOST):
                 raise ValueError(f"'{word}' is not a bin of a histogram")
             histogram._counts[int(index)] += int(count)
+        if histogram._counts.total() > _MOST_COUNTS:
+            raise ValueError("a histogram has counted more than any run can")
         return histogram
+
+
+def _bin(value: float) -> int:
+    return math.floor(math.log(min(max(value, LEAST), MOST), RATIO))

@@ -11,8 +11,7 @@ is Ed25519 (RFC 8032) over everything before it. All integers are little-endian.
 """
 
 import struct
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -20,15 +19,13 @@ from typing import Final, NamedTuple
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from eir_ros.link.clock import MAX_AGE_S, Now, SteadyClock
+
 MAGIC: Final = b"EIR1"
 SIGNATURE_SIZE: Final = 64
 
-#: An envelope whose stamp differs by more from the receiver's time is not of now [s].
-MAX_AGE_S: Final = 1.0
 #: Nobody has a reason to send more at once [bytes].
 MAX_SIZE: Final = 65_000
-
-Now = Callable[[], int]
 
 
 class Entry(NamedTuple):
@@ -60,12 +57,6 @@ class RefusedError(ValueError):
         self.sender = sender
 
 
-def steady_ns() -> Now:
-    """A clock that starts with the system's, and then neither jumps nor is set [ns]."""
-    origin = time.time_ns() - time.monotonic_ns()
-    return lambda: origin + time.monotonic_ns()
-
-
 @dataclass
 class Sealer:
     """Signs what this host says.
@@ -82,7 +73,7 @@ class Sealer:
 
     host: str
     key: Ed25519PrivateKey
-    now: Now = field(default_factory=steady_ns)
+    now: Now = field(default_factory=SteadyClock)
     _last_ns: int = 0
 
     def seal(self, receiver: str, channel: str, entries: Iterable[Entry]) -> bytes:
@@ -116,7 +107,7 @@ class Opener:
 
     host: str
     keys: Mapping[str, Ed25519PublicKey]
-    now: Now = field(default_factory=steady_ns)
+    now: Now = field(default_factory=SteadyClock)
 
     def __post_init__(self) -> None:
         self._since_ns = self.now()

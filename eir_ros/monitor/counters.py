@@ -82,10 +82,12 @@ class Counters:
 
 
 def _whole(text: str | None) -> int | None:
+    """A count as a number; None where it is none, or more than any run counts."""
     try:
-        return None if text is None else int(text)
+        found = -1 if text is None else int(text)
     except ValueError:
         return None
+    return found if 0 <= found < 2**53 else None
 
 
 def _histogram(text: str) -> Histogram | None:

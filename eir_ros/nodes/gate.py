@@ -107,7 +107,7 @@ class GateNode(LifecycleNode):
         self._gate = Gate(self.settings.limits())
         self._gate.estop = estop
         self._gate.quarantine(self._quarantined)
-        self._pose_stamp: Time | None = None
+        self._stamps: dict[str, Time] = {}
         self._odom_frame = ""
         self._order = {name: InOrder() for name in ("odom", "tracks", "obstacles", "command")}
         #: In lockstep, the command whose senses are not here yet.
@@ -167,14 +167,22 @@ class GateNode(LifecycleNode):
         """Whether a message is heard: the node is active, and no later one has come before."""
         return self._active and self._order[name].accepts(_seconds(stamp))
 
+    def _is_news(self, name: str, stamp: Time) -> bool:
+        """Whether a sense that is heard knows anything new.
+
+        A driver that repeats itself does not; but simulated time may well stand still.
+        """
+        if not self._in_order(name, stamp):
+            return False
+        last = self._stamps.get(name)
+        self._stamps[name] = stamp
+        return self._simulated or stamp != last
+
     def _on_odometry(self, message: Odometry) -> None:
         stamp = message.header.stamp
-        if not self._in_order("odom", stamp):
+        if not self._is_news("odom", stamp):
             return
-        if stamp == self._pose_stamp and not self._simulated:
-            # a driver that repeats itself knows nothing new; simulated time may well stand still
-            return
-        self._pose_stamp, self._odom_frame = stamp, message.header.frame_id
+        self._odom_frame = message.header.frame_id
         try:
             x, y, yaw = messages.decode_odometry(message).pose
         except InvalidMessageError as error:
@@ -205,7 +213,7 @@ class GateNode(LifecycleNode):
     def _tracks(self, name: str, message: PointCloud2) -> dict[int, Track] | None:
         """What a cloud shows, by id, in the map; None where it is as good as none."""
         header = message.header
-        if not self._in_order(name, header.stamp):
+        if not self._is_news(name, header.stamp):
             return None
         try:
             if self._odom_frame and header.frame_id != self._odom_frame:

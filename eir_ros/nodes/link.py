@@ -20,7 +20,8 @@ from rclpy.serialization import deserialize_message, serialize_message
 
 from eir_ros.contract.config import Schema
 from eir_ros.contract.errors import EirError
-from eir_ros.link.envelope import MAX_AGE_S, Entry, Opener, Refusal, RefusedError, Sealer
+from eir_ros.link.clock import MAX_AGE_S, SteadyClock
+from eir_ros.link.envelope import Entry, Opener, Refusal, RefusedError, Sealer
 from eir_ros.link.mail import ANSWER, ESTOP, ORDER, EStop, Outbox, Peer
 from eir_ros.link.streams import OPERATOR, SHARED, Channel, Kind, Stream, from_robots, to_robots
 from eir_ros.nodes import messages, qos, sealed
@@ -90,8 +91,9 @@ class Link(ManagedNode):
     def configure(self) -> None:
         """Take the keys, and connect to both sides."""
         own, others = load_keys(Path(self.settings.keys), self.settings.host, self._others())
-        self._sealer = Sealer(self.settings.host, own)
-        self._opener = Opener(self.settings.host, others)
+        self._stamps = SteadyClock()
+        self._sealer = Sealer(self.settings.host, own, self._stamps)
+        self._opener = Opener(self.settings.host, others, self._stamps)
         self._peers = {host: self._make_peer(host) for host in self._others()}
         self._refused: Counter[tuple[str, str]] = Counter()
         self._told_refused: Counter[tuple[str, str]] = Counter()
@@ -192,7 +194,7 @@ class Link(ManagedNode):
         about = ""
         if stream.topic in SHARED:
             # the operator's link says things on these topics, too, that are not for robots to say
-            found = _own(deserialize_message(data, DiagnosticArray), peer.robots)
+            found = messages.about(peer.robots, deserialize_message(data, DiagnosticArray))
             if not found.status:
                 return
             data, about = serialize_message(found), found.status[0].name
@@ -255,7 +257,7 @@ class Link(ManagedNode):
         if stream is None or stream.channel is not channel:
             raise RefusedError(Refusal.NOT_ALLOWED)
         message = _read(stream.kind, entry.data)
-        if stream.topic in SHARED and _own(message, peer.robots) != message:
+        if stream.topic in SHARED and messages.about(peer.robots, message) != message:
             # a robot speaks in the name of another
             raise RefusedError(Refusal.NOT_ALLOWED)
         if stream.kept:
@@ -319,6 +321,8 @@ class Link(ManagedNode):
             if host == OPERATOR and limit_s and silent_s > limit_s and not self._order.on:
                 _tell(f"{self.settings.host}: stops, the operator is silent for {silent_s:.1f} s")
                 self._estop.give(True)
+        if by_s := self._stamps.catch_up(self._opener.ahead_s.get(h, 0.0) for h in self._lost):
+            _tell(f"{self.settings.host}: its clock was behind, and is put forward by {by_s:.1f} s")
 
     def _tell_refused(self) -> None:
         """Tell what is refused when it begins, and again with every tenfold."""
@@ -367,12 +371,6 @@ def load_keys(folder: Path, host: str, others: list[str]) -> tuple[Any, dict[str
             "all hosts with 'eir security init' and give each host its folder."
         )
     return signing.load_private_key(folder / f"{host}.key"), {n: public[n] for n in others}
-
-
-def _own(message: DiagnosticArray, robots: tuple[str, ...]) -> DiagnosticArray:
-    """The statuses that are in the name of one of `robots`."""
-    own = [status for status in message.status if status.name.partition("/")[0] in robots]
-    return DiagnosticArray(header=message.header, status=own)
 
 
 def _read(kind: Kind, data: bytes) -> Any:

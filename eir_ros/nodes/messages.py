@@ -1,8 +1,8 @@
 """Numbers to messages and back, for everything but clouds (`eir_ros.nodes.clouds`)."""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -31,6 +31,8 @@ class Motion(NamedTuple):
     yaw_rate: float
 
 
+#: No robot is so far away or so fast, and sums and squares of such numbers are finite [m, m/s].
+LARGEST: Final = 1e9
 #: Holds at no time: a robot without a fault has this one on the wire.
 _HEALTHY = Span(FaultKind.NONE, 0.0, 0.0, "schedule")
 
@@ -69,22 +71,22 @@ def decode_odometry(message: Odometry) -> Motion:
     Raises
     ------
     InvalidMessageError
-        A number is not finite, here or when turned, or the orientation is not a rotation about
-        the vertical.
+        A number is not finite or beyond `LARGEST`, or the orientation is not a rotation about the
+        vertical.
     """
     position, q = message.pose.pose.position, message.pose.pose.orientation
     linear, yaw_rate = message.twist.twist.linear, message.twist.twist.angular.z
     numbers = (position.x, position.y, q.x, q.y, q.z, q.w, linear.x, linear.y, yaw_rate)
     if not all(map(math.isfinite, numbers)):
         raise InvalidMessageError("holds a number that is not finite")
+    if max(map(abs, numbers)) > LARGEST:
+        raise InvalidMessageError(f"holds a number beyond {LARGEST:g}")
     if abs(q.z * q.z + q.w * q.w - 1.0) > 0.01:
         raise InvalidMessageError("is not upright: its orientation is no rotation about z")
     yaw = 2.0 * math.atan2(q.z, q.w)
     yaw = math.remainder(yaw, 2 * math.pi)
     cos, sin = math.cos(yaw), math.sin(yaw)
     velocity = (linear.x * cos - linear.y * sin, linear.x * sin + linear.y * cos)
-    if not all(map(math.isfinite, velocity)):
-        raise InvalidMessageError("tells a speed beyond every number")
     return Motion(np.array([position.x, position.y, yaw]), np.array(velocity), yaw_rate)
 
 
@@ -138,6 +140,12 @@ def diagnostics(stamp: Time, *statuses: DiagnosticStatus) -> DiagnosticArray:
     message = DiagnosticArray(status=list(statuses))
     message.header.stamp = stamp
     return message
+
+
+def about(robots: Collection[str], message: DiagnosticArray) -> DiagnosticArray:
+    """The statuses that are in the name of one of `robots`."""
+    own = [status for status in message.status if status.name.partition("/")[0] in robots]
+    return DiagnosticArray(header=message.header, status=own)
 
 
 def values_of(found: DiagnosticStatus) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import select
 import selectors
 import signal
 import subprocess
@@ -12,7 +13,7 @@ from typing import Final
 
 from eir_ros.contract.orphans import die_with_parent
 from eir_ros.swarm.alive import ALIVE_VARIABLE
-from eir_ros.swarm.plan import Process
+from eir_ros.swarm.process import Process
 
 #: Longest wait for the first sign of life: imports and bundles on a busy computer [s].
 START_S: Final = 60.0
@@ -132,6 +133,10 @@ class Child:
         """Send a signal, to this process and no other."""
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._pidfd, number)
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait for its end, not longer than this [s]; `bury` it afterwards."""
+        select.select([self._pidfd], [], [], max(0.0, timeout_s))
 
     def bury(self) -> int:
         """Return the status of a process that has ended; nothing of it is left afterwards."""

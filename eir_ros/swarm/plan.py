@@ -6,14 +6,13 @@ Pure: nothing is started, written or looked up here. Both starters, `eir swarm` 
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, Final
 
 from eir_ros.contract.errors import EirError
-from eir_ros.contract.faults import Fault
 from eir_ros.contract.manifest import Manifest
 from eir_ros.contract.recording import About, RobotLimits
+from eir_ros.swarm.options import LOCKSTEP_PATIENCE_S, Options
 from eir_ros.swarm.process import Parameters, Process
 from eir_ros.swarm.roster import OPERATOR, Robot, Roster
 from eir_ros.swarm.schedule import check_faults
@@ -21,12 +20,8 @@ from eir_ros.swarm.schedule import check_faults
 #: Environment variable that holds what unlocks the operator page's controls.
 TOKEN_VARIABLE: Final = "EIR_TOKEN"
 
-#: In lockstep nobody hurries, so silence means a dead process and nothing else [s].
-_LOCKSTEP_PATIENCE_S: Final = 10.0
-
-#: Silence after which a process that a robot or its operator waits for hangs [s]: with the wait
-#: before a restart it is back within 2 s.
-_HANGS_S: Final = 1.5
+#: What an agent senses.
+_SENSES: Final = ("odom", "tracks", "sites")
 
 #: What an agent hears and says passes the fault node where there is one.
 _BY_THE_FAULT_NODE: Final = {
@@ -39,61 +34,6 @@ _BY_THE_FAULT_NODE: Final = {
 
 #: Longest mission that can be asked for [s].
 _MAX_DURATION_S: Final = 1e6
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the user chose for one run."""
-
-    #: Folder of the bundle.
-    bundle: Path
-    #: Folder of the public keys that may sign it; None: those of the package.
-    trusted_keys: Path | None = None
-    faults: tuple[Fault, ...] = ()
-    #: Robots of the team that are not there at the start, and may come later.
-    absent: tuple[str, ...] = ()
-    seed: int = 0
-    #: Simulated seconds after which the world ends the run; 0: never.
-    duration_s: float = 0.0
-    #: Keystore of DDS security; None: none.
-    keystore: Path | None = None
-    #: Only the part of this host; None: all of it on one machine.
-    host: str | None = None
-    #: Refuse what anybody on the network could drive.
-    secure: bool = False
-    #: Folder of this host's keys: the hosts are joined by signing links. None: by plain DDS.
-    keys: Path | None = None
-    #: ROS domain and discovery server of what is between hosts that are joined by links.
-    network_domain: int = 0
-    discovery_server: str = ""
-    #: A world node stands in for the robots' bodies.
-    simulation: bool = True
-    lockstep: bool = False
-    #: Robots can be broken on purpose; without, the gate listens to the agent directly. None: in
-    #: simulation only.
-    fault_nodes: bool | None = None
-    #: Agents publish what they observed with each decision.
-    publish_observation: bool = False
-    #: No operator page.
-    headless: bool = False
-    address: str = "127.0.0.1"
-    port: int = 8080
-    #: Needed to control the swarm from another machine's browser.
-    token: str = field(default="", repr=False)
-    #: Folder for the recording; None: none.
-    record: Path | None = None
-    #: Where the monitor leaves its report; None: nowhere.
-    report: Path | None = None
-
-    @property
-    def breakable(self) -> bool:
-        """Whether robots have fault nodes."""
-        return self.simulation if self.fault_nodes is None else self.fault_nodes
-
-    @property
-    def hangs_s(self) -> float:
-        """Silence of a robot's process that means that it hangs [s]."""
-        return _LOCKSTEP_PATIENCE_S if self.lockstep else _HANGS_S
 
 
 def make_plan(roster: Roster, manifest: Manifest, options: Options) -> tuple[Process, ...]:
@@ -273,15 +213,23 @@ def _recorder(
 
 def _separation(robot: Robot, roster: Roster) -> dict[str, float]:
     """Distances that a gate keeps, from centre to centre [m]."""
-    if robot.separation is None:
-        return {}
-    near = robot.radius + robot.separation
-    return {
-        "separation_m": near + max(other.radius for other in roster.team()),
-        "quarantine_m": robot.quarantine_separation,
+    found = {}
+    near = robot.radius + (robot.separation or 0.0)
+    if robot.separation is not None:
+        found["separation_m"] = near + max(other.radius for other in roster.team())
+        found["quarantine_m"] = robot.quarantine_separation
+    if robot.obstacles:
         # the points of an obstacle lie on its surface
-        **({"obstacle_m": near} if robot.obstacles else {}),
-    }
+        found["obstacle_m"] = near
+    return found
+
+
+def _deadlines(robot: Robot, *topics: str) -> Parameters:
+    """Ask no deadline of drivers that offer none, and so would not be heard."""
+    if robot.deadlines:
+        return {}
+    names = (f"/{robot.name}/{topic}" for topic in topics)
+    return {f"qos_overrides.{name}.subscription.deadline": 0 for name in names}
 
 
 def _gate(robot: Robot, roster: Roster, options: Options) -> Process:
@@ -294,7 +242,9 @@ def _gate(robot: Robot, roster: Roster, options: Options) -> Process:
         "max_yaw_acceleration": robot.max_yaw_acceleration,
         "max_deceleration": robot.max_deceleration,
         "command_timeout_s": robot.command_timeout_s,
+        "estop_wait_s": robot.estop_wait_s,
         **_separation(robot, roster),
+        **_deadlines(robot, "odom", "tracks", "obstacles"),
         "fence": roster.fence.for_centre(robot.radius),
         "odom_in_map": _odom_in_map(robot, options),
         "lockstep": options.lockstep,
@@ -306,7 +256,10 @@ def _gate(robot: Robot, roster: Roster, options: Options) -> Process:
         nodes["fault"] = _fault(robot, roster, options)
     else:
         remappings["cmd_vel_faulty"] = "cmd_vel_policy"
-    return _of_robot(robot, "gate", nodes, options, remappings=remappings)
+    # a real mission has no clock to go on by: a gate that starts again would begin its schedule
+    # anew, and break a robot that the operator has declared well
+    once = frozenset() if options.simulation else frozenset({"schedule"})
+    return _of_robot(robot, "gate", nodes, options, remappings=remappings, once=once)
 
 
 def _fault(robot: Robot, roster: Roster, options: Options) -> Parameters:
@@ -318,6 +271,7 @@ def _fault(robot: Robot, roster: Roster, options: Options) -> Parameters:
         "team": _names(roster.team()),
         "seed": options.seed,
         "odom_in_map": _odom_in_map(robot, options),
+        **_deadlines(robot, *_SENSES),
         # a parameter file cannot hold an empty list
         **({"schedule": own} if own else {}),
     }
@@ -332,10 +286,11 @@ def _agent(robot: Robot, roster: Roster, manifest: Manifest, options: Options) -
         "odom_in_map": _odom_in_map(robot, options),
         "tracks_source": robot.tracks,
         "publish_observation": options.publish_observation,
+        **_deadlines(robot, *_SENSES),
         **{f"trust_{name}": value for name, value in roster.trust.model_dump().items()},
     }
     if options.lockstep:
-        parameters["input_deadline_s"] = _LOCKSTEP_PATIENCE_S
+        parameters["input_deadline_s"] = LOCKSTEP_PATIENCE_S
     passed = dict(_BY_THE_FAULT_NODE) if options.breakable else {}
     return _of_robot(robot, "agent", {"agent": parameters}, options, remappings=passed)
 
@@ -381,6 +336,8 @@ def _links(team: tuple[Robot, ...], roster: Roster, options: Options) -> list[Pr
                 host=host,
                 patience_s=options.hangs_s,
                 restart=True,
+                # no order reaches a robot without it, and nobody else counts its operator's silence
+                vital=host != OPERATOR,
                 speaks=True,
             )
         )

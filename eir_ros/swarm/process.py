@@ -42,6 +42,10 @@ class Process:
     restart: bool = False
     #: The run is over when this process is.
     ends_run: bool = False
+    #: Nobody could stop its robots without it: when it is lost for good, the run ends.
+    vital: bool = False
+    #: Parameters that are for its first life only.
+    once: frozenset[str] = frozenset()
     #: Its standard output is meant for the operator; all else goes to the log.
     speaks: bool = False
 
@@ -80,11 +84,14 @@ class Process:
             *self.ros_arguments(parameters),
         ]
 
-    def parameter_text(self) -> str:
-        """Contents of the ROS parameter file of this process."""
+    def parameter_text(self, *, again: bool = False) -> str:
+        """Contents of the ROS parameter file of this process, of its first life or `again`."""
         prefix = self.namespace.rstrip("/")
+        left_out = self.once if again else ()
         sections = {
-            f"{prefix}/{node}": {"ros__parameters": dict(parameters)}
+            f"{prefix}/{node}": {
+                "ros__parameters": {k: v for k, v in parameters.items() if k not in left_out}
+            }
             for node, parameters in self.nodes.items()
         }
         return yaml.safe_dump(sections, sort_keys=False, default_flow_style=None, width=1000)

@@ -54,6 +54,11 @@ class RobotType(Schema):
     quarantine_separation: float = Setting(0.25, ge=0, le=5)
     #: Whether this robot has a detector of obstacles, which publishes `obstacles`.
     obstacles: bool = False
+    #: Whether the publishers of its senses offer a deadline. What offers none is only heard where
+    #: none is asked for.
+    deadlines: bool = True
+    #: How long its gate listens for a kept e-stop before it lets the first command through [s].
+    estop_wait_s: float = Setting(1.0, ge=0, le=60)
     tracks: TracksSource
 
 
@@ -77,6 +82,8 @@ class RobotEntry(Schema):
     separation: float | None = Setting(default=None, ge=0, le=5)
     quarantine_separation: float | None = Setting(default=None, ge=0, le=5)
     obstacles: bool | None = None
+    deadlines: bool | None = None
+    estop_wait_s: float | None = Setting(default=None, ge=0, le=60)
     tracks: TracksSource | None = None
 
     @field_validator("name")

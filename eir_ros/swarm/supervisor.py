@@ -18,7 +18,8 @@ from eir_ros.contract.errors import EirError
 from eir_ros.contract.report import ProcessExit
 from eir_ros.swarm.child import Child
 from eir_ros.swarm.control import ControlServer, Order
-from eir_ros.swarm.plan import Process
+from eir_ros.swarm.last_words import REFUSED, last_words
+from eir_ros.swarm.process import Process
 
 #: Time between the request to end and the end by force [s].
 GRACE_S: Final = 10.0
@@ -28,8 +29,6 @@ _BACK_OFF_S: Final = (0.1, 0.5, 1.0, 1.5)
 _HEALTHY_S: Final = 20.0
 #: After this many restarts in a row without a healthy life, something is wrong for good.
 _GIVE_UP: Final = 6
-#: Status of a node that was given something wrong: to start it again would not help.
-_REFUSED: Final = 2
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -65,6 +64,8 @@ class _History:
     proven: bool = False
     #: Asked to end while the run goes on: monotonic time of the end by force.
     leaving: float | None = None
+    #: The computer lets nobody start it again, and the operator knows.
+    stuck: bool = False
 
 
 class Supervisor:
@@ -126,9 +127,7 @@ class Supervisor:
                 while self._lives or self._next_start() is not None:
                     self._wait()
             except BaseException:
-                self._kill()
-                for life in self._lives.values():
-                    life.bury()
+                self._abandon()
                 raise
         self._selector.close()
         exits = [
@@ -157,8 +156,7 @@ class Supervisor:
         for process in self._plan:
             due = self._history[process.name].due
             if due is not None and now >= due:
-                self._restarts += 1
-                self._start(process)
+                self._start_again(process)
 
     def _deadlines(self) -> Iterator[float]:
         """When something is to be done, whatever happens until then [s; steady clock]."""
@@ -193,17 +191,39 @@ class Supervisor:
     # Lives
 
     def _start(self, process: Process) -> None:
+        """Give a process a life; `EirError` where the computer does not let us."""
         history = self._history[process.name]
         history.due = history.leaving = None
-        parameters = self._run_dir / f"{process.file_stem}.yaml"
-        parameters.write_text(process.parameter_text(), encoding="utf-8")
         log = self._log(process)
-        log.parent.mkdir(exist_ok=True)
-        if not history.exits:
-            log.unlink(missing_ok=True)
-        self._lives[process.name] = Child(
-            process, parameters, log, self._environment, self._selector, self._ended, self._say
-        )
+        first, again = (self._run_dir / f"{process.file_stem}{end}.yaml" for end in ("", ".again"))
+        try:
+            if not history.exits:
+                # all that is ever written, so that a full disk keeps nobody from a second life
+                first.write_text(process.parameter_text(), encoding="utf-8")
+                if process.once:
+                    again.write_text(process.parameter_text(again=True), encoding="utf-8")
+                log.parent.mkdir(exist_ok=True)
+                log.unlink(missing_ok=True)
+            parameters = again if history.exits and process.once else first
+            self._lives[process.name] = Child(
+                process, parameters, log, self._environment, self._selector, self._ended, self._say
+            )
+        except OSError as error:
+            raise EirError(f"{process.name} cannot be started: {error}.") from error
+
+    def _start_again(self, process: Process) -> None:
+        history = self._history[process.name]
+        try:
+            self._start(process)
+        except EirError as error:
+            # the others have nothing to do with it, and gates among them hold their robots
+            history.due = time.monotonic() + _BACK_OFF_S[-1]
+            if not history.stuck:
+                self._say(f"{error} This is tried again and again.")
+            history.stuck = True
+            return
+        history.stuck = False
+        self._restarts += 1
 
     def _ended(self, life: Child) -> None:
         process = life.process
@@ -213,28 +233,21 @@ class Supervisor:
         history.exits.append(status)
         if self._reason or history.leaving is not None:
             return
-        if status == _REFUSED and (process.ends_run or process.restart) and not history.proven:
+        if status == REFUSED and (process.ends_run or process.restart) and not history.proven:
             self._refused = True
             self._stop(self._failure(process, status))
         elif process.ends_run:
-            self._refused = status == _REFUSED
+            self._refused = status == REFUSED
             self._stop("the mission is over" if status == 0 else self._failure(process, status))
-        elif not process.restart or status == _REFUSED:
+        elif process.vital and status == REFUSED:
+            self._stop(self._failure(process, status))
+        elif not process.restart or status == REFUSED:
             self._say(f"{self._failure(process, status)}; the run goes on without it")
         else:
             self._schedule_restart(life, status)
 
     def _failure(self, process: Process, status: int) -> str:
-        """Say how a process ended, with the last line of its log: often the reason."""
-        if status < 0:
-            return f"{process.name} was ended by signal {-status} ({signal.strsignal(-status)})"
-        lines = self._log(process).read_text(encoding="utf-8", errors="replace").split("\n")
-        if status == _REFUSED:
-            said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-            if said:
-                return f"{process.name}: {said[-1].strip()}"
-        last = next((line for line in reversed(lines) if line.strip()), "no line in its log")
-        return f"{process.name} ended with status {status} ({last.strip()})"
+        return last_words(process.name, status, self._log(process))
 
     def _schedule_restart(self, life: Child, status: int) -> None:
         history = self._history[life.process.name]
@@ -243,7 +256,7 @@ class Supervisor:
             history.in_a_row = 0
         ending = self._failure(life.process, status)
         if history.in_a_row >= _GIVE_UP:
-            if history.proven:
+            if history.proven and not life.process.vital:
                 # the others have nothing to do with it
                 self._say(f"{ending}, again and again; the run goes on without it")
             else:
@@ -351,8 +364,18 @@ class Supervisor:
         self._kill_at = time.monotonic() + self._grace_s
         self._signal_all(signal.SIGINT)
 
-    def _kill(self) -> None:
+    def _abandon(self) -> None:
+        """End everything because the supervisor itself failed; robots are told to stand first."""
         self._reason = self._reason or "the supervisor failed"
+        self._signal_all(signal.SIGINT)
+        end = time.monotonic() + self._grace_s
+        for life in self._lives.values():
+            life.wait(end - time.monotonic())
+        self._kill()
+        for life in self._lives.values():
+            life.bury()
+
+    def _kill(self) -> None:
         self._kill_at = None
         self._signal_all(signal.SIGKILL)
 

@@ -62,3 +62,17 @@ def test_nonsense_is_read(text):
 def test_a_percentile_beyond_the_ends_is_answered(q):
     with pytest.raises(ValueError, match="between 0 and 100"):
         filled([1.0]).percentile(q)
+
+
+@pytest.mark.parametrize(
+    "text", ["0:99999999999999999999", "100000:1", "-100000:1", "0:1 1:" + "9" * 16]
+)
+def test_numbers_beyond_every_run_end_whoever_adds_them_up(text):
+    """They come from other computers; percentiles and sizes of such counts overflow."""
+    with pytest.raises(ValueError, match="histogram"):
+        Histogram.loads(text)
+
+
+def test_the_largest_number_that_is_counted_is_not_read_back():
+    histogram = filled([1e300])
+    assert Histogram.loads(histogram.dumps()) == histogram

@@ -97,6 +97,7 @@ def test_a_network_that_fails_ends_a_secure_mission(hosts: dict[str, Host], tmp_
     operator = fleet.start("operator", *options, *mission)
     robots = {name: fleet.start(name, *options) for name in ROBOTS[:3]}
     fleet.said("operator", "the robots move")
+    fleet.said("operator", "r3 is not there")
     intruder = hosts["intruder"].start(
         sys.executable,
         str(Path(__file__).with_name("intruder.py")),

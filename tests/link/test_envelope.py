@@ -6,8 +6,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eir_ros.link.clock import MAX_AGE_S
 from eir_ros.link.envelope import (
-    MAX_AGE_S,
     MAX_SIZE,
     Entry,
     Opener,

@@ -53,7 +53,17 @@ def test_nothing_measured_is_none_not_zero():
 
 @pytest.mark.parametrize(
     "values",
-    [{}, {"decisions": "many"}, {"tick_ms_histogram": "1:2:3"}, {"overruns": ""}],
+    [
+        {},
+        {"decisions": "many"},
+        {"tick_ms_histogram": "1:2:3"},
+        {"overruns": ""},
+        # of a computer that somebody else has taken over
+        {"tick_ms_histogram": "0:99999999999999999999"},
+        {"tick_ms_histogram": "100000:1"},
+        {"stale_inputs": "9" * 40},
+        {"decisions": "-5"},
+    ],
 )
 def test_unreadable_diagnostics_change_nothing(values: dict[str, str]):
     counters = Counters(["r0"])

@@ -56,6 +56,15 @@ def test_odometry_that_is_no_number_is_read(field, value):
         messages.decode_odometry(message)
 
 
+def test_a_speed_beyond_every_robot_is_added_up():
+    """Its square is not finite, and JSON on the operator's page knows no such number."""
+    message = Odometry()
+    message.pose.pose.orientation.w = 1.0
+    message.twist.twist.linear.x = 1.5e308
+    with pytest.raises(InvalidMessageError, match="beyond"):
+        messages.decode_odometry(message)
+
+
 def test_a_robot_that_lies_on_its_side_is_driven():
     message = Odometry()
     message.pose.pose.orientation.w = message.pose.pose.orientation.x = math.sqrt(0.5)

@@ -407,6 +407,14 @@ def test_tracks_that_are_not_to_be_trusted_keep_a_robot_driving(company, wrong):
     company.until(lambda: company.step(2.0) == 0.5)
 
 
+def test_a_detector_that_repeats_itself_keeps_a_robot_driving(company):
+    company.until(lambda: company.step(2.0) == 0.5)
+    seen_at = company.tick
+    company.until(lambda: company.step(2.0, seen_at=seen_at) == 0.0, 20.0)
+    company.until(lambda: company.status().get("state") == "stale_tracks")
+    company.until(lambda: company.step(2.0) == 0.5)
+
+
 def test_a_gate_lets_its_robot_near_whom_its_agent_has_quarantined(company):
     trust = company.node.create_publisher(DiagnosticArray, "/r9/trust", qos.EVENT)
     company.connected(trust)

@@ -122,6 +122,15 @@ def test_a_link_that_starts_takes_an_old_release_for_a_new_one(graph, keys, oper
     assert values(heard) == [True, False]
 
 
+def test_a_robot_that_learned_the_time_late_hears_no_order(graph, keys, operator):
+    link = start(graph, keys)
+    # as if the system's clock had been put forward since
+    link._stamps._origin_ns -= 600 * 1_000_000_000
+    heard = orders(graph)
+    repeat(graph, lambda: operator.send_estop(True, 5), heard)
+    assert values(heard) == [True]
+
+
 def test_a_stop_on_the_robot_is_kept_to_itself(graph, keys, operator):
     """A button on the robot stops everybody; only the operator releases."""
     link = start(graph, keys)

@@ -14,7 +14,8 @@ from ros_graph import node_process, probe  # noqa: E402
 
 from eir_ros.contract.faults import parse_fault  # noqa: E402
 from eir_ros.nodes import messages, qos  # noqa: E402
-from eir_ros.swarm.plan import Options, make_plan  # noqa: E402
+from eir_ros.swarm.options import Options  # noqa: E402
+from eir_ros.swarm.plan import make_plan  # noqa: E402
 
 #: One rounding to float32 at the edge of the arena.
 ROUNDING = 2.0**-22

@@ -23,7 +23,8 @@ from eir_ros.nodes.recorder import Recorder  # noqa: E402
 from eir_ros.nodes.world import World  # noqa: E402
 from eir_ros.policy.bundle import load_bundle  # noqa: E402
 from eir_ros.swarm.enclaves import _ANSWERS, _HEARS, _PUBLISHES, policy, rights_of  # noqa: E402
-from eir_ros.swarm.plan import Options, make_plan  # noqa: E402
+from eir_ros.swarm.options import Options  # noqa: E402
+from eir_ros.swarm.plan import make_plan  # noqa: E402
 from eir_ros.swarm.roster import load_roster  # noqa: E402
 
 TEAM = ("r0", "r1", "r2", "r3")

@@ -12,7 +12,8 @@ from eir_ros.cli.main import main
 from eir_ros.contract.errors import EirError
 from eir_ros.policy.bundle import load_bundle
 from eir_ros.policy.keyring import make_keyring
-from eir_ros.swarm.plan import Options, make_plan
+from eir_ros.swarm.options import Options
+from eir_ros.swarm.plan import make_plan
 from eir_ros.swarm.process import hosts_of, part_of
 from eir_ros.swarm.roster import OPERATOR, Roster
 from eir_ros.swarm.sealing import sealed

@@ -11,8 +11,9 @@ from eir_ros.contract.coverage import CoverageTask
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.manifest import BeliefInfo, Manifest, Provenance, Team
 from eir_ros.contract.paths import share
-from eir_ros.swarm.plan import Options, Process, make_plan
-from eir_ros.swarm.process import describe
+from eir_ros.swarm.options import Options
+from eir_ros.swarm.plan import make_plan
+from eir_ros.swarm.process import Process, describe
 from eir_ros.swarm.roster import Roster, load_roster
 from eir_ros.swarm.schedule import read_faults
 
@@ -142,6 +143,57 @@ def test_a_real_robot_can_be_broken_unasked(roster: Roster, manifest: Manifest) 
     assert list(asked.nodes) == ["gate", "fault"]
     with pytest.raises(EirError, match="with --fault-nodes"):
         make_plan(roster, manifest, replace(field, faults=read_faults(["r2:stop@1"])))
+
+
+def test_a_gate_that_starts_again_breaks_a_real_robot_again(
+    roster: Roster, manifest: Manifest
+) -> None:
+    """The operator may have cleared the fault since; a world's clock goes on, a mission's not."""
+    faulty = faults("r2:stop@1")
+    field = replace(faulty, simulation=False, fault_nodes=True)
+    gate = by_name(make_plan(roster, manifest, field))["r2/gate"]
+    assert "r2:stop@1" in gate.parameter_text()
+    assert "r2:stop@1" not in gate.parameter_text(again=True)
+    assert "schedule" not in gate.parameter_text(again=True)
+    simulated = by_name(make_plan(roster, manifest, faulty))["r2/gate"]
+    assert not simulated.once
+
+
+def with_setting(text: str) -> Roster:
+    """The default roster, with one more setting of its type."""
+    given = yaml.safe_load((share() / "config" / "rosters" / "default.yaml").read_text())
+    (kind,) = given["types"].values()
+    kind.update(yaml.safe_load(text))
+    return Roster.model_validate(given)
+
+
+@pytest.mark.parametrize(("separation", "room"), [("null", 0.0), ("0.05", 0.05)])
+def test_a_detector_is_forgotten_where_bodies_may_touch(
+    manifest: Manifest, separation: str, room: float
+) -> None:
+    roster = with_setting(f"{{separation: {separation}, obstacles: true}}")
+    gate = by_name(make_plan(roster, manifest, OPTIONS))["r0/gate"].nodes["gate"]
+    assert gate["obstacle_m"] == pytest.approx(roster.team()[0].radius + room)
+    assert ("separation_m" in gate) == bool(room)
+
+
+def test_a_driver_without_a_deadline_cannot_be_heard(manifest: Manifest) -> None:
+    plan = by_name(make_plan(with_setting("{deadlines: false}"), manifest, OPTIONS))
+    for name, node, topics in (
+        ("r1/agent", "agent", ("odom", "tracks", "sites")),
+        ("r1/gate", "gate", ("odom", "tracks", "obstacles")),
+        ("r1/gate", "fault", ("odom", "tracks", "sites")),
+    ):
+        for topic in topics:
+            key = f"qos_overrides./r1/{topic}.subscription.deadline"
+            assert plan[name].nodes[node][key] == 0
+    usual = by_name(make_plan(with_setting("{}"), manifest, OPTIONS))
+    assert "qos_overrides" not in usual["r1/gate"].parameter_text()
+
+
+def test_a_gate_cannot_be_asked_to_listen_longer_for_a_stop(manifest: Manifest) -> None:
+    plan = by_name(make_plan(with_setting("{estop_wait_s: 5}"), manifest, OPTIONS))
+    assert plan["r3/gate"].nodes["gate"]["estop_wait_s"] == 5.0
 
 
 def test_half_a_robot_leaves_the_fence(roster: Roster, manifest: Manifest) -> None:

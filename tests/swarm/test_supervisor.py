@@ -18,7 +18,7 @@ import pytest
 
 from eir_ros.contract.errors import EirError
 from eir_ros.swarm.control import Order, give
-from eir_ros.swarm.plan import Process
+from eir_ros.swarm.process import Process
 from eir_ros.swarm.supervisor import Outcome, Supervisor
 
 #: A well-behaved node: hears requests to end once it is ready, and ends with 0.
@@ -357,6 +357,74 @@ def test_one_robot_that_keeps_crashing_ends_the_run_of_the_others(
     assert outcome.restarts == 6
     assert outcome.reason == "SIGINT"
     assert status_of(outcome)["r1/agent"] == 0
+
+
+@pytest.mark.parametrize("status", [1, 2])
+def test_a_robot_drives_on_when_nobody_can_stop_it_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """It came up once, and is then refused, or crashes again and again."""
+    monkeypatch.setattr("eir_ros.swarm.supervisor._BACK_OFF_S", (0.01,))
+    source = beating().replace("while True:", "for _ in range(3):")
+    link = script("r2/link", f"{source}\nraise SystemExit({status})", restart=True, vital=True)
+    outcome = run([link, script("r2/gate", robot="r2")], tmp_path, Heard())
+    assert f"r2/link ended with status {status}" in outcome.reason
+    assert status_of(outcome)["r2/gate"] == 0
+
+
+def test_a_disk_that_fails_ends_the_run_of_the_others(tmp_path: Path) -> None:
+    source = f"""
+import os, pathlib, shutil, signal
+log = pathlib.Path({str(tmp_path / "log")!r})
+if not pathlib.Path({str(tmp_path / "crashed")!r}).exists():
+    pathlib.Path({str(tmp_path / "crashed")!r}).touch()
+    shutil.rmtree(log)
+    log.touch()
+    raise SystemExit(1)
+print("back", flush=True)
+{NODE}
+"""
+
+    def repair() -> None:
+        (tmp_path / "log").unlink()
+        (tmp_path / "log").mkdir()
+
+    heard = Heard().on("cannot be started", repair).on("back", interrupt)
+    plan = [script("agent", source, restart=True, speaks=True), script("gate")]
+    outcome = run(plan, tmp_path, heard)
+    assert [end.exit for end in outcome.exits] == [1, 0, 0]
+    assert outcome.restarts == 1
+
+
+def test_a_supervisor_that_fails_leaves_robots_driving(tmp_path: Path) -> None:
+    stood = tmp_path / "stood"
+    gate = f"import atexit, pathlib\natexit.register(pathlib.Path({str(stood)!r}).touch)\n{NODE}"
+
+    def fail() -> None:
+        raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        run([script("gate", gate, speaks=True)], tmp_path, Heard().on("ready", fail))
+    assert stood.exists()
+
+
+def test_what_was_for_the_first_life_is_given_again(tmp_path: Path) -> None:
+    """A schedule of faults for one: the operator may have cleared them since."""
+
+    class Reader(Script):
+        def command(self, parameters: Path | str) -> list[str]:
+            return [*super().command(parameters), str(parameters)]
+
+    source = f"import sys; print(open(sys.argv[-1]).read(), flush=True)\n{NODE}# gate"
+    nodes = {"gate": {"robot": "r2"}, "fault": {"schedule": ["r2:stop@3"]}}
+    once = frozenset({"schedule"})
+    gate = Reader("gate", "gate", "/", nodes, source=source, restart=True, speaks=True, once=once)
+    heard = Heard().on("ready", lambda: find("# gate").kill())
+    heard.on("started again", lambda: heard.on("ready", interrupt))
+    outcome = run([gate], tmp_path, heard)
+    assert [end.exit for end in outcome.exits] == [-signal.SIGKILL, 0]
+    assert len([line for line in heard.lines if "robot: r2" in line]) == 2
+    assert len([line for line in heard.lines if "r2:stop@3" in line]) == 1
 
 
 # Robots that come and go

@@ -3,6 +3,7 @@
 import itertools
 import re
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -256,3 +257,35 @@ def test_the_guide_names_every_attack_and_its_settings():
     for kind, attack in ATTACKS.items():
         row = next(line for line in guide.splitlines() if line.startswith(f"| `{kind}` |"))
         assert re.findall(r"`(\w+)`", row.split("|")[4]) == list(attack.model_fields), kind
+
+
+class Narrow(Attack):
+    """Answers for one agent where all are asked for."""
+
+    title: ClassVar[str] = "narrow"
+
+    def act(self, moment):
+        return moment.action[:, :1]
+
+
+class Illegal(Attack):
+    """Knows an action too many."""
+
+    title: ClassVar[str] = "illegal"
+
+    def act(self, moment):
+        return torch.full_like(moment.action, 7)
+
+
+@pytest.mark.parametrize(
+    ("attack", "message"),
+    [
+        (Narrow(), r"Narrow\.act returned actions of shape \(4, 1\); expected \(4, 2\)"),
+        (Illegal(), r"Illegal\.act chose action 7 for agent 0, .* expected one of \[0, 1\]"),
+    ],
+)
+def test_what_somebodys_own_attack_returns_is_played_unseen(attack, message):
+    arena = Arena(team("toy"), 4)
+    with pytest.raises(EirError, match=message):
+        arena.play(attack, 4, [0], 0)
+    arena.close()

@@ -19,7 +19,7 @@ from training.attack import (
     strongest,
     train_attack,
 )
-from training.campaign import run_matrix
+from training.campaign import Progress, is_attacked, run_matrix
 from training.cells import Judge
 from training.matrix import (
     attack_units,
@@ -92,6 +92,39 @@ def test_cells_are_made_once_and_again_only_for_another_team(matrix, teams, tmp_
     run.iteration += 1
     checkpoint.save(run, teams / "toy/mappo-0" / checkpoint.FILE)
     assert all(judge(matrix, teams, out, "toy/mappo-0").values())
+
+
+def test_cells_that_were_played_otherwise_or_half_written_are_kept(matrix, teams, tmp_path):
+    out = tmp_path / "out"
+    judge(matrix, teams, out, "toy/mappo-0")
+    (out / "toy/mappo-0/random.json").write_text('{"made_from": ')
+    again = judge(matrix, teams, out, "toy/mappo-0")
+    assert [name for name, new in again.items() if new] == ["random"]
+    longer = matrix.worlds["toy"].model_copy(update={"episodes": 4})
+    changed = matrix.model_copy(update={"worlds": {"toy": longer}})
+    assert all(judge(changed, teams, out, "toy/mappo-0").values())
+
+
+def test_an_attack_that_the_world_does_not_know_stops_those_after_it(tmp_path, matrix, teams):
+    attacks = ({"kind": "fault", "word": "stop"}, *matrix.attacks)
+    wrong = matrix.model_copy(update={"attacks": attacks})
+    with pytest.raises(EirError, match=r"toy/mappo-0: fault"):
+        judge(wrong, teams, tmp_path / "out", "toy/mappo-0")
+    there = {path.stem for path in (tmp_path / "out/toy/mappo-0").glob("*.json")}
+    assert {"none", "random", "transfer-eir-mappo", "worst"} <= there
+
+
+def test_an_adversary_that_was_trained_for_less_long_is_kept(matrix, teams):
+    victim = find_victim(matrix, "toy/mappo-0")
+    [unit] = attack_units(matrix, victim, teams)
+    world = matrix.worlds["toy"]
+    story = Path(unit.command[-1]).with_suffix(".json")
+    story.write_text(json.dumps({"curve": [0, 0], "greedy": False}))
+    assert is_attacked(world, unit)
+    assert not is_attacked(world.model_copy(update={"attack_iterations": 3}), unit)
+    assert not is_attacked(world.model_copy(update={"sampled": False}), unit)
+    story.unlink()
+    assert not is_attacked(world, unit)
 
 
 def test_a_cell_says_what_made_it_and_the_worst_is_no_better_than_what_was_tried(
@@ -213,6 +246,8 @@ def test_a_unit_that_crashes_is_reported_and_stops_nothing_else(tmp_path, capsys
         ("toy.yaml", "toi.yaml", "toi.yaml"),
         ("width: 8", "widht: 8", "did you mean 'width'"),
         ("mappo: 1", "mappo: 0", "at least one method"),
+        ("[random,", "[random, random,", "listed 2 times, expected once"),
+        ("name: ", "name: ../", "match"),
     ],
 )
 def test_a_matrix_with_a_mistake_is_refused_by_name(tmp_path, old, new, message):
@@ -227,6 +262,28 @@ def test_rivals_share_the_seed_as_far_as_they_have_it(matrix):
     assert [rival.name for rival in rivals(matrix, mine)] == ["toy/eir-mappo-1", "toy/mappo-0"]
     with pytest.raises(EirError, match=r"no team 'toy/x'; it has toy/eir-mappo-0"):
         find_victim(matrix, "toy/x")
+
+
+def test_a_variant_is_spared_the_adversaries_of_the_world_that_it_varies(tmp_path):
+    path = tmp_path / "ablations.yaml"
+    variant = "  toy-rare:\n    recipe: config/recipes/toy.yaml\n    variant_of: toy\n"
+    path.write_text(MATRIX.replace("attacks:", f"{variant}    seeds: {{eir-mappo: 2}}\nattacks:"))
+    matrix = read_matrix(path)
+    names = [rival.name for rival in rivals(matrix, find_victim(matrix, "toy-rare/eir-mappo-1"))]
+    assert names == ["toy-rare/eir-mappo-1", "toy/mappo-0"]
+
+
+def test_the_time_left_forgets_what_was_not_done_yet_and_what_was_done_before():
+    progress = Progress()
+    for world in ("toy", "toy-rare"):
+        progress.total[world, "train"] = 4
+    # two were there already, and one took ten seconds
+    progress.skip("toy", "train", 2)
+    progress.add("toy", "train", 10.0)
+    # one more here, four like it in the other world, two at once
+    assert progress.left_s(2) == (10.0 * 1 + 10.0 * 4) / 2
+    progress.add("toy-rare", "train", 30.0)
+    assert progress.left_s(2) == (10.0 * 1 + 30.0 * 3) / 2
 
 
 def test_the_interquartile_mean_leaves_out_the_outer_quarters():
@@ -274,7 +331,7 @@ def test_a_target_that_no_team_can_reach_says_so():
     [target] = targets(World("smac", cells))
     assert target.verdict == "missed"
     assert target.found == (
-        "-2.2% against EAR-MAPPO; True Type has +1.0%; "
+        "-2.2% against EAR-MAPPO; 1 of the 11 attacks so far; True Type has +1.0%; "
         "with nobody corrupted, no team has more than +10.0%"
     )
 
@@ -284,8 +341,10 @@ def test_attacks_beyond_the_paper_count_among_its_eleven_unseen_ones():
     names += ["transfer-mappo", "worst", "none"]
     cells = {(name, "mappo", 0): {"agents": {"0": {"mean": float(len(name))}}} for name in names}
     world = World("toy", cells)
-    assert world.unseen_attacks == ["pgd-epsilon=0.2", "random", "transfer-mappo"]
-    assert world.unseen("mappo") == [pytest.approx((15 + 6 + 14) / 3)]
+    # the adversary trained against a team itself is not unseen, but nearly its worst case
+    assert world.unseen_attacks("mappo") == ["pgd-epsilon=0.2", "random"]
+    assert world.unseen("mappo") == [pytest.approx((15 + 6) / 2)]
+    assert world.unseen_attacks("eir-mappo")[-1] == "transfer-mappo"
 
 
 @pytest.mark.parametrize(

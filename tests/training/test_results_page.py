@@ -78,6 +78,8 @@ def test_a_variant_is_a_row_of_the_ablations_and_no_world_of_its_own():
     assert "\n## toy-rare" not in page
     table = page[page.index("### toy, with settings changed") :]
     assert "| rare | `a.b=1` | EIR-MAPPO | 3 | 90" in table
+    # beside what it varies
+    assert table.index("| toy | nothing | EIR-MAPPO |") < table.index("| rare |")
 
 
 def test_variants_are_lost_without_the_world_that_they_vary():

@@ -61,11 +61,16 @@ def _class_of(kind: str) -> type[Attack]:
     try:
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise EirError(f"attack '{kind}' cannot be imported: {error}.") from error
+        raise EirError(
+            f"attack '{kind}' cannot be imported: {error}. Expected module:Class, with the folder "
+            "of the module in PYTHONPATH."
+        ) from error
     if not (isinstance(found, type) and issubclass(found, Attack)):
         raise EirError(
             f"'{kind}' is no attack; expected a class over training.attacks.base.Attack."
         )
+    if not hasattr(found, "title"):
+        raise EirError(f"attack '{kind}' has no `title`; docs/attacks.md has an example.")
     return found
 
 

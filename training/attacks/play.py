@@ -176,7 +176,10 @@ class Arena:
         """The joint action that the attack process lets through, (B, N) or (B, N, A)."""
         assert moment.action is not None
         acting = attack.acting(moment)
-        corrupted = attack.act(moment) if acting.any() else moment.action
+        corrupted = moment.action
+        if acting.any():
+            corrupted = attack.act(moment)
+            _check(attack, corrupted, moment, acting)
         # who is of the type but holds back does what the team's policy says
         kinds = moment.kinds.masked_fill(moment.kinds == FaultKind.ADVERSARY, FaultKind.NONE)
         kinds = kinds.masked_fill(acting, FaultKind.ADVERSARY)
@@ -185,6 +188,28 @@ class Arena:
             moment.action.numpy(), corrupted.numpy(), anything, kinds.numpy()
         )
         return torch.from_numpy(executed if self._game.env.num_actions else executed.clip(-1, 1))
+
+
+def _check(attack: Attack, actions: Tensor, moment: Moment, acting: Tensor) -> None:
+    """Somebody's own attack may return anything."""
+    assert moment.action is not None
+    name = type(attack).__name__
+    if actions.shape != moment.action.shape:
+        raise EirError(
+            f"{name}.act returned actions of shape {tuple(actions.shape)}; expected "
+            f"{tuple(moment.action.shape)}: of every environment and agent, attacked or not."
+        )
+    if actions.dim() > 2:
+        return
+    count = moment.available.shape[-1]
+    legal = (actions >= 0) & (actions < count)
+    legal &= moment.available.gather(-1, actions.clamp(0, count - 1).unsqueeze(-1)).squeeze(-1)
+    if not bool((legal | ~acting).all()):
+        b, i = (~legal & acting).nonzero()[0].tolist()
+        raise EirError(
+            f"{name}.act chose action {int(actions[b, i])} for agent {i}, which is not available; "
+            f"expected one of {moment.available[b, i].nonzero().flatten().tolist()}."
+        )
 
 
 def _beside(parts: Sequence[NDArray]) -> NDArray:

@@ -22,14 +22,23 @@ def whole_and_variants(worlds: Iterable[World]) -> tuple[list[World], dict[str, 
     return whole, variants
 
 
-def ablation_rows(variants: list[World], card: dict[str, Any]) -> list[list[str]]:
-    """A head, then a row for each variant and method: what was changed, and what it is worth."""
+def ablation_rows(
+    base: str, variants: list[World], worlds: Iterable[World], card: dict[str, Any]
+) -> list[list[str]]:
+    """A head, then a row for each variant and method: what was changed, and what it is worth.
+
+    The same methods in `base` come first, where there are cells of that among `worlds`.
+    """
+    methods = {method for world in variants for method in world.methods}
+    unchanged = [world for world in worlds if world.name == base]
     head = ["variant", "what was set", "method", "seeds", "no attack", "worst case"]
     rows = [[*head, "unseen attacks", "AUROC", "steps to detect", "blamed"]]
-    for world in variants:
+    for world in [*unchanged, *variants]:
         for method, own in card[world.name]["methods"].items():
+            if method not in methods:
+                continue
             numbers = [own[key] for key in ("cooperation", "worst_case", "unseen_mean")]
-            name = world.name.removeprefix(f"{world.variant_of}-")
+            name = world.name.removeprefix(f"{base}-")
             row = [name, _changes(world), METHODS[method].title]
             row += [str(own["seeds"]), *map(said, numbers), *_belief(own.get("belief"))]
             rows.append(row)

@@ -14,10 +14,10 @@ from training.report.figures import (
     learning_curves,
     training_curves,
 )
-from training.report.pages import CAPTIONS, HOW_TO_READ, VARIED, table, tables
+from training.report.pages import CAPTIONS, HOW_TO_READ, VARIED, Rows, table, tables
 from training.report.scorecard import found_out, said, scorecard
-from training.report.table import TOGETHER, WORST, World, read_results
-from training.report.targets import ORACLE, OURS
+from training.report.table import TOGETHER, UNSEEN_COUNT, WORST, World, read_results
+from training.report.targets import COOPERATIVE, FEWEST_SEEDS, KEEPS, NAMES, ORACLE, OURS
 
 #: What a newcomer should know of a world before its numbers.
 STORIES = {
@@ -30,6 +30,19 @@ STORIES = {
     "coverage": "four robots cover three sites that move; about 95 with perfect knowledge "
     "([training.md](training.md#the-task-and-its-numbers-in-pybullet))",
 }
+#: What the table above all worlds means.
+_WORDS = (
+    "- **worst case**: what is left of the return when the strongest attack found works on one "
+    f"agent, {METHODS[OURS].title} against the best baseline: the middle over all seeds and "
+    "agents, and that of the weakest agents. Two adversaries, wolfpack and noise on all are not "
+    "among these attacks; they stand in the tables.",
+    f"- **cooperation**: the return with nobody corrupted, {METHODS[OURS].title} as a share of "
+    f"{METHODS[COOPERATIVE].title}; at least {KEEPS:.0%} is met.",
+    f"- **unseen attacks**: the mean over {UNSEEN_COUNT} that no team was trained with (a random "
+    "agent, PGD at three strengths, and the adversaries of the other methods), "
+    f"{METHODS[OURS].title} against the best baseline; the paper's gain is met.",
+    f"- **open**: fewer than {FEWEST_SEEDS} seeds on either side, which is too few to tell.",
+)
 #: Where the figures of a page go, beside it: the beginning of their names.
 FIGURES = "images/results-"
 #: What gained more than this share of a return in the last quarter of its training was still
@@ -66,6 +79,9 @@ def results_page(worlds: list[World], cells: Path) -> str:
         "[attacks.md](attacks.md) tells what the attacks are.",
         "",
     ]
+    lines += [*table(_overview(ordered, card)), "", *_WORDS, ""]
+    if missing := [name for name in STORIES if name not in card]:
+        lines += [f"Not judged yet: {', '.join(missing)}.", ""]
     for world in ordered:
         lines += [f"## {world.name}", "", *(f"- {line}" for line in story(world, card[world.name]))]
         lines += ["", _shown(world, "cooperation"), ""]
@@ -74,8 +90,21 @@ def results_page(worlds: list[World], cells: Path) -> str:
         shown = [_shown(world, name) for name in list(_figures(world))[1:]]
         lines += [f"### {world.name} in numbers", "", *tables(world, card[world.name], shown)]
     for base, those in variants.items():
-        lines += [f"### {base}, {VARIED}", "", *table(ablation_rows(those, card)), ""]
+        lines += [f"### {base}, {VARIED}", "", *table(ablation_rows(base, those, worlds, card)), ""]
     return "\n".join(lines)
+
+
+def _overview(worlds: list[World], card: dict[str, Any]) -> Rows:
+    """One row for every world: the verdict of each target, and the number that counts."""
+    rows = [["world", *NAMES]]
+    for world in worlds:
+        found = {target["name"]: target for target in card[world.name]["targets"]}
+        told = [
+            f"**{t['verdict']}**: {t['short']}" if (t := found.get(name)) else "nothing to compare"
+            for name in NAMES
+        ]
+        rows.append([f"[{world.name}](#{world.name})", *told])
+    return rows
 
 
 def _figures(world: World) -> dict[str, Callable[[World], str]]:

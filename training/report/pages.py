@@ -106,7 +106,7 @@ def markdown(worlds: list[World], card: dict[str, Any], pictures: Pictures) -> s
         figures = [f"![{CAPTIONS[f]}]({world.name}-{f}.svg)" for f in pictures[world.name]]
         lines += [f"## {world.name}", "", *tables(world, card[world.name], figures)]
     for base, those in variants.items():
-        lines += [f"## {base}, {VARIED}", "", *table(ablation_rows(those, card)), ""]
+        lines += [f"## {base}, {VARIED}", "", *table(ablation_rows(base, those, worlds, card)), ""]
     return "\n".join(lines)
 
 
@@ -137,7 +137,7 @@ def html(worlds: list[World], card: dict[str, Any], pictures: Pictures) -> str:
             parts.append(f"<figure>{svg}<figcaption>{escape(CAPTIONS[name])}</figcaption></figure>")
         parts.append(_html_table(_by_attack(world, own)))
     for base, those in variants.items():
-        rows = _html_table(ablation_rows(those, card))
+        rows = _html_table(ablation_rows(base, those, worlds, card))
         parts += [f"<h2>{escape(base)}, {VARIED}</h2>", rows]
     head = f'<meta charset="utf-8"><title>Report</title><style>{_STYLE}</style>'
     return (

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from training.methods import METHODS
 from training.report.statistics import Estimate, estimate
-from training.report.table import TOGETHER, WORST, World
+from training.report.table import TOGETHER, UNSEEN_COUNT, WORST, World
 
 #: Our method, the oracle that is no baseline, and what cooperation is held against.
 OURS, ORACLE, COOPERATIVE = "eir-mappo", "true-type", "mappo"
@@ -15,6 +15,8 @@ FEWEST_SEEDS = 3
 KEEPS = 0.97
 #: How far, by the paper, our method's mean over unseen attacks is above the best baseline's.
 PAPER_GAIN = {"toy": 0.0581, "lbf": 0.0588, "smac": 0.2545}
+#: Names of the targets.
+ROBUST, TOGETHER_STILL, GENERAL = NAMES = ("worst case", "cooperation", "unseen attacks")
 #: Verdicts, in the order in which a report tells them.
 MISSED, OPEN, MET = VERDICTS = ("missed", "open", "met")
 
@@ -25,14 +27,18 @@ class Target:
 
     Attributes
     ----------
+    name
+        The same in every world: one of `NAMES`.
     verdict
         One of `VERDICTS`: open where either side has fewer than `FEWEST_SEEDS` seeds.
-    found
-        The numbers behind it, as text.
+    short, found
+        The number that counts, and all numbers behind it, as text.
     """
 
+    name: str
     what: str
     verdict: str
+    short: str
     found: str
 
 
@@ -52,7 +58,12 @@ def _worst_case(world: World) -> Target | None:
     above = ours.value > theirs.value and ours.apart_from(theirs)
     verdict, few = _verdict(world, above, rival)
     what = "worst case above every baseline, 95 % intervals apart"
-    return Target(what, verdict, f"{ours} against {theirs} of {METHODS[rival].title}{few}")
+    lowest = (estimate(world.lowest(method)).value for method in (OURS, rival))
+    short = f"{ours.value:.4g} against {theirs.value:.4g}; {{:.4g}} against {{:.4g}}".format(
+        *lowest
+    )
+    found = f"{ours} against {theirs} of {METHODS[rival].title}{few}"
+    return Target(ROBUST, what, verdict, short, found)
 
 
 def _cooperation(world: World) -> Target | None:
@@ -63,7 +74,8 @@ def _cooperation(world: World) -> Target | None:
     kept = ours.value / theirs.value
     kept = kept if theirs.value > 0 else 2 - kept
     verdict, few = _verdict(world, kept >= KEEPS, COOPERATIVE)
-    return Target(f"cooperation at least {KEEPS:.0%} of MAPPO's", verdict, f"{kept:.1%}{few}")
+    what = f"cooperation at least {KEEPS:.0%} of MAPPO's"
+    return Target(TOGETHER_STILL, what, verdict, f"{kept:.1%}", f"{kept:.1%}{few}")
 
 
 def _unseen(world: World) -> Target | None:
@@ -80,13 +92,16 @@ def _unseen(world: World) -> Target | None:
     mine = above(means[OURS].value)
     verdict, few = _verdict(world, mine >= gain, rival)
     found = f"{mine:+.1%} against {METHODS[rival].title}{few}"
+    count = len(world.unseen_attacks(OURS))
+    if count < UNSEEN_COUNT:
+        found += f"; {count} of the {UNSEEN_COUNT} attacks so far"
     if ORACLE in means:
         found += f"; {METHODS[ORACLE].title} has {above(means[ORACLE].value):+.1%}"
     _, healthy = _best({method: world.estimate(TOGETHER, method) for method in world.methods})
     if healthy is not None:
         found += f"; with nobody corrupted, no team has more than {above(healthy.value):+.1%}"
     what = f"mean over unseen attacks at least {gain:.2%} above the best baseline"
-    return Target(what, verdict, found)
+    return Target(GENERAL, what, verdict, f"{mine:+.1%}", found)
 
 
 def _baselines(world: World) -> list[str]:

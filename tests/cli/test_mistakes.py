@@ -1,0 +1,41 @@
+"""What a user gets wrong on the command line: one sentence, and nothing half done."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+ROOT = Path(__file__).parents[2]
+
+
+def eir(*words: str | Path, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]":
+    """Run `eir` as a user does."""
+    command = [sys.executable, "-m", "eir_ros.cli.main", *map(str, words)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--set", "epsilon=0.5"], "--set is for an attack that is played as it is"),
+        (["pgd", "--start", "warm"], "--start is for training an adversary"),
+        (["pgd", "--iterations", "3", "--out", "a.pt"], "--out is for training an adversary"),
+    ],
+)
+def test_an_option_of_another_kind_of_attack_is_passed_over(
+    tmp_path: Path, words: list[str], said: str
+) -> None:
+    found = eir("attack", tmp_path, *words)
+    assert found.returncode == 2
+    assert said in found.stderr
+
+
+def test_a_place_that_cannot_be_written_ends_in_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    found = eir("report", "results/robustness", "--out", tmp_path / "file" / "report")
+    assert found.returncode == 2
+    assert "Traceback" not in found.stderr
+    assert found.stderr.startswith(f"error: {tmp_path / 'file'}")
