@@ -176,7 +176,11 @@ def plan_matrix(
     console = Console()
     console.print(table)
     at_once = jobs or engine.processors()
-    console.print(f"{total:.1f} hours of one core, {total / at_once:.1f} with {at_once}")
+    if total < 1:
+        minutes = 60 * total
+        console.print(f"{minutes:.0f} minutes of one core, {minutes / at_once:.0f} with {at_once}")
+    else:
+        console.print(f"{total:.1f} hours of one core, {total / at_once:.1f} with {at_once}")
 
 
 def _cells(matrix: Matrix, victim: Victim) -> int:
