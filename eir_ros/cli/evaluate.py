@@ -42,7 +42,7 @@ def evaluate(
     cells = out or Path("results") / found.name
     teams = runs or Path("runs") / found.name
     if only is not None:
-        judge_one(found, find_victim(found, only), teams, cells)
+        judge_one(found, find_victim(found, only), teams, cells, matrix)
     elif plan:
         plan_matrix(found, teams, cells, world, jobs)
     else:
