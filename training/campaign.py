@@ -128,14 +128,16 @@ def run_matrix(
     return not progress.failed
 
 
-def judge_one(matrix: Matrix, victim: Victim, runs: Path, out: Path) -> None:
-    """Every missing cell of one team, in this process."""
+def judge_one(
+    matrix: Matrix, victim: Victim, runs: Path, out: Path, source: Path | None = None
+) -> None:
+    """Every missing cell of one team, in this process; `source` is the matrix's file."""
     console = Console()
 
     def note(name: str, made: bool) -> None:
         console.print(f"{victim.name}/{name}: {'written' if made else 'kept'}", soft_wrap=True)
 
-    Judge(matrix, victim, runs, out).judge(note)
+    Judge(matrix, victim, runs, out, source).judge(note)
 
 
 def plan_matrix(
@@ -176,7 +178,11 @@ def plan_matrix(
     console = Console()
     console.print(table)
     at_once = jobs or engine.processors()
-    console.print(f"{total:.1f} hours of one core, {total / at_once:.1f} with {at_once}")
+    if total < 1:
+        minutes = 60 * total
+        console.print(f"{minutes:.0f} minutes of one core, {minutes / at_once:.0f} with {at_once}")
+    else:
+        console.print(f"{total:.1f} hours of one core, {total / at_once:.1f} with {at_once}")
 
 
 def _cells(matrix: Matrix, victim: Victim) -> int:

@@ -31,10 +31,15 @@ class Judge:
     ----------
     runs, out
         Where teams and adversaries are, and where cells go: `out/WORLD/METHOD-SEED/ATTACK.json`.
+    source
+        File of the matrix, for the record; the shipped one of its name unless given.
     """
 
-    def __init__(self, matrix: Matrix, victim: Victim, runs: Path, out: Path) -> None:
+    def __init__(
+        self, matrix: Matrix, victim: Victim, runs: Path, out: Path, source: Path | None = None
+    ) -> None:
         self.matrix, self.victim, self._runs = matrix, victim, runs
+        self._source = source or Path("config/matrices") / f"{matrix.name}.yaml"
         self.world = matrix.worlds[victim.world]
         self.folder = out / victim.name
         self._path = checkpoint.find(runs / victim.name)
@@ -195,7 +200,7 @@ class Judge:
         result = make()
         victim, world = self.victim, self.world
         record = {
-            "command": f"eir evaluate config/matrices/{self.matrix.name}.yaml --only {victim.name}",
+            "command": f"eir evaluate {self._source} --only {victim.name}",
             "world": victim.world,
             "method": victim.method,
             "seed": victim.seed,

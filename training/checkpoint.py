@@ -129,7 +129,10 @@ def load(path: str | Path) -> Run:
     except OSError as error:
         raise EirError(f"checkpoint {path} cannot be read ({error.strerror}).") from error
     except Exception as error:
-        raise EirError(f"{path} is not a checkpoint of `eir train`, or is damaged.") from error
+        raise EirError(
+            f"{path} is not a checkpoint of `eir train`, or is damaged; earlier ones are in "
+            f"{path.parent / 'checkpoints'}, and one of them, copied here, goes on from there."
+        ) from error
     return restore(state, path)
 
 

@@ -32,7 +32,8 @@ def evaluate(
 ) -> None:
     """Evaluate methods x worlds x seeds x attacks; what is done already is kept.
 
-    A cell that fails is reported and stops nothing; the status is then 1.
+    A cell that fails is reported and stops nothing; the status is then 1. After Ctrl-C the same
+    command goes on.
     """
     from training.campaign import judge_one, plan_matrix, run_matrix
     from training.matrix import find_victim, read_matrix
@@ -41,8 +42,15 @@ def evaluate(
     cells = out or Path("results") / found.name
     teams = runs or Path("runs") / found.name
     if only is not None:
-        judge_one(found, find_victim(found, only), teams, cells)
+        judge_one(found, find_victim(found, only), teams, cells, matrix)
     elif plan:
         plan_matrix(found, teams, cells, world, jobs)
-    elif not run_matrix(matrix, found, teams, cells, world, jobs, engine, address):
-        raise typer.Exit(1)
+    else:
+        try:
+            whole = run_matrix(matrix, found, teams, cells, world, jobs, engine, address)
+        except KeyboardInterrupt:
+            typer.echo("stopped; the same command goes on from here", err=True)
+            raise
+        if not whole:
+            raise typer.Exit(1)
+        typer.echo(f"all cells are in {cells}; next: eir report {cells}")

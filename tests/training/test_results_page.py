@@ -1,5 +1,6 @@
 """The page for newcomers hides nothing, and is what the committed cells give."""
 
+import json
 import re
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from eir_ros.cli.report import report
 from eir_ros.contract.errors import EirError
 from training.report.newcomer import results_page, story
+from training.report.pages import write_report
 from training.report.scorecard import scorecard
 from training.report.table import World, read_results
 
@@ -55,6 +57,22 @@ def test_a_page_tells_every_world_before_the_tables_and_twice_the_same():
     assert page.index("## toy") < page.index("## All numbers") < page.index("### toy in numbers")
     assert "`eir report results/here --docs docs/results.md`" in page
     assert page == results_page([world()], Path("results/here"))
+
+
+@pytest.mark.filterwarnings("error")
+def test_half_a_result_is_drawn_as_if_it_were_whole(tmp_path):
+    some = World("toy", {key: cell for key, cell in world().cells.items() if key[0] == "none"})
+    page = results_page([some], Path("results/here"))
+    assert ".svg" not in page
+    assert "EIR-MAPPO 90" in page
+    (tmp_path / "toy/mappo-0").mkdir(parents=True)
+    cell = {"world": "toy", "method": "mappo", "seed": 0, "made_from": "", "sampled": True}
+    cell |= {"agents": {"all": {"mean": 1.0}}, "trained_s": 1.0, "episodes": 4}
+    (tmp_path / "toy/mappo-0/none.json").write_text(json.dumps(cell))
+    write_report(tmp_path, tmp_path / "report")
+    report = (tmp_path / "report/report.md").read_text()
+    assert "these cells answer no target yet" in report
+    assert "cooperation.svg" not in report
 
 
 def test_a_recording_has_no_such_page(tmp_path):

@@ -84,10 +84,10 @@ def results_page(worlds: list[World], cells: Path) -> str:
         lines += [f"Not judged yet: {', '.join(missing)}.", ""]
     for world in ordered:
         lines += [f"## {world.name}", "", *(f"- {line}" for line in story(world, card[world.name]))]
-        lines += ["", _shown(world, "cooperation"), ""]
+        lines += ["", *([_shown(world, "cooperation"), ""] if world.tells_worst else [])]
     lines += ["## All numbers", "", HOW_TO_READ, ""]
     for world in ordered:
-        shown = [_shown(world, name) for name in list(_figures(world))[1:]]
+        shown = [_shown(world, name) for name in _figures(world) if name != "cooperation"]
         lines += [f"### {world.name} in numbers", "", *tables(world, card[world.name], shown)]
     for base, those in variants.items():
         lines += [f"### {base}, {VARIED}", "", *table(ablation_rows(base, those, worlds, card)), ""]
@@ -109,8 +109,14 @@ def _overview(worlds: list[World], card: dict[str, Any]) -> Rows:
 
 def _figures(world: World) -> dict[str, Callable[[World], str]]:
     """Name -> what draws it, the one for newcomers first."""
-    training = {"training": training_curves} if world.tells_training else {}
-    return {"cooperation": cooperation_against_worst, **training, "curves": learning_curves}
+    found: dict[str, Callable[[World], str]] = {}
+    if world.tells_worst:
+        found["cooperation"] = cooperation_against_worst
+    if world.tells_training:
+        found["training"] = training_curves
+    if world.tells_worst:
+        found["curves"] = learning_curves
+    return found
 
 
 def _shown(world: World, name: str) -> str:

@@ -12,7 +12,7 @@ from training.report import figures
 from training.report.ablations import ablation_rows, whole_and_variants
 from training.report.scorecard import found_out, said, scorecard
 from training.report.table import World, read_results
-from training.report.targets import VERDICTS
+from training.report.targets import OPEN, VERDICTS
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
@@ -55,12 +55,12 @@ def write_report(results: Path, out: Path) -> list[Path]:
 
 def _figures(world: World) -> dict[str, str]:
     drawn = {
-        "cooperation": figures.cooperation_against_worst(world),
+        "cooperation": figures.cooperation_against_worst(world) if world.tells_worst else None,
         "attacks": figures.bars(world),
         "epsilon": figures.against_epsilon(world),
         "transfer": figures.transfer(world),
         "training": figures.training_curves(world) if world.tells_training else None,
-        "curves": figures.learning_curves(world),
+        "curves": figures.learning_curves(world) if world.tells_worst else None,
     }
     return {name: svg for name, svg in drawn.items() if svg is not None}
 
@@ -94,6 +94,7 @@ def verdicts(card: dict[str, Any]) -> list[tuple[str, str]]:
         for world, own in card.items()
         for found in own["targets"]
     ]
+    told = told or [(OPEN, "these cells answer no target yet")]
     return sorted(told, key=lambda each: VERDICTS.index(each[0]))
 
 

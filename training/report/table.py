@@ -66,6 +66,11 @@ class World:
         return [min(agent["mean"] for agent in cell["agents"].values()) for cell in cells]
 
     @property
+    def tells_worst(self) -> bool:
+        """Whether the worst case of any team is known."""
+        return any(what == WORST for what, _, _ in self.cells)
+
+    @property
     def tells_training(self) -> bool:
         """Whether a cell says what a team was worth while it was trained."""
         told = (cell for (what, _, _), cell in self.cells.items() if what == TRAINING)

@@ -58,10 +58,9 @@ def _worst_case(world: World) -> Target | None:
     above = ours.value > theirs.value and ours.apart_from(theirs)
     verdict, few = _verdict(world, above, rival)
     what = "worst case above every baseline, 95 % intervals apart"
-    lowest = (estimate(world.lowest(method)).value for method in (OURS, rival))
-    short = f"{ours.value:.4g} against {theirs.value:.4g}; {{:.4g}} against {{:.4g}}".format(
-        *lowest
-    )
+    mine, its = (estimate(world.lowest(method)).value for method in (OURS, rival))
+    short = f"{ours.value:.4g} against {theirs.value:.4g}"
+    short += f" (weakest agent {mine:.4g} against {its:.4g})"
     found = f"{ours} against {theirs} of {METHODS[rival].title}{few}"
     return Target(ROBUST, what, verdict, short, found)
 
