@@ -56,7 +56,7 @@ def cooperation_against_worst(world: World) -> str:
                 label=title_of(method),
             )  # fmt: skip
         axes.set_xlabel("return without attack")
-        axes.set_ylabel("return in the worst case")
+        axes.set_ylabel("return in the worst case, weakest agent")
         axes.legend(fontsize=8)
 
     return _svg(draw, 6.4, 4.2)

@@ -67,7 +67,8 @@ def _figures(world: World) -> dict[str, str]:
 
 #: What each figure shows.
 CAPTIONS = {
-    "cooperation": "What a team is worth by itself and in the worst case; up and right is better.",
+    "cooperation": "What a team is worth by itself, and in the worst case at its weakest agent; up "
+    "and right is better.",
     "attacks": "Return under each attack: interquartile mean over seeds and attacked agents, BCa.",
     "epsilon": "Return against the strength of an attack on what one agent sees.",
     "transfer": "Who is hurt by whose adversary: rows are victims, columns where it was trained.",
