@@ -151,15 +151,15 @@ def plan_matrix(
     total = 0.0
     for label in _worlds(matrix, world):
         teams, settings = victims(matrix, label), matrix.worlds[label]
-        cells = 4 + len(list(matrix.unseen())) + len(settings.seeds) * matrix.transfers
+        wanted = {team.name: _cells(matrix, team) for team in teams}
+        cells = sum(wanted.values())
+        missing = sum(
+            max(0, count - len(list((out / name).glob("*.json")))) for name, count in wanted.items()
+        )
         untrained = [team for team in teams if not _trained(matrix, team, runs)]
-        attacks = [
-            unit
-            for stage in ("attack", "rival")
-            for unit in _units(stage, Path(), matrix, teams, runs, out)
-        ]
-        missing = sum(max(0, cells - len(list((out / v.name).glob("*.json")))) for v in teams)
-        left = [f"{len(untrained)} of {len(teams)}", f"{missing} of {cells * len(teams)}"]
+        attacks = _units("attack", Path(), matrix, teams, runs, out)
+        attacks += _units("rival", Path(), matrix, teams, runs, out)
+        left = [f"{len(untrained)} of {len(teams)}", f"{missing} of {cells}"]
         if not (untrained or attacks or missing):
             table.add_row(label, *left, "", "", "", "0.00")
             continue

@@ -19,7 +19,7 @@ from training.attack import (
     strongest,
     train_attack,
 )
-from training.campaign import Progress, is_attacked, run_matrix
+from training.campaign import Progress, is_attacked, plan_matrix, run_matrix
 from training.cells import Judge
 from training.matrix import (
     attack_units,
@@ -273,6 +273,17 @@ def test_a_variant_is_spared_the_adversaries_of_the_world_that_it_varies(tmp_pat
     assert names == ["toy-rare/eir-mappo-1", "toy/mappo-0"]
 
 
+def test_a_plan_counts_what_is_there_and_beliefs_of_teams_that_have_none(
+    matrix, teams, tmp_path, capsys
+):
+    for victim in victims(matrix):
+        judge(matrix, teams, tmp_path / "out", victim.name)
+    (tmp_path / "out/toy/mappo-0/random.json").unlink()
+    plan_matrix(matrix, teams, tmp_path / "out")
+    # 3 attacks, 2 transfers, 3 of every team and beliefs of two
+    assert "1 of 26" in capsys.readouterr().out
+
+
 def test_the_time_left_forgets_what_was_not_done_yet_and_what_was_done_before():
     progress = Progress()
     for world in ("toy", "toy-rare"):
@@ -319,6 +330,10 @@ def test_targets_tell_a_clear_lead_from_one_within_the_intervals():
     # neither a success nor a failure
     assert [target.verdict for target in targets(world(5.0, seeds=2))] == ["open", "open"]
     assert "(2 seeds, too few to tell)" in targets(world(5.0, seeds=2))[0].found
+    # trained, but not attacked yet
+    begun = world(5.0)
+    del begun.cells["worst", "mappo", 2]
+    assert [target.verdict for target in targets(begun)] == ["open", "met"]
 
 
 def test_a_target_that_no_team_can_reach_says_so():

@@ -14,8 +14,9 @@ def scorecard(worlds: list[World]) -> dict[str, Any]:
     Returns
     -------
     dict
-        `{world: {"methods": {method: {...}}, "targets": [{"what", "verdict", "found"}]}}`;
-        estimates are `[interquartile mean, low, high, number of scores]`.
+        `{world: {"methods": {method: {...}}, "targets": [...]}}`; a target has the fields of
+        `training.report.targets.Target`, an estimate is `[interquartile mean, low, high, number
+        of scores]`.
     """
     return {
         world.name: {

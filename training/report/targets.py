@@ -1,6 +1,6 @@
 """What a world shall show, and whether its cells show it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from training.methods import METHODS
@@ -56,7 +56,7 @@ def _worst_case(world: World) -> Target | None:
     if ours is None or theirs is None:
         return None
     above = ours.value > theirs.value and ours.apart_from(theirs)
-    verdict, few = _verdict(world, above, rival)
+    verdict, few = _verdict(world, above, rival, lambda _: [WORST])
     what = "worst case above every baseline, 95 % intervals apart"
     mine, its = (estimate(world.lowest(method)).value for method in (OURS, rival))
     short = f"{ours.value:.4g} against {theirs.value:.4g}"
@@ -72,7 +72,7 @@ def _cooperation(world: World) -> Target | None:
     # returns below 0 (particles): what is kept is measured on the size of the loss
     kept = ours.value / theirs.value
     kept = kept if theirs.value > 0 else 2 - kept
-    verdict, few = _verdict(world, kept >= KEEPS, COOPERATIVE)
+    verdict, few = _verdict(world, kept >= KEEPS, COOPERATIVE, lambda _: [TOGETHER])
     what = f"cooperation at least {KEEPS:.0%} of MAPPO's"
     return Target(TOGETHER_STILL, what, verdict, f"{kept:.1%}", f"{kept:.1%}{few}")
 
@@ -89,7 +89,7 @@ def _unseen(world: World) -> Target | None:
         return (value - theirs.value) / abs(theirs.value)
 
     mine = above(means[OURS].value)
-    verdict, few = _verdict(world, mine >= gain, rival)
+    verdict, few = _verdict(world, mine >= gain, rival, world.unseen_attacks)
     found = f"{mine:+.1%} against {METHODS[rival].title}{few}"
     count = len(world.unseen_attacks(OURS))
     if count < UNSEEN_COUNT:
@@ -116,9 +116,14 @@ def _best(found: Mapping[str, Estimate | None]) -> tuple[str, Estimate | None]:
     return method, found[method]
 
 
-def _verdict(world: World, met: bool, rival: str) -> tuple[str, str]:
-    """The verdict, and what to add to the numbers where there are too few seeds for one."""
-    seeds = min(len(world.of(TOGETHER, method)) for method in (OURS, rival))
+def _verdict(
+    world: World, met: bool, rival: str, cells_of: Callable[[str], list[str]]
+) -> tuple[str, str]:
+    """The verdict, and what to add to the numbers where there are too few seeds for one.
+
+    `cells_of` a method are those that the numbers come from: seeds without them do not count.
+    """
+    seeds = min(len(world.of(cell, m)) for m in (OURS, rival) for cell in cells_of(m))
     if seeds >= FEWEST_SEEDS:
         return (MET if met else MISSED), ""
     return OPEN, f" ({seeds} seed{'s' if seeds > 1 else ''}, too few to tell)"
