@@ -25,13 +25,11 @@ from pydantic import Field as Setting
 
 from eir_ros.cli import prepare
 from eir_ros.contract.config import Schema, validate
+from eir_ros.swarm.last_words import REFUSED
 from eir_ros.swarm.options import Options
 from eir_ros.swarm.plan import TOKEN_VARIABLE
 from eir_ros.swarm.process import Process
 from eir_ros.swarm.schedule import read_faults, split_faults
-
-#: Exit status of a node that refuses to start, and says why in its log.
-REFUSED = 2
 
 #: Waiting time before a process that ended early is started again [s].
 RESPAWN_DELAY_S = 0.5

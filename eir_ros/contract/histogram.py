@@ -63,10 +63,10 @@ class Histogram:
     @classmethod
     def loads(cls, text: str) -> "Histogram":
         """Read what `dumps` wrote; `ValueError` on anything else."""
-        histogram = cls()
+        histogram, bins = cls(), range(_bin(LEAST), _bin(MOST) + 1)
         for word in text.split():
             index, separator, count = word.partition(":")
-            if not separator or int(count) < 1 or not _bin(LEAST) <= int(index) <= _bin(MOST):
+            if not separator or int(count) < 1 or int(index) not in bins:
                 raise ValueError(f"'{word}' is not a bin of a histogram")
             histogram._counts[int(index)] += int(count)
         if histogram._counts.total() > _MOST_COUNTS:
