@@ -20,17 +20,15 @@ from training.matrix import (
     Victim,
     World,
     attack_units,
+    cells_of,
     judge_unit,
     recipe_of,
     rival_units,
-    rivals,
     train_unit,
     victims,
 )
-from training.methods import METHODS
 from training.players import make_collector
 from training.recipe import Recipe
-from training.team import BeliefSource
 from training.train import iterate
 
 STAGES = ("train", "attack", "rival", "judge")
@@ -151,11 +149,8 @@ def plan_matrix(
     total = 0.0
     for label in _worlds(matrix, world):
         teams, settings = victims(matrix, label), matrix.worlds[label]
-        wanted = {team.name: _cells(matrix, team) for team in teams}
-        cells = sum(wanted.values())
-        missing = sum(
-            max(0, count - len(list((out / name).glob("*.json")))) for name, count in wanted.items()
-        )
+        wanted = [out / v.name / f"{cell.name}.json" for v in teams for cell in cells_of(matrix, v)]
+        cells, missing = len(wanted), sum(not path.exists() for path in wanted)
         untrained = [team for team in teams if not _trained(matrix, team, runs)]
         attacks = _units("attack", Path(), matrix, teams, runs, out)
         attacks += _units("rival", Path(), matrix, teams, runs, out)
@@ -183,12 +178,6 @@ def plan_matrix(
         console.print(f"{minutes:.0f} minutes of one core, {minutes / at_once:.0f} with {at_once}")
     else:
         console.print(f"{total:.1f} hours of one core, {total / at_once:.1f} with {at_once}")
-
-
-def _cells(matrix: Matrix, victim: Victim) -> int:
-    """How many cells a team has."""
-    always = 3 + (METHODS[victim.method].source is BeliefSource.LEARNED)
-    return always + len(list(matrix.unseen())) + len(rivals(matrix, victim)) * matrix.transfers
 
 
 def _speed(recipe: Recipe) -> tuple[float, int, int]:

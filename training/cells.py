@@ -16,12 +16,21 @@ from training.attacks import make_attack
 from training.attacks.play import Arena
 from training.attacks.worst import REPORT, Candidate, still_falling, worst_case
 from training.beliefs import judge_beliefs
-from training.matrix import Matrix, Victim, rivals
+from training.matrix import (
+    BELIEF,
+    TOGETHER,
+    TRAINING,
+    TRANSFER,
+    WORST,
+    Cell,
+    Matrix,
+    Victim,
+    cells_of,
+    rivals,
+)
 from training.methods import METHODS
 from training.provenance import commit, digest, machine
 from training.records import METRICS, read_metrics, write_whole
-from training.report.table import BELIEF, TOGETHER, TRAINING, WORST
-from training.team import BeliefSource
 
 
 class Judge:
@@ -50,32 +59,12 @@ class Judge:
     def judge(self, on_cell: Callable[[str, bool], None] = lambda name, made: None) -> None:
         """Every cell; `on_cell` hears of each, and whether it was made now."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        own = [self._path]
-        cells: dict[str, tuple[list[Path], Callable[[], dict[str, Any]]]] = {
-            TOGETHER: (own, lambda: self._cell("none", {}, agents=[None])),
-            TRAINING: (own, self._training),
-        }
-        for name, kind, settings in self.matrix.unseen():
-            needs = make_attack(kind, settings).needs_adversary
-            sources = own + (self._against(self.victim) if needs else [])
-            cells[name] = (sources, lambda k=kind, s=settings: self._cell(k, s))  # type: ignore[misc]
-        if self.matrix.transfers:
-            for rival in rivals(self.matrix, self.victim):
-                sources = own + self._against(rival)
-                cells[f"transfer-{rival.method}"] = (sources, lambda r=rival: self._transfer(r))  # type: ignore[misc]
-        everything = own + sorted({path for path, _ in self._adversaries.values()})
-        cells[WORST] = (everything, self._worst)
-        if self._run.team.source is BeliefSource.LEARNED:
-            cells[BELIEF] = (
-                own,
-                lambda: judge_beliefs(self._run, self._arena, self.world.episodes),
-            )
         failed = []
-        for name, (sources, make) in cells.items():
+        for cell in cells_of(self.matrix, self.victim):
             try:
-                on_cell(name, self._once(name, sources, make))
+                on_cell(cell.name, self._once(cell))
             except EirError as error:  # an attack that this world does not know stops no other
-                failed.append(f"{name}: {str(error).rstrip('.')}")
+                failed.append(f"{cell.name}: {str(error).rstrip('.')}")
         self._arena.close()
         if failed:
             raise EirError(f"{self.victim.name}: {'; '.join(failed)}.")
@@ -123,22 +112,36 @@ class Judge:
         lowest = min(paths, key=lambda path: np.mean(_curve(path)[-5:]))
         return next(adversary for path, adversary in self._adversaries.values() if path == lowest)
 
-    def _cell(
-        self, kind: str, settings: dict[str, Any], agents: list[int | None] | None = None,
-        adversary: Any = None,
-    ) -> dict[str, Any]:  # fmt: skip
-        attack = make_attack(kind, settings)
-        if attack.needs_adversary and adversary is None:
-            adversary = self._strongest(self.victim)
+    def _sources(self, cell: Cell) -> list[Path]:
+        """The files that a cell is made from."""
+        found = [self._path]
+        if cell.name == WORST:
+            found += sorted({path for path, _ in self._adversaries.values()})
+        if cell.adversary_of:
+            found += self._against(cell.adversary_of)
+        return found
+
+    def _made(self, cell: Cell) -> dict[str, Any]:
+        if cell.name == TRAINING:
+            return self._training()
+        if cell.name == WORST:
+            return self._worst()
+        if cell.name == BELIEF:
+            return judge_beliefs(self._run, self._arena, self.world.episodes)
+        return self._attacked(cell)
+
+    def _attacked(self, cell: Cell) -> dict[str, Any]:
+        """The returns under one attack, of each agent in turn."""
+        assert cell.kind is not None
+        attack = make_attack(cell.kind, cell.settings)
+        adversary = self._strongest(cell.adversary_of) if cell.adversary_of else None
+        agents = [None] if cell.name == TOGETHER else list(range(self._arena.num_agents))
         found = {}
-        for agent in agents or range(self._arena.num_agents):
+        for agent in agents:
             played = self._arena.play(attack, self.world.episodes, [REPORT], agent, adversary)
             found["all" if agent is None else str(agent)] = summary(played.returns)
-        return {"attack": kind, "settings": settings, "agents": found}
-
-    def _transfer(self, rival: Victim) -> dict[str, Any]:
-        found = self._cell("learned", {}, adversary=self._strongest(rival))
-        return {**found, "attack": f"transfer-{rival.method}"}
+        attacked_by = cell.name if cell.name.startswith(TRANSFER) else cell.kind
+        return {"attack": attacked_by, "settings": cell.settings, "agents": found}
 
     def _worst(self) -> dict[str, Any]:
         candidates = [
@@ -191,13 +194,13 @@ class Judge:
             return False
         return bool(played == (made_from, self.world.episodes, self.world.sampled))
 
-    def _once(self, name: str, sources: list[Path], make: Callable[[], dict[str, Any]]) -> bool:
-        """Write what `make` returns, unless it is there and was made from `sources`."""
-        path, made_from = self.folder / f"{name}.json", digest(*sources)
+    def _once(self, cell: Cell) -> bool:
+        """Make a cell, unless it is there and was made from the same files."""
+        path, made_from = self.folder / f"{cell.name}.json", digest(*self._sources(cell))
         if self._is_kept(path, made_from):
             return False
         started = time.perf_counter()
-        result = make()
+        result = self._made(cell)
         victim, world = self.victim, self.world
         record = {
             "command": f"eir evaluate {self._source} --only {victim.name}",

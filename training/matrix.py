@@ -8,7 +8,7 @@ that keeps what is there.
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,11 +21,16 @@ from training.attacks import make_attack, name_of
 from training.engine import Unit
 from training.methods import METHODS
 from training.recipe import MethodName, Recipe, read_recipe
+from training.team import BeliefSource
 
 #: Seeds of attacks begin here: an attack shares none with the training of a team.
 ATTACK_SEEDS = 1000
 #: An attack by each team's worst adversary on every other one.
 TRANSFER = "transfer"
+#: Cells that teams have beside those of the attacks of a matrix: nobody is attacked, the strongest
+#: attack found, what a learned belief is worth, and the curve of training.
+TOGETHER, WORST, BELIEF, TRAINING = "none", "worst", "belief", "training"
+EVERYBODYS = frozenset((TOGETHER, WORST, BELIEF, TRAINING))
 
 
 class World(Schema):
@@ -116,6 +121,19 @@ class Victim:
         return f"{self.world}/{self.method}-{self.seed}"
 
 
+@dataclass(frozen=True)
+class Cell:
+    """One number to be known of a team, and the attack that gives it."""
+
+    #: As in tables, and of its file.
+    name: str
+    #: The attack and its settings; none where it is not one attack that is played.
+    kind: str | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    #: The team whose strongest adversary is played.
+    adversary_of: Victim | None = None
+
+
 def read_matrix(path: str | Path) -> Matrix:
     """Read a matrix and every recipe that it names.
 
@@ -174,6 +192,21 @@ def rivals(matrix: Matrix, victim: Victim) -> list[Victim]:
         Victim(label, method, min(victim.seed, count - 1))
         for method, (label, count) in counts.items()
     ]
+
+
+def cells_of(matrix: Matrix, victim: Victim) -> list[Cell]:
+    """Every cell of a team, in the order they are made in."""
+    found = [Cell(TOGETHER, "none"), Cell(TRAINING)]
+    for name, kind, settings in matrix.unseen():
+        needs = make_attack(kind, settings).needs_adversary
+        found.append(Cell(name, kind, settings, victim if needs else None))
+    if matrix.transfers:
+        for rival in rivals(matrix, victim):
+            found.append(Cell(f"{TRANSFER}-{rival.method}", "learned", {}, rival))
+    found.append(Cell(WORST))
+    if METHODS[victim.method].source is BeliefSource.LEARNED:
+        found.append(Cell(BELIEF))
+    return found
 
 
 def train_unit(matrix: Matrix, victim: Victim, runs: Path) -> Unit:

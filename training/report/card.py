@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from eir_ros.contract.errors import EirError
-from training.report.table import BELIEF, EVERYBODYS, TOGETHER, WORST
+from training.matrix import BELIEF, EVERYBODYS, TOGETHER, WORST
 
 
 def team_card(cells: Path, made_from: str) -> dict[str, Any]:

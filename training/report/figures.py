@@ -14,9 +14,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from training.matrix import TOGETHER, TRAINING, WORST
 from training.methods import METHODS
 from training.report.statistics import Estimate, estimate
-from training.report.table import TOGETHER, TRAINING, WORST, World
+from training.report.table import World
 
 #: Colour and mark of each method.
 LOOKS = dict(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from training.matrix import TOGETHER, WORST
 from training.methods import METHODS
 from training.records import write_whole
 from training.report.ablations import ablation_rows, whole_and_variants
@@ -16,7 +17,7 @@ from training.report.figures import (
 )
 from training.report.pages import CAPTIONS, HOW_TO_READ, VARIED, Rows, table, tables
 from training.report.scorecard import found_out, said, scorecard
-from training.report.table import TOGETHER, UNSEEN_COUNT, WORST, World, read_results
+from training.report.table import UNSEEN_COUNT, World, read_results
 from training.report.targets import COOPERATIVE, FEWEST_SEEDS, KEEPS, NAMES, ORACLE, OURS
 
 #: What a newcomer should know of a world before its numbers.

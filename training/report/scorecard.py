@@ -3,8 +3,9 @@
 from dataclasses import asdict
 from typing import Any
 
+from training.matrix import BELIEF, TOGETHER, TRAINING, WORST
 from training.report.statistics import estimate, probability_of_improvement
-from training.report.table import BELIEF, TOGETHER, TRAINING, WORST, World
+from training.report.table import World
 from training.report.targets import ORACLE, OURS, targets
 
 

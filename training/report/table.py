@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from eir_ros.contract.errors import EirError
+from training.matrix import EVERYBODYS, TRAINING, WORST
 from training.methods import METHODS
 from training.report.statistics import Estimate, estimate
 
@@ -14,9 +15,6 @@ from training.report.statistics import Estimate, estimate
 #: of the seven other methods.
 _UNSEEN = ("random", "pgd", "transfer")
 UNSEEN_COUNT = 11
-#: Cells that every team has, beside those of the attacks of a matrix.
-TOGETHER, WORST, BELIEF, TRAINING = "none", "worst", "belief", "training"
-EVERYBODYS = frozenset((TOGETHER, WORST, BELIEF, TRAINING))
 
 
 @dataclass

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from training.matrix import TOGETHER, WORST
 from training.methods import METHODS
 from training.report.statistics import Estimate, estimate
-from training.report.table import TOGETHER, UNSEEN_COUNT, WORST, World
+from training.report.table import UNSEEN_COUNT, World
 
 #: Our method, the oracle that is no baseline, and what cooperation is held against.
 OURS, ORACLE, COOPERATIVE = "eir-mappo", "true-type", "mappo"
