@@ -12,6 +12,8 @@ from rich.table import Table
 
 from eir_ros.contract.errors import EirError
 from training import checkpoint, engine
+from training.attacks import make_attack
+from training.attacks.play import check_attack
 from training.cells import Judge
 from training.engine import Outcome, Unit
 from training.game import make_game
@@ -95,12 +97,14 @@ def run_matrix(
     Raises
     ------
     EirError
-        The engine cannot be had, or the matrix has no such world.
+        The engine cannot be had, the matrix has no such world, or a world cannot be had or attacked
+        as it says.
     """
     engine.check(engine_name, address)
     console, progress = Console(), Progress()
     at_once = jobs or engine.processors()
     for label in _worlds(matrix, world):
+        check_world(matrix, label)
         teams = victims(matrix, label)
         progress.total[label, "train"] = progress.total[label, "judge"] = len(teams)
         progress.total[label, "attack"] = sum(len(attack_units(matrix, v, runs)) for v in teams)
@@ -126,6 +130,19 @@ def run_matrix(
     return not progress.failed
 
 
+def check_world(matrix: Matrix, label: str) -> None:
+    """Raise an `EirError` about an attack that there cannot be: before hours of training."""
+    game = make_game(recipe_of(matrix, victims(matrix, label)[0]), 1)
+    try:
+        for name, kind, settings in matrix.unseen():
+            try:
+                check_attack(make_attack(kind, settings), game)
+            except EirError as error:
+                raise EirError(f"attack '{name}' in the world '{label}': {error}") from error
+    finally:
+        game.close()
+
+
 def judge_one(
     matrix: Matrix, victim: Victim, runs: Path, out: Path, source: Path | None = None
 ) -> None:
@@ -148,6 +165,7 @@ def plan_matrix(
     table = Table("world", "teams", "cells", "training", "attacks", "judging", "hours of one core")
     total = 0.0
     for label in _worlds(matrix, world):
+        check_world(matrix, label)
         teams, settings = victims(matrix, label), matrix.worlds[label]
         wanted = [out / v.name / f"{cell.name}.json" for v in teams for cell in cells_of(matrix, v)]
         cells, missing = len(wanted), sum(not path.exists() for path in wanted)

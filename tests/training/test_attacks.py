@@ -3,6 +3,7 @@
 import itertools
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -14,7 +15,7 @@ from eir_ros.contract.faults import FaultKind
 from training import checkpoint
 from training.attacks import ATTACKS, make_attack, name_of
 from training.attacks.base import Attack, Moment
-from training.attacks.play import Arena
+from training.attacks.play import Arena, check_attack
 from training.attacks.worst import Candidate, still_falling, worst_case
 from training.checkpoint import Run
 from training.recipe import read_recipe
@@ -175,8 +176,9 @@ def test_two_adversaries_are_two_and_the_named_one_is_among_them():
     _, acting = watched("coverage", "two-adversaries")
     assert (acting[0].sum(-1) == 2).all()
     assert acting[0][:, 0].all()
-    with pytest.raises(EirError, match="takes 2 agents, the team has 1"):
-        Arena._groups(type("One", (), {"num_agents": 1})(), 2, None)
+    alone = SimpleNamespace(num_agents=1, check_kind=lambda kind: None)
+    with pytest.raises(EirError, match="takes 2 agents, and the team has 1"):
+        check_attack(make_attack("two-adversaries"), alone)
 
 
 def test_true_types_reach_only_who_is_told_them():

@@ -114,6 +114,18 @@ def test_an_attack_that_the_world_does_not_know_stops_those_after_it(tmp_path, m
     assert {"none", "random", "transfer-eir-mappo", "worst"} <= there
 
 
+@pytest.mark.parametrize("command", [run_matrix, plan_matrix])
+def test_an_attack_that_the_world_does_not_know_is_found_after_hours_of_training(
+    tmp_path, matrix, command
+):
+    attacks = (*matrix.attacks, {"kind": "fault", "word": "stop"})
+    wrong = matrix.model_copy(update={"attacks": attacks})
+    arguments = (tmp_path / "m.yaml",) if command is run_matrix else ()
+    with pytest.raises(EirError, match=r"attack 'fault-word=stop' in the world 'toy': 'stop' is"):
+        command(*arguments, wrong, tmp_path / "runs", tmp_path / "out")
+    assert not (tmp_path / "runs").exists()
+
+
 def test_an_adversary_that_was_trained_for_less_long_is_kept(matrix, teams):
     victim = find_victim(matrix, "toy/mappo-0")
     [unit] = attack_units(matrix, victim, teams)

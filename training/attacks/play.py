@@ -22,6 +22,13 @@ from training.game import Game, make_game
 from training.team import Adversary, BeliefSource
 
 
+def check_attack(attack: Attack, game: Game) -> None:
+    """Raise an `EirError` about an attack that there cannot be in the world of `game`."""
+    game.check_kind(attack.fault)
+    if attack.count > game.num_agents:
+        raise EirError(f"it takes {attack.count} agents, and the team has {game.num_agents}.")
+
+
 class Arena:
     """Where a frozen team is attacked: one world, played in batches of first episodes.
 
@@ -84,7 +91,7 @@ class Arena:
             There is no such agent, the team is too small for the attack, or the world does not
             know its fault.
         """
-        self._game.check_kind(attack.fault)
+        check_attack(attack, self._game)
         groups = self._groups(attack.count, agent)
         parts = []
         trained, self._run.team.source = self._run.team.source, self._source
@@ -108,8 +115,6 @@ class Arena:
         n = self.num_agents
         if agent is not None and not 0 <= agent < n:
             raise EirError(f"there is no agent {agent} to attack; expected 0 to {n - 1}.")
-        if count > n:
-            raise EirError(f"this attack takes {count} agents, the team has {n}.")
         groups = list(itertools.combinations(range(n), count))
         return np.array([g for g in groups if agent is None or agent in g], np.int64)
 
