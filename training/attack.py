@@ -4,10 +4,11 @@ import copy
 import json
 import math
 import os
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -198,14 +199,14 @@ def load_attack(path: Path, lowest: bool = False) -> Adversary:
         There is none.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = checkpoint.unpack(path)
         recipe = validate(state["recipe"], Recipe, where=f"recipe in {path}")
         game = make_game(recipe, 1)
         adversary = Adversary(view_of(game), recipe)
         game.close()
         # attacks from before it was kept have no lowest
         adversary.load_state_dict((lowest and state.get("lowest")) or state["adversary"])
-    except (OSError, KeyError, RuntimeError, pickle.UnpicklingError) as error:
+    except (OSError, KeyError, RuntimeError, BadZipFile, UnpicklingError) as error:
         raise EirError(f"{path} is not an attack written by `eir attack`: {error}") from error
     return adversary
 

@@ -1,6 +1,7 @@
 """Checkpoints: everything that a run needs to go on as if it had never stopped."""
 
 import io
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,23 @@ def pack(state: dict[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
+def unpack(path: Path) -> Any:
+    """What `pack` made the bytes of, on the CPU.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    Exception
+        It is another one, or damaged. Its checksums are compared first: torch does not, and a bit
+        that flipped would be a slightly different team.
+    """
+    with zipfile.ZipFile(path) as archive:
+        if (damaged := archive.testzip()) is not None:
+            raise zipfile.BadZipFile(f"the checksum of {damaged} is wrong")
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
 def find(place: str | Path) -> Path:
     """The checkpoint file meant by a file or by the folder of a run: there, the last one."""
     place = Path(place)
@@ -124,7 +142,7 @@ def load(path: str | Path) -> Run:
     """
     path = Path(path)
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = unpack(path)
         state["format"]
     except OSError as error:
         raise EirError(f"checkpoint {path} cannot be read ({error.strerror}).") from error

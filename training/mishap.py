@@ -54,7 +54,7 @@ def save(error: NotANumberError, run: Run, folder: Path) -> Path:
 def load(path: Path) -> Mishap:
     """Read what `save` wrote; `EirError` where it is not that."""
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = checkpoint.unpack(path)
         recipe = validate(state["recipe"], Recipe, where=f"recipe in {path}")
         saved, rollout = state["checkpoint"], Rollout.of_tensors(state["rollout"])
         iteration, names = state["iteration"], state["names"]

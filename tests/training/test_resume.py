@@ -116,3 +116,15 @@ def test_what_is_no_checkpoint_is_refused_with_its_name(content, tmp_path: Path)
         path.write_bytes(content)
     with pytest.raises(EirError, match=r"checkpoint\.pt"):
         checkpoint.load(path)
+
+
+def test_a_flipped_bit_is_trained_on(tiny_recipe, tmp_path: Path):
+    train(tiny_recipe("mappo"), tmp_path)
+    path = tmp_path / checkpoint.FILE
+    data = bytearray(path.read_bytes())
+    weight = max(checkpoint.load(path).team.state_dict().values(), key=torch.numel)
+    place = data.index(weight.numpy().tobytes()[:16])
+    data[place] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(EirError, match="damaged"):
+        checkpoint.load(path)
