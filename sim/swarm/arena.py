@@ -19,6 +19,7 @@ from eir_ros.contract.streams import generators
 from eir_ros.contract.types import teammates
 from sim.scene import Box, Disc, Line
 from sim.swarm.body import PlanarBodies
+from sim.swarm.brakes import Brakes
 from sim.swarm.geometry import scatter
 from sim.swarm.sensing import Sensing, Sight
 from sim.swarm.wheels import HULL_RADIUS, WheelBodies, WheelDrive
@@ -48,6 +49,8 @@ class SwarmWorld(Schema):
     reading_flip: float = Setting(0.3, ge=0, lt=0.5)
     #: What limits the tracks of teammates, besides their noise.
     sensing: Sensing = Sensing()
+    #: How robots' gates keep them apart, whoever drives; as it is, not at all.
+    brakes: Brakes = Brakes()
     #: `planar`: discs, fast, to train in. `wheels`: motors, wheels and slip, to prove a team in.
     body: Literal["planar", "wheels"] = "planar"
     #: Motors and ground of `wheels`.

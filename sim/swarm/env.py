@@ -19,6 +19,7 @@ from eir_ros.faults.sensing import SensingFaults
 from sim.batched import BatchedEnv, Step
 from sim.scene import Box, Disc, Line, Scene
 from sim.swarm.arena import SwarmSim, SwarmWorld
+from sim.swarm.brakes import keep_apart
 from sim.swarm.coverage import CoverageSim, CoverageWorld
 from sim.swarm.pursuit import PursuitSim, PursuitWorld
 from sim.swarm.rendezvous import RendezvousSim
@@ -207,12 +208,16 @@ class SwarmEnv(BatchedEnv):
 
     def _advance(self, actions: NDArray[np.integer[Any]]) -> None:
         sim, task, lend = self._sim, self.task, self._sim.scratch
+        brakes, radius = sim.world.brakes, sim.world.robot_radius
         decision = self._decode(task, actions, self._sensed, lend)
         working = lend("env.working", self._kinds.shape, np.bool_)
         carried_out = lend("env.carried_out", (*self._kinds.shape, 2))
         for _ in range(task.decision_ticks):
             wanted = command(task, decision, self._sensed.pose, lend)
             self._motors.apply(self._kinds, wanted, carried_out, self._values)
+            if brakes.room is not None:
+                # gates have the true senses
+                keep_apart(brakes, brakes.room, radius, sim.sense(), carried_out)
             sim.tick(carried_out, np.equal(self._kinds, int(FaultKind.NONE), out=working))
             self._look()
         self.decisions += 1

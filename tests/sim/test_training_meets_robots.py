@@ -8,6 +8,10 @@ from eir_ros.contract.faults import Fault, FaultKind
 from eir_ros.contract.paths import share
 from eir_ros.faults.schedule import Schedule
 from eir_ros.policy.bundle import load_bundle
+from eir_ros.safety.limits import GateLimits, Track
+from eir_ros.safety.rules import apart
+from sim.swarm.brakes import Brakes, keep_apart
+from sim.swarm.coverage import CoverageWorld
 from sim.swarm.env import CoverageEnv
 
 TEAM = ["r0", "r1", "r2", "r3"]
@@ -55,3 +59,61 @@ def test_training_sees_another_world_than_robots_do(kind: FaultKind) -> None:
         expected = np.stack([d.observation for d in after])
         np.testing.assert_array_equal(step.observation[0], expected)
         assert step.reward[0] == np.float32(episode.rewards[tick // task.decision_ticks])
+
+
+def test_brakes_of_training_are_others_than_those_of_the_gate() -> None:
+    rng, batch, team, radius, room = np.random.default_rng(0), 500, 4, 0.12, 0.05
+    env = CoverageEnv(batch=batch)
+    env.reset(0)
+    sensed = env.sense()
+    # crowded, so that there is something to brake for, and in every direction
+    sensed.pose[...] = rng.uniform(-0.4, 0.4, sensed.pose.shape)
+    sensed.pose[..., 2] *= 8
+    sensed.tracks[...] = rng.uniform(-0.5, 0.5, sensed.tracks.shape)
+    asked = rng.uniform(-1, 1, (batch, team, 2)) * (0.5, 3.0)
+    left, limits = asked.copy(), GateLimits(max_deceleration=5.0)
+    keep_apart(Brakes(room=room, max_deceleration=5.0), room, radius, sensed, left)
+    for b, i in np.ndindex(batch, team):
+        tracks = [Track(*track, keep=2 * radius + room) for track in sensed.tracks[b, i].tolist()]
+        expected = apart(limits, tuple(sensed.pose[b, i]), *asked[b, i].tolist(), tracks)
+        np.testing.assert_allclose(left[b, i], (expected, asked[b, i, 1]), 0, 1e-9)
+    slower = np.abs(left[..., 0]) < np.abs(asked[..., 0])
+    assert 0.2 < slower.mean() < 0.8
+
+
+def test_who_is_not_seen_is_braked_for() -> None:
+    env = CoverageEnv()
+    env.reset(0)
+    sensed, asked = env.sense(), np.full((1, 4, 2), 0.5)
+    # straight ahead, and nearer than may be
+    yaw = sensed.pose[..., None, 2]
+    ahead = 0.1 * np.stack([np.cos(yaw), np.sin(yaw)], axis=-1)
+    sensed.tracks[..., :2] = sensed.pose[..., None, :2] + ahead
+    left = asked.copy()
+    keep_apart(Brakes(), 0.05, 0.12, sensed, left)
+    assert (left[..., 0] == 0).all()
+    sensed.visible[...] = False
+    left = asked.copy()
+    keep_apart(Brakes(), 0.05, 0.12, sensed, left)
+    assert (left == asked).all()
+
+
+def test_training_with_brakes_sees_another_world_than_robots_with_gates_do() -> None:
+    bundle = load_bundle(share() / "policies" / "coverage")
+    task, world = bundle.manifest.task, CoverageWorld(brakes=Brakes(room=0.05))
+    poses = np.zeros((1, 4, 3))
+    # so near that they have to make room for each other
+    poses[0, :, :2] = [[-0.2, -0.2], [0.2, -0.2], [0.2, 0.2], [-0.2, 0.2]]
+    gate = {**GATE, "separation_m": 2 * world.robot_radius + 0.05, "max_deceleration": 5.0}
+    fault = Fault(robot="r1", kind=FaultKind.STOP, start_s=2.0)
+    episode = run_plain(bundle, TEAM, poses, gate, (fault,), seed=3, ticks=80, warm=True)
+    env = CoverageEnv(batch=1, task=task, world=world)
+    env.reset(0, Schedule.single(1, 4, FaultKind.STOP, robot=1, start_s=2.0))
+    env._sim.reset(3, poses)
+    env._look()
+    for tick in range(0, 78, task.decision_ticks):
+        decided = [episode.decisions[tick, name] for name in TEAM]
+        step = env.step(np.array([[d.step.action for d in decided]]))
+        after = [episode.decisions[tick + task.decision_ticks, name] for name in TEAM]
+        expected = np.stack([d.observation for d in after])
+        np.testing.assert_allclose(step.observation[0], expected, 0, 1e-5, err_msg=f"{tick}")
