@@ -2,9 +2,9 @@
 
     python -m benchmarks.horizon            # writes results/horizon.json and prints it
 
-Teams play in the plain world for six episodes' time on end, healthy, with a robot that stops for
-good, and with one that is well again after 15 s. Each row is the length of one training episode;
-where a robot is mended, it is told how long its teammates go on to blame it.
+Teams play in the world of their training for six episodes' time on end, healthy, with a robot that
+stops for good, and with one that is well again after 15 s. Each row is the length of one training
+episode; where a robot is mended, it is told how long its teammates go on to blame it.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.machine import describe
+from eir_ros.cli.scorecard import world_of_training
 from eir_ros.contract.faults import FaultKind
 from eir_ros.contract.paths import share
 from eir_ros.contract.types import COOPERATIVE, teammates
@@ -51,7 +52,7 @@ def mission(bundle: Bundle, word: str, start_s: float, end_s: float) -> dict[str
     planned = Schedule.single(MISSIONS, n, FaultKind.parse(word), robot)
     there = planned.kind != FaultKind.NONE
     start, end = np.where(there, start_s, planned.start_s), np.where(there, end_s, np.inf)
-    env = CoverageEnv(MISSIONS, 0, task, None, None, steps)
+    env = CoverageEnv(MISSIONS, 0, task, world_of_training(bundle), None, steps)
     observation = env.reset([STREAM], Schedule(planned.kind, start, end))
     rewards, blames = [], []
     for _ in range(steps):

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.machine import describe
-from eir_ros.cli.scorecard import episode_returns
+from eir_ros.cli.scorecard import episode_returns, world_of_training
 from eir_ros.contract.faults import FaultKind
 from eir_ros.contract.paths import share
 from eir_ros.policy.bundle import Bundle, load_bundle
@@ -41,7 +41,7 @@ def compare(bundle: Bundle, kind: FaultKind, episodes: int, seed: int) -> dict[s
     started = time.process_time()
     rows, means = {}, {}
     for body in ("planar", "wheels"):
-        world = CoverageWorld.model_validate({"body": body})
+        world = CoverageWorld.model_validate({**world_of_training(bundle), "body": body})
         values = play(bundle, world, kind, episodes, seed)
         means[body] = float(values.mean())
         rows[body] = {

@@ -52,7 +52,7 @@ def replay_scorecard(bundle: "Bundle", episodes: int, seed: int) -> list[Line]:
             "export it again with `eir export --scorecard`."
         )
     options = bundle.manifest.training.recipe.get("options", {})
-    world, decisions = options.get("world"), options.get("episode_decisions", 90)
+    world, decisions = world_of_training(bundle), options.get("episode_decisions", 90)
     lines = []
     for word, kind in kinds.items():
         returns = episode_returns(bundle, world, kind, episodes, [STREAM, seed], decisions)
@@ -61,6 +61,12 @@ def replay_scorecard(bundle: "Bundle", episodes: int, seed: int) -> list[Line]:
         mean = written[word]["mean"]
         lines.append(Line(word, mean, float(returns.mean()), mean - _APART * spread))
     return lines
+
+
+def world_of_training(bundle: "Bundle") -> dict[str, Any]:
+    """Settings of the team's world in training, for `sim.swarm.coverage.CoverageWorld`."""
+    found: dict[str, Any] = bundle.manifest.training.recipe.get("options", {}).get("world") or {}
+    return found
 
 
 def episode_returns(
