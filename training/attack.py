@@ -3,7 +3,6 @@
 import copy
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,12 +19,13 @@ from eir_ros.contract.faults import FaultKind
 from eir_ros.faults.schedule import Schedule
 from training import checkpoint
 from training.attacks.actions import Learned
-from training.attacks.play import Arena
+from training.attacks.play import Arena, shapes
 from training.checkpoint import Run
 from training.game import make_game
 from training.methods import METHODS
 from training.provenance import digest
 from training.recipe import Recipe
+from training.records import write_whole
 from training.rollout import Collector, first_returns
 from training.team import Adversary
 from training.views import view_of
@@ -84,12 +84,18 @@ def train_attack(
     Raises
     ------
     EirError
-        A robot outside the team, or a start of another name.
+        A robot outside the team, more robots than environments, a start of another name, or a
+        warm one from an adversary that was never trained.
     """
     recipe = victim.recipe
     torch.set_num_threads(1)
+    if start == "warm" and warm is None and not METHODS[recipe.method].attacked:
+        raise EirError(
+            f"a team of '{recipe.method}' trains with no adversary to start from; give another "
+            "one with --warm-from, or start fresh."
+        )
     game = make_game(recipe, recipe.batch)
-    _check(start, agents, game.num_agents)
+    _check(start, agents, game.num_agents, recipe.batch)
     torch.manual_seed(seed)
     learner = METHODS[recipe.method](recipe, game)
     learner.team = victim.team
@@ -119,13 +125,18 @@ def train_attack(
     return attack
 
 
-def _check(start: str, agents: list[int], num_robots: int) -> None:
+def _check(start: str, agents: list[int], num_robots: int, batch: int) -> None:
     if start not in ("fresh", "warm"):
         raise EirError(f"an attack starts 'fresh' or 'warm', not '{start}'.")
     wrong = [agent for agent in agents if not 0 <= agent < num_robots]
     if wrong or not agents:
         raise EirError(
             f"agents to attack with are {agents}; expected some of 0 to {num_robots - 1}."
+        )
+    if len(agents) > batch:
+        raise EirError(
+            f"the recipe's batch is {batch}; expected at least one environment for each of the "
+            f"{len(agents)} agents to attack with."
         )
 
 
@@ -140,9 +151,6 @@ def save_attack(attack: Attack, victim: Run, victim_path: Path, path: Path) -> N
         "lowest": attack.lowest,
         "recipe": victim.recipe.model_dump(mode="json"),
     }
-    partial = path.with_name(path.name + ".partial")
-    torch.save(state, partial)
-    os.replace(partial, path)
     story = {
         "victim": {
             "method": victim.recipe.method,
@@ -156,7 +164,11 @@ def save_attack(attack: Attack, victim: Run, victim_path: Path, path: Path) -> N
         "greedy": attack.greedy,
         "curve": [{a: round(value, 3) for a, value in row.items()} for row in attack.curve],
     }
-    path.with_suffix(".json").write_text(json.dumps(story, indent=1) + "\n", encoding="utf-8")
+    told = path.with_suffix(".json")
+    # at no moment do new weights stand beside the story of old ones
+    told.unlink(missing_ok=True)
+    write_whole(path, checkpoint.pack(state))
+    write_whole(told, (json.dumps(story, indent=1) + "\n").encode())
 
 
 def strongest(
@@ -169,9 +181,8 @@ def strongest(
     EirError
         The adversary of a donor has networks of another shape.
     """
-    shape = _shapes(victim.adversary)
     for name, adversary in donors.items():
-        if _shapes(adversary) != shape:
+        if shapes(adversary) != shapes(victim.adversary):
             raise EirError(
                 f"the adversary of {name} does not fit this team; expected one of the same world "
                 "and network sizes."
@@ -184,10 +195,6 @@ def strongest(
         left[name] = round(float(np.mean(played)), 3)
     arena.close()
     return min(left, key=lambda name: left[name]), left
-
-
-def _shapes(adversary: Adversary) -> dict[str, torch.Size]:
-    return {name: value.shape for name, value in adversary.state_dict().items()}
 
 
 def load_attack(path: Path, lowest: bool = False) -> Adversary:

@@ -84,7 +84,8 @@ def _ranking(episodes: Episodes, healthy: Episodes) -> dict[str, float | None]:
     area = auroc(scores, np.concatenate([about[mask], np.zeros(len(negatives), bool)]))
     detector = Detector(THRESHOLD, p.shape[1:])
     first = np.full(p.shape[1:], -1)
-    for step in range(len(p)):
+    # from the onset on: who was doubted before is found out at once
+    for step in range(start, len(p)):
         hit = detector.update(p[step]) & about[step] & mask[step] & (first < 0)
         first[hit] = step
     onset = since.argmax(0)[:, None, None]

@@ -20,7 +20,6 @@ from training.game import make_game
 from training.matrix import (
     Matrix,
     Victim,
-    World,
     attack_units,
     cells_of,
     judge_unit,
@@ -30,10 +29,12 @@ from training.matrix import (
     victims,
 )
 from training.players import make_collector
+from training.provenance import digest
 from training.recipe import Recipe
 from training.train import iterate
 
 STAGES = ("train", "attack", "rival", "judge")
+_ATTACKS = {"attack": attack_units, "rival": rival_units}
 
 
 @dataclass
@@ -101,14 +102,13 @@ def run_matrix(
         as it says.
     """
     engine.check(engine_name, address)
-    console, progress = Console(), Progress()
+    console, progress, unjudged = Console(), Progress(), list[str]()
     at_once = jobs or engine.processors()
     for label in _worlds(matrix, world):
         check_world(matrix, label)
         teams = victims(matrix, label)
-        progress.total[label, "train"] = progress.total[label, "judge"] = len(teams)
-        progress.total[label, "attack"] = sum(len(attack_units(matrix, v, runs)) for v in teams)
-        progress.total[label, "rival"] = sum(len(rival_units(matrix, v, runs)) for v in teams)
+        for stage in STAGES:
+            progress.total[label, stage] = _count(stage, matrix, teams, runs)
     for label in _worlds(matrix, world):
         teams = victims(matrix, label)
         for stage in STAGES:
@@ -121,13 +121,18 @@ def run_matrix(
                 else:
                     console.print(f"{outcome.name}: {outcome.wall_s:.0f} s", soft_wrap=True)
 
-            units = _units(stage, path, matrix, teams, runs, out)
-            progress.skip(label, stage, progress.total[label, stage] - len(units))
+            ready = [team for team in teams if _is_ready(stage, matrix, team, runs)]
+            units = _units(stage, path, matrix, ready, runs, out)
+            waiting = _count(stage, matrix, teams, runs) - _count(stage, matrix, ready, runs)
+            progress.skip(label, stage, progress.total[label, stage] - waiting - len(units))
             engine.run_units(units, engine_name, at_once, address, note)
             console.print(progress.table(at_once))
+        unjudged += [team.name for team in teams if not _is_ready("judge", matrix, team, runs)]
     for outcome in progress.failed:
         console.print(f"failed: {outcome.name} (status {outcome.returncode})")
-    return not progress.failed
+    for name in unjudged:
+        console.print(f"not judged: {name}, which is not trained or not attacked to the end")
+    return not (progress.failed or unjudged)
 
 
 def check_world(matrix: Matrix, label: str) -> None:
@@ -146,8 +151,19 @@ def check_world(matrix: Matrix, label: str) -> None:
 def judge_one(
     matrix: Matrix, victim: Victim, runs: Path, out: Path, source: Path | None = None
 ) -> None:
-    """Every missing cell of one team, in this process; `source` is the matrix's file."""
+    """Every missing cell of one team, in this process; `source` is the matrix's file.
+
+    Raises
+    ------
+    EirError
+        The team is not trained or not attacked to the end, or a cell cannot be made.
+    """
     console = Console()
+    if not _is_ready("judge", matrix, victim, runs):
+        raise EirError(
+            f"{victim.name} is not trained or not attacked to the end; `eir evaluate "
+            f"{source or matrix.name}` without --only does that first."
+        )
 
     def note(name: str, made: bool) -> None:
         console.print(f"{victim.name}/{name}: {'written' if made else 'kept'}", soft_wrap=True)
@@ -210,7 +226,7 @@ def _speed(recipe: Recipe) -> tuple[float, int, int]:
     rate = small.batch * small.steps / (time.perf_counter() - started)
     collector.game.close()
     game = make_game(recipe, 1)
-    agents, horizon = game.num_agents, game.env.horizon or recipe.steps
+    agents, horizon = game.num_agents, game.horizon
     game.close()
     return rate, agents, horizon
 
@@ -220,24 +236,44 @@ def _units(
 ) -> list[Unit]:
     if stage == "train":
         return [train_unit(matrix, v, runs) for v in teams if not _trained(matrix, v, runs)]
-    if stage in ("attack", "rival"):
-        of_team = attack_units if stage == "attack" else rival_units
-        units = [(unit, victim) for victim in teams for unit in of_team(matrix, victim, runs)]
+    if stage in _ATTACKS:
         return [
-            unit for unit, victim in units if not is_attacked(matrix.worlds[victim.world], unit)
+            unit
+            for victim in teams
+            for unit in _ATTACKS[stage](matrix, victim, runs)
+            if not is_attacked(matrix, victim, unit, runs)
         ]
     return [judge_unit(path, victim, runs, out) for victim in teams]
 
 
-def is_attacked(world: World, unit: Unit) -> bool:
-    """Whether the adversary of `unit` is there, and was trained as the matrix says."""
-    path = Path(unit.command[-1])
+def _count(stage: str, matrix: Matrix, teams: list[Victim], runs: Path) -> int:
+    """How many units a stage has, done or not."""
+    if stage in _ATTACKS:
+        return sum(len(_ATTACKS[stage](matrix, victim, runs)) for victim in teams)
+    return len(teams)
+
+
+def _is_ready(stage: str, matrix: Matrix, victim: Victim, runs: Path) -> bool:
+    """Whether what comes before a stage is done for that team."""
+    if stage == "train":
+        return True
+    before = list(_ATTACKS.values()) if stage == "judge" else []
+    units = [unit for of_team in before for unit in of_team(matrix, victim, runs)]
+    return _trained(matrix, victim, runs) and all(
+        is_attacked(matrix, victim, unit, runs) for unit in units
+    )
+
+
+def is_attacked(matrix: Matrix, victim: Victim, unit: Unit, runs: Path) -> bool:
+    """Whether the adversary of `unit` is there, and was trained against this very team as said."""
+    path, world = Path(unit.command[-1]), matrix.worlds[victim.world]
     try:
         found = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        trained = len(found["curve"]), found["greedy"]
+        trained = len(found["curve"]), found["greedy"], found["victim"]["sha256"]
+        team = digest(checkpoint.find(runs / victim.name))
     except (OSError, ValueError, KeyError):  # none yet, or half of one
         return False
-    return path.exists() and trained == (world.attack_iterations, not world.sampled)
+    return path.exists() and trained == (world.attack_iterations, not world.sampled, team)
 
 
 def _trained(matrix: Matrix, victim: Victim, runs: Path) -> bool:

@@ -1,5 +1,6 @@
 """The cells of a matrix: what one team is worth under one attack, each a file of its own."""
 
+import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -18,7 +19,6 @@ from training.attacks.worst import REPORT, Candidate, still_falling, worst_case
 from training.beliefs import judge_beliefs
 from training.matrix import (
     BELIEF,
-    TOGETHER,
     TRAINING,
     TRANSFER,
     WORST,
@@ -121,6 +121,15 @@ class Judge:
             found += self._against(cell.adversary_of)
         return found
 
+    def _origin(self, cell: Cell) -> str:
+        """Tells apart cells that may differ: by the files they are made from."""
+        found = digest(*self._sources(cell))
+        if cell.name == WORST:
+            # each attack of the matrix may be the worst
+            names = " ".join(name for name, _, _ in self.matrix.unseen())
+            found += "-" + hashlib.sha256(names.encode()).hexdigest()[:8]
+        return found
+
     def _made(self, cell: Cell) -> dict[str, Any]:
         if cell.name == TRAINING:
             return self._training()
@@ -131,11 +140,11 @@ class Judge:
         return self._attacked(cell)
 
     def _attacked(self, cell: Cell) -> dict[str, Any]:
-        """The returns under one attack, of each agent in turn."""
+        """The returns under one attack: of each agent, or of the team."""
         assert cell.kind is not None
         attack = make_attack(cell.kind, cell.settings)
         adversary = self._strongest(cell.adversary_of) if cell.adversary_of else None
-        agents = [None] if cell.name == TOGETHER else list(range(self._arena.num_agents))
+        agents = list(range(self._arena.num_agents)) if attack.on_one else [None]
         found = {}
         for agent in agents:
             played = self._arena.play(attack, self.world.episodes, [REPORT], agent, adversary)
@@ -144,9 +153,13 @@ class Judge:
         return {"attack": attacked_by, "settings": cell.settings, "agents": found}
 
     def _worst(self) -> dict[str, Any]:
+        strongest = self._strongest(self.victim)
+        scripted = {name: make_attack(name) for name in ("random", "frozen")}
+        scripted |= {name: make_attack(kind, own) for name, kind, own in self.matrix.unseen()}
         candidates = [
-            Candidate("random", make_attack("random")),
-            Candidate("frozen", make_attack("frozen")),
+            Candidate(name, attack, strongest if attack.needs_adversary else None)
+            for name, attack in scripted.items()
+            if attack.on_one and self._arena.knows(attack)
         ]
         for name, (_, adversary) in self._adversaries.items():
             candidates.append(Candidate(name, make_attack("learned"), adversary))
@@ -196,7 +209,7 @@ class Judge:
 
     def _once(self, cell: Cell) -> bool:
         """Make a cell, unless it is there and was made from the same files."""
-        path, made_from = self.folder / f"{cell.name}.json", digest(*self._sources(cell))
+        path, made_from = self.folder / f"{cell.name}.json", self._origin(cell)
         if self._is_kept(path, made_from):
             return False
         started = time.perf_counter()
@@ -237,6 +250,6 @@ def _rounded(means: dict[str, float]) -> dict[str, float]:
 
 
 def _curve(attack: Path) -> list[float]:
-    """Mean return of the victim after each update of an attack, over the agents it played."""
+    """Mean return of the victim before each update of an attack, over the agents it played."""
     story = json.loads(attack.with_suffix(".json").read_text(encoding="utf-8"))
     return [float(np.mean(list(row.values()))) for row in story["curve"]]

@@ -71,7 +71,7 @@ class Evaluator:
         self._source = BeliefSource.NONE if clamp else run.team.source
         self._game = make_game(run.recipe, batch)
         #: Steps that an episode may take.
-        self.steps = self._game.env.horizon or run.recipe.steps
+        self.steps = self._game.horizon
         #: What a step counts for in onsets: seconds for robots.
         self.step_s = self._game.step_s
         self.num_agents = self._game.num_agents
@@ -164,6 +164,8 @@ def auroc_after_onset(episodes: Episodes, decisions: int) -> float:
         if not len(moments) or moments[0] + decisions >= len(faulty):
             continue
         at = moments[0] + decisions
+        if not faulty[at].any():  # over already
+            continue
         for observer in np.flatnonzero(~faulty[at]):
             scores.append(episodes.p_adversary[at, e, observer])
             labels.append(faulty[at, mates[observer]])

@@ -50,6 +50,8 @@ class Game:
         How types are drawn; None: nobody is ever corrupted.
     observe
         What is added to observations.
+    steps
+        Length of an episode where the world does not know it.
 
     Attributes
     ----------
@@ -68,10 +70,16 @@ class Game:
     """
 
     def __init__(
-        self, env: BatchedEnv, mixture: FaultMixture | None = None, observe: Observe | None = None
+        self,
+        env: BatchedEnv,
+        mixture: FaultMixture | None = None,
+        observe: Observe | None = None,
+        steps: int = 0,
     ) -> None:
         self.env, self.mixture = env, mixture
         self.batch, self.num_agents = env.batch, env.num_agents
+        #: Steps that an episode may take: `steps` where the world does not say.
+        self.horizon = env.horizon or steps
         self._observe = observe or Observe()
         b, n = self.batch, self.num_agents
         self._own_first = np.concatenate([np.arange(n)[:, None], teammates(n)], axis=1)
@@ -185,7 +193,7 @@ class Game:
     def _draw(self) -> Schedule:
         if self.mixture is None:
             return Schedule.healthy(self.batch, self.num_agents)
-        drawn = self.mixture.draw(self._nature, self.batch, self.num_agents, self.env.horizon)
+        drawn = self.mixture.draw(self._nature, self.batch, self.num_agents, self.horizon)
         if self.mixture.schedule:
             return drawn
         # in whole steps; a fault has one at least
@@ -277,5 +285,5 @@ def make_game(recipe: Recipe, batch: int, mixture: FaultMixture | None = None) -
         )
     if isinstance(env, SwarmEnv):
         env.faults = mixture
-        return SwarmGame(env, mixture, recipe.observe)
-    return Game(env, mixture, recipe.observe)
+        return SwarmGame(env, mixture, recipe.observe, recipe.steps)
+    return Game(env, mixture, recipe.observe, recipe.steps)

@@ -6,6 +6,7 @@ adversaries of their world and seed; so the stages do not overlap. Every unit is
 that keeps what is there.
 """
 
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -168,8 +169,12 @@ def find_victim(matrix: Matrix, name: str) -> Victim:
 
 def changes_of(matrix: Matrix, victim: Victim) -> list[str]:
     """What is set on top of the recipe of `victim`, as `--set` takes it."""
-    own = {"method": victim.method, "seed": victim.seed}
-    return [f"{key}={value}" for key, value in {**matrix.worlds[victim.world].set, **own}.items()]
+    found = {**matrix.worlds[victim.world].set, "method": victim.method, "seed": victim.seed}
+    # JSON is YAML, and has a word for what Python calls None
+    return [
+        f"{key}={value if isinstance(value, str) else json.dumps(value)}"
+        for key, value in found.items()
+    ]
 
 
 def recipe_of(matrix: Matrix, victim: Victim) -> Recipe:

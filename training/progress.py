@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from training import ranks
 from training.checkpoint import Run
+from training.game import make_game
 from training.methods import METHODS
 from training.players import Staff
 from training.recipe import Recipe
@@ -36,6 +37,8 @@ def run_with_progress(recipe: Recipe, out: Path, staff: Staff | None = None) -> 
                 f"{title}, seed {recipe.seed}, {recipe.iterations} iterations, in {out}",
                 soft_wrap=True,
             )
+            if unseen := untrained_rest(recipe):
+                console.print(unseen, soft_wrap=True)
 
         def watch(run: Run, metrics: dict[str, float]) -> None:
             line = training_line(run, metrics)
@@ -50,6 +53,19 @@ def run_with_progress(recipe: Recipe, out: Path, staff: Staff | None = None) -> 
     best = f", best under attack at {run.best_iteration}" if run.best_score is not None else ""
     console.print(f"{done} at iteration {run.iteration} after {run.wall_s / 60:.1f} min{best}")
     return run
+
+
+def untrained_rest(recipe: Recipe) -> str:
+    """What to say of a recipe that ends its rollouts before an episode may end; else nothing."""
+    game = make_game(recipe, 1)
+    horizon = game.horizon
+    game.close()
+    if recipe.steps >= horizon:
+        return ""
+    return (
+        f"an episode may take {horizon} steps, and the team will only know the first "
+        f"{recipe.steps}: every iteration starts fresh ones and plays `steps` of them"
+    )
 
 
 def training_line(run: Run, metrics: Mapping[str, float]) -> str:

@@ -128,7 +128,9 @@ def run_sweep(
     engine
         `engine`, `jobs` and `address` of `training.engine.run_units`.
     """
-    units = [m.unit for m in runs if summarise(m.folder).state != "done"]
+    # a folder that holds another recipe's run is refused by the run itself
+    there = ((m, summarise(m.folder)) for m in runs)
+    units = [m.unit for m, found in there if (found.state, found.recipe) != ("done", m.recipe)]
     by_name = {m.unit.name: m for m in runs}
     outcomes: dict[str, Outcome] = {}
 

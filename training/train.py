@@ -18,6 +18,9 @@ from training.rollout import Order, Rollout, first_returns
 from training.stopping import StopRequest
 from training.team import BeliefSource
 
+#: Place of the update among the random streams of an iteration; the others are the shards'.
+UPDATE = 2
+
 #: Called after every iteration with the run and its metrics, on the first rank.
 Watcher = Callable[[Run, dict[str, float]], None]
 #: Called with the run once it is opened, before its first iteration.
@@ -126,10 +129,15 @@ def collect(run: Run, players: Players) -> Rollout:
     fade = recipe.belief.teacher_forcing if run.team.source is BeliefSource.LEARNED else 0.0
     teacher = max(0.0, 1.0 - run.iteration / recipe.iterations / fade) if fade else 0.0
     orders = [
-        Order([recipe.seed, run.iteration, shard], recipe.steps, teacher)
+        Order([recipe.seed, run.iteration, _stream(shard)], recipe.steps, teacher)
         for shard in ranks.own_shards(recipe.shards)
     ]
     return Rollout.join(players.play(orders))
+
+
+def _stream(shard: int) -> int:
+    """Place of a shard among the random streams of an iteration."""
+    return shard + (shard >= UPDATE)
 
 
 def learn(run: Run, rollout: Rollout) -> dict[str, float]:
@@ -143,7 +151,7 @@ def learn(run: Run, rollout: Rollout) -> dict[str, float]:
     progress = run.iteration / run.recipe.iterations
     device = run.recipe.device
     with run.learner.computing_on(device):
-        seed = [run.recipe.seed, run.iteration, 2]
+        seed = [run.recipe.seed, run.iteration, UPDATE]
         metrics = run.learner.update(rollout.to(device), progress, seed)
     metrics = _agreed(metrics | _returns(rollout))
     _check(run, metrics, rollout)

@@ -138,8 +138,10 @@ def _play(
     quiet = summary(arena.play(make_attack("none"), episodes, [seed]).returns)
     table = Table("agent", "return", "standard error", title=attack.title)
     table.add_row("no attack", f"{quiet['mean']:.2f}", f"{quiet['standard_error']:.2f}")
-    for k in agent or range(arena.num_agents):
+    everyone: list[int | None] = [*range(arena.num_agents)] if attack.on_one else [None]
+    for k in agent or everyone:
         found = summary(arena.play(attack, episodes, [seed], k, played_by).returns)
-        table.add_row(str(k), f"{found['mean']:.2f}", f"{found['standard_error']:.2f}")
+        name = "all" if k is None else str(k)
+        table.add_row(name, f"{found['mean']:.2f}", f"{found['standard_error']:.2f}")
     arena.close()
     Console().print(table)

@@ -129,18 +129,12 @@ def _play_run(
     from training.attack import load_attack
     from training.attacks import make_attack
     from training.attacks.play import Arena
-    from training.methods import METHODS
 
     if traitor is None and (adversary or kind != LEARNED):
         raise EirError("--attack and --adversary are for one agent; say which with --traitor.")
     attack = make_attack("none" if traitor is None else kind)
     run = checkpoint.load(checkpoint.find(place))
     _check_camera(camera, run.recipe.environment)
-    if attack.needs_adversary and adversary is None and not METHODS[run.recipe.method].attacked:
-        raise EirError(
-            f"a team of '{run.recipe.method}' trains with no adversary; `eir attack {place}` makes "
-            "one, for --adversary."
-        )
     played_by = load_attack(adversary) if adversary else None
     arena = Arena(run, batch=1)
     film = Film(arena.env)

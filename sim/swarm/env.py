@@ -132,7 +132,8 @@ class SwarmEnv(BatchedEnv):
         seed
             Start all random streams again from here; None goes on with the present ones.
         schedule
-            Faults of these episodes; drawn from the mixture where not given.
+            Faults of these episodes and of those that follow them; drawn from the mixture where
+            not given.
         """
         expected = (self.batch, self.num_agents)
         if schedule is not None and schedule.kind.shape != expected:
@@ -152,7 +153,7 @@ class SwarmEnv(BatchedEnv):
         else:
             self._sim.reset()
         if self._given is not None:
-            self.schedule, self._given = self._given, None
+            self.schedule = self._given
             #: Whether anybody's senses may be faulty in these episodes.
             self._deceived = self.schedule.has_any(SENSING)
         else:

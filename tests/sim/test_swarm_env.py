@@ -68,6 +68,17 @@ def test_types_of_the_last_decision_are_those_of_the_next_episode():
     env.close()
 
 
+def test_a_given_schedule_is_forgotten_after_one_episode():
+    env = CoverageEnv(2, 0, episode_decisions=3)
+    env.reset(0, Schedule.single(2, 4, FaultKind.STOP, robot=1))
+    for _ in range(4):
+        env.step(np.zeros((2, 4), int))
+    assert (env.kinds[:, 1] == FaultKind.STOP).all()
+    env.reset(0)
+    assert not env.kinds.any()
+    env.close()
+
+
 def test_the_same_seed_gives_another_run(env):
     def play() -> np.ndarray:
         env.reset(3)

@@ -69,6 +69,32 @@ def test_auroc_after_onset_looks_at_healthy_observers_at_that_moment():
     assert np.isnan(auroc_after_onset(scripted(0.9, 0.1), 30))
 
 
+def test_who_is_mended_by_then_counts_as_a_healthy_one_that_is_blamed():
+    episodes = scripted(0.9, 0.1)
+    episodes.kinds[7:] = FaultKind.NONE
+    assert auroc_after_onset(episodes, 1) == 1.0
+    assert np.isnan(auroc_after_onset(episodes, 3))
+
+
+def test_who_was_doubted_before_the_onset_is_never_found_out(toy_recipe):
+    class Doubting:
+        """An arena whose observers doubt one agent from the fourth step on, rightly or not."""
+
+        steps = 20
+
+        def play(self, attack, episodes, stream):
+            kinds, p = np.zeros((20, 1, 3), int), np.full((20, 1, 3, 2), 0.1)
+            if isinstance(attack, WithFault):
+                kinds[attack.onset(20) :, 0, 2] = FaultKind.ADVERSARY
+                p[4:, 0, :2, 1] = 0.9
+            return Episodes(np.zeros(1), p, kinds, np.array([20]))
+
+    found = judge_beliefs(checkpoint.fresh(toy_recipe("eir-mappo")), Doubting(), 1)
+    # three in a row are a detection
+    assert found["kinds"]["adversary"]["steps_to_detect"] == 2.0
+    assert found["kinds"]["adversary"]["detected"] == 1.0
+
+
 def test_what_comes_after_the_end_of_an_episode_counts_for_beliefs(toy_recipe):
     class Shortened:
         """An arena whose episodes end after 8 of 20 decisions; beliefs are right until then."""

@@ -13,6 +13,7 @@ import torch
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.faults import FaultKind
 from training import checkpoint
+from training.attack import train_attack
 from training.attacks import ATTACKS, make_attack, name_of
 from training.attacks.base import Attack, Moment
 from training.attacks.play import Arena, check_attack
@@ -61,12 +62,52 @@ def watched(recipe: str, kind: str, **settings: object) -> tuple[list[Moment], t
     ("recipe", "method"), [("toy", "true-type"), ("mpe", "maddpg"), ("coverage", "eir-mappo")]
 )
 def test_every_attack_plays_in_every_kind_of_world_and_repeats_itself(recipe, method):
-    arena = Arena(team(recipe, method), batch=3)
+    run = team(recipe, method)
+    arena = Arena(run, batch=3)
     for kind in ATTACKS:
-        first, again = (arena.play(make_attack(kind), 3, [0]) for _ in range(2))
+        first, again = (
+            arena.play(make_attack(kind), 3, [0], adversary=run.adversary) for _ in range(2)
+        )
         assert np.isfinite(first.returns).all()
         assert np.array_equal(first.returns, again.returns), kind
     arena.close()
+
+
+def test_an_adversary_that_never_learned_stands_for_one_that_did():
+    untaught, attack = team("toy", "mappo"), make_attack("learned")
+    arena = Arena(untaught, batch=3)
+    with pytest.raises(EirError, match="'mappo' trains with no adversary; `eir attack` makes one"):
+        arena.play(attack, 3, [0])
+    assert len(arena.play(attack, 3, [0], adversary=untaught.adversary).returns) == 3
+    arena.play(make_attack("frozen"), 3, [0])
+    with pytest.raises(EirError, match="trains with no adversary to start from"):
+        train_attack(untaught, "warm", [0], 1, 0)
+
+
+def test_an_adversary_of_another_world_is_played():
+    other = team("lbf").adversary
+    with pytest.raises(EirError, match="does not fit this team"):
+        Arena(team("toy"), batch=3).play(make_attack("learned"), 3, [0], adversary=other)
+
+
+def test_more_agents_than_environments_leave_one_that_is_never_played():
+    one = team("toy")
+    one.recipe = one.recipe.model_copy(update={"batch": 1})
+    with pytest.raises(EirError, match="batch is 1; expected at least one environment for each"):
+        train_attack(one, "fresh", [0, 1], 1, 0)
+
+
+def test_an_end_that_an_attack_plans_is_forgotten():
+    class Brief(ATTACKS["learned"]):  # type: ignore[misc, valid-type]
+        def schedule(self, num_agents, steps):
+            planned = super().schedule(num_agents, steps)
+            planned.end_s = np.full(planned.kind.shape, 3.0)
+            return planned
+
+    for recipe in ("toy", "coverage"):
+        played = Arena(team(recipe), batch=3).play(Brief(), 3, [0], agent=0)
+        assert (played.kinds[:3, :, 0] == FaultKind.ADVERSARY).all()
+        assert (played.kinds[3:] == FaultKind.NONE).all()
 
 
 def test_an_attack_leaves_the_victim_as_it_is():

@@ -19,7 +19,7 @@ from training.attack import (
     strongest,
     train_attack,
 )
-from training.campaign import Progress, is_attacked, plan_matrix, run_matrix
+from training.campaign import Progress, is_attacked, judge_one, plan_matrix, run_matrix
 from training.cells import Judge
 from training.matrix import (
     attack_units,
@@ -129,14 +129,58 @@ def test_an_attack_that_the_world_does_not_know_is_found_after_hours_of_training
 def test_an_adversary_that_was_trained_for_less_long_is_kept(matrix, teams):
     victim = find_victim(matrix, "toy/mappo-0")
     [unit] = attack_units(matrix, victim, teams)
-    world = matrix.worlds["toy"]
-    story = Path(unit.command[-1]).with_suffix(".json")
-    story.write_text(json.dumps({"curve": [0, 0], "greedy": False}))
-    assert is_attacked(world, unit)
-    assert not is_attacked(world.model_copy(update={"attack_iterations": 3}), unit)
-    assert not is_attacked(world.model_copy(update={"sampled": False}), unit)
-    story.unlink()
-    assert not is_attacked(world, unit)
+
+    def attacked(**changes: object) -> bool:
+        world = matrix.worlds["toy"].model_copy(update=changes)
+        changed = matrix.model_copy(update={"worlds": {"toy": world}})
+        return is_attacked(changed, victim, unit, teams)
+
+    assert attacked()
+    assert not attacked(attack_iterations=3)
+    assert not attacked(sampled=False)
+    # the team has learned on since
+    path = teams / victim.name / checkpoint.FILE
+    run = checkpoint.load(path)
+    run.iteration += 1
+    checkpoint.save(run, path)
+    assert not attacked()
+
+
+def test_a_team_that_is_half_trained_or_half_attacked_is_judged(matrix, teams, tmp_path):
+    with pytest.raises(EirError, match="toy/mappo-0 is not trained or not attacked to the end"):
+        judge_one(matrix, find_victim(matrix, "toy/mappo-0"), teams, tmp_path / "out")
+
+
+def test_a_team_that_nobody_attacked_has_a_worst_case(matrix, teams, tmp_path):
+    for path in teams.glob("toy/*/attack-fresh.pt"):
+        path.unlink()
+    with pytest.raises(EirError, match=r"worst: no adversary was trained against toy/mappo-0 yet"):
+        judge(matrix, teams, tmp_path / "out", "toy/mappo-0")
+    there = {path.stem for path in (tmp_path / "out/toy/mappo-0").glob("*.json")}
+    assert there == {"none", "training", "random"}
+
+
+def test_an_attack_that_was_added_to_a_matrix_is_not_tried_for_the_worst_case(
+    matrix, teams, tmp_path
+):
+    out = tmp_path / "out"
+    judge(matrix, teams, out, "toy/mappo-0")
+    worst = json.loads((out / "toy/mappo-0/worst.json").read_text())
+    tried = worst["tried"]["0"]["screened"]
+    assert {"random", "frozen", "pgd-epsilon=0.2", "mappo:fresh"} <= tried.keys()
+    more = matrix.model_copy(update={"attacks": (*matrix.attacks, "late-switch")})
+    again = judge(more, teams, out, "toy/mappo-0")
+    assert [name for name, new in again.items() if new] == ["late-switch", "worst"]
+
+
+def test_an_attack_on_the_whole_team_counts_once_per_agent(matrix, teams, tmp_path):
+    noisy = matrix.model_copy(update={"attacks": ("noise", "two-adversaries")})
+    judge(noisy, teams, tmp_path / "out", "toy/eir-mappo-0")
+    folder = tmp_path / "out/toy/eir-mappo-0"
+    for name in ("noise", "two-adversaries"):
+        assert list(json.loads((folder / f"{name}.json").read_text())["agents"]) == ["all"]
+    tried = json.loads((folder / "worst.json").read_text())["tried"]["0"]["screened"]
+    assert not {"noise", "two-adversaries"} & tried.keys()
 
 
 def test_a_cell_says_what_made_it_and_the_worst_is_no_better_than_what_was_tried(
@@ -227,7 +271,7 @@ def test_a_report_shows_every_method_and_repeats_itself(matrix, teams, tmp_path)
     card = json.loads((tmp_path / "report/scorecard.json").read_text())
     mine = card["toy"]["methods"]["eir-mappo"]
     assert mine["seeds"] == 2
-    assert mine["worst_case"][3] == 4  # two seeds, two agents
+    assert mine["worst_case"][3] == 2  # agents are no seeds
     assert len(card["toy"]["targets"]) == 3
     before = {path.name: path.read_bytes() for path in written}
     write_report(tmp_path / "out", tmp_path / "report")
@@ -246,6 +290,8 @@ def test_a_unit_that_crashes_is_reported_and_stops_nothing_else(tmp_path, capsys
     assert "train toy/mappo-0" in said
     assert "train toy/ear-mappo-0" in said
     assert (runs / "toy/ear-mappo-0" / checkpoint.FILE).exists()
+    assert "not judged: toy/mappo-0, which is not trained" in said
+    assert not (tmp_path / "out/toy/mappo-0").exists()
 
 
 @pytest.mark.parametrize(
@@ -326,14 +372,53 @@ def test_improvement_counts_ties_half():
     assert probability_of_improvement([1.0, 2.0], [1.0]) == 0.75
 
 
+def worst(agents: dict[str, float], refined: dict[str, float] | None = None) -> dict:
+    """A cell with so much left of each agent, on the episodes reported and on those of refining."""
+    tried = {agent: {"refined": {"fresh": value}} for agent, value in (refined or agents).items()}
+    means = {agent: {"mean": value} for agent, value in agents.items()}
+    return {"agents": means, "tried": tried, "curves": {}, "still_falling": {}}
+
+
+def test_agents_of_one_team_count_as_many_teams():
+    cells = {("worst", "mappo", 0): worst({"0": 1.0, "1": 5.0})}
+    world = World("toy", cells | {("worst", "mappo", 1): worst({"0": 2.0, "1": 2.0})})
+    assert world.scores("worst", "mappo") == [3.0, 2.0]
+    assert world.lowest("mappo") == [1.0, 2.0]
+
+
+def test_the_weakest_agent_is_chosen_on_the_episodes_that_are_reported():
+    world = World("toy", {("worst", "mappo", 0): worst({"0": 1.0, "1": 1.1}, {"0": 2.0, "1": 1.5})})
+    assert world.lowest("mappo") == [1.1]
+
+
+def test_a_baseline_with_a_wide_interval_is_passed_over_for_a_better_one():
+    def world(unsure: list[float]) -> World:
+        cells = {}
+        for seed in range(3):
+            for method, value in (("eir-mappo", 48), ("ear-mappo", 45), ("mappo", unsure[seed])):
+                cells["worst", method, seed] = worst({"0": value + 0.01 * seed})
+        return World("toy", cells)
+
+    assert [target.verdict for target in targets(world([1.0, 2.0, 3.0]))] == ["met"]
+    assert [target.verdict for target in targets(world([20.0, 60.0, 40.0]))] == ["missed"]
+
+
+def test_a_baseline_without_any_return_ends_the_report():
+    cells = {}
+    for seed in range(3):
+        for method, value in (("eir-mappo", 0.5), ("mappo", 0.0)):
+            cells["random", method, seed] = {"agents": {"0": {"mean": value}}}
+            cells["none", method, seed] = {"agents": {"all": {"mean": value}}}
+    assert targets(World("lbf", cells)) == []
+
+
 def test_targets_tell_a_clear_lead_from_one_within_the_intervals():
     def world(ours: float, seeds: int = 3) -> World:
         cells = {}
         for seed in range(seeds):
             for method, value in (("eir-mappo", ours), ("mappo", 1.0)):
-                agents = {str(k): {"mean": value + 0.1 * k + 0.03 * seed} for k in range(4)}
-                common = {"agents": agents, "curves": {}, "still_falling": {}}
-                cells["worst", method, seed] = common
+                agents = {str(k): value + 0.1 * k + 0.03 * seed for k in range(4)}
+                cells["worst", method, seed] = worst(agents)
                 cells["none", method, seed] = {"agents": {"all": {"mean": 10.0}}}
         return World("toy", cells)
 

@@ -85,6 +85,18 @@ def test_a_run_that_fails_is_reported_and_stops_no_other(
     assert len(read_story(runs[1].folder).sessions) == 1
 
 
+def test_a_folder_with_another_recipe_s_run_is_taken_for_what_was_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    assert sweep_with_progress(members(TOY, ["seeds=1"], SMALL, tmp_path), **LOCAL)
+    other = members(TOY, ["seeds=1"], [*SMALL, "policy.clip=0.3"], tmp_path)
+    capsys.readouterr()
+    assert not sweep_with_progress(other, **LOCAL)
+    said = capsys.readouterr().out
+    assert "1 failed" in said
+    assert "policy.clip" in said
+
+
 def test_a_sweep_that_is_told_to_end_saves_its_runs_and_exits_with_0(tmp_path: Path):
     command = [sys.executable, "-m", "eir_ros.cli.main", "train", str(TOY), "--out", str(tmp_path)]
     command += ["--sweep", "seeds=1..2", "--jobs", "1"]

@@ -37,8 +37,6 @@ class Frozen(Attack):
     #: Share of the episode after which it freezes.
     after: float = Setting(0.1, ge=0, lt=1)
 
-    _last: Tensor | None = PrivateAttr(default=None)
-
     def onset(self, steps: int) -> int:
         """It freezes here."""
         return int(self.after * steps)
@@ -98,6 +96,7 @@ class TwoAdversaries(Attack):
     sees: ClassVar[str] = "observations"
     needs_adversary: ClassVar[bool] = True
     count: ClassVar[int] = 2
+    on_one: ClassVar[bool] = False
 
 
 class Budgeted(Attack):
@@ -105,9 +104,9 @@ class Budgeted(Attack):
 
     Strategically timed (Lin et al., *Tactics of adversarial attack on deep reinforcement learning
     agents*, IJCAI 2017): a step matters where the attacked agent's own policy is sure of what it
-    does, by the gap between its likeliest and its least likely available action. The threshold of
-    the gap is what spends the budget evenly: it falls where little was spent and rises where much
-    was.
+    does, by the gap between its likeliest and its least likely available action. It acts in those
+    steps whose gap is among the largest share `budget` of all gaps so far, so that some of the
+    budget may be left in the end.
     """
 
     title: ClassVar[str] = "budgeted adversary"

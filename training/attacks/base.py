@@ -68,6 +68,9 @@ class Attack(Schema):
     needs_adversary: ClassVar[bool] = False
     #: Agents that are attacked in an episode.
     count: ClassVar[int] = 1
+    #: Whether one agent alone is attacked: then each has a return of its own under it, and it may
+    #: be the worst case. Others are played on the whole team.
+    on_one: ClassVar[bool] = True
     #: Fault of the attacked agents; NONE where they stay cooperative and are only deceived.
     kind: ClassVar[FaultKind] = FaultKind.ADVERSARY
 
@@ -149,6 +152,7 @@ class Nobody(Attack):
     """No attack: what the team is worth by itself."""
 
     title: ClassVar[str] = "no attack"
+    on_one: ClassVar[bool] = False
     kind: ClassVar[FaultKind] = FaultKind.NONE
 
 

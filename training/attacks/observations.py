@@ -63,6 +63,7 @@ class Noise(Attack):
     """Uniform noise on everything that every agent sees."""
 
     title: ClassVar[str] = "noise on all"
+    on_one: ClassVar[bool] = False
     kind: ClassVar[FaultKind] = FaultKind.NONE
 
     #: Largest change of each number, in its own units.

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from training.attacks.base import Attack, Moment
 from training.checkpoint import Run
 from training.evaluate import EVALUATION_STREAM, Episodes
 from training.game import Game, make_game
+from training.methods import METHODS
 from training.team import Adversary, BeliefSource
 
 
@@ -58,7 +60,7 @@ class Arena:
         #: The world itself.
         self.env = self._game.env
         #: Steps that an episode may take.
-        self.steps = self._game.env.horizon or run.recipe.steps
+        self.steps = self._game.horizon
         #: Duration of a step [s]; 1 where there are no robots.
         self.step_s = self._game.step_s
 
@@ -88,17 +90,18 @@ class Arena:
         Raises
         ------
         EirError
-            There is no such agent, the team is too small for the attack, or the world does not
-            know its fault.
+            There is no such agent, the team is too small for the attack, the world does not
+            know its fault, the attack needs an adversary and there is none, or it does not fit.
         """
         check_attack(attack, self._game)
+        adversary = self._played(attack, adversary)
         groups = self._groups(attack.count, agent)
         parts = []
         trained, self._run.team.source = self._run.team.source, self._source
         try:
             for part in range(-(-episodes // self._game.batch)):
                 turn = part * self._game.batch + np.arange(self._game.batch)
-                attack.begin(groups[turn % len(groups)], adversary or self._run.adversary)
+                attack.begin(groups[turn % len(groups)], adversary)
                 parts.append(self._episodes(attack, [EVALUATION_STREAM, *stream, part], film))
         finally:
             self._run.team.source = trained
@@ -107,9 +110,32 @@ class Arena:
             np.concatenate(returns), _beside(doubts), _beside(kinds), np.concatenate(lengths)
         )
 
+    def knows(self, attack: Attack) -> bool:
+        """Whether this world can be attacked so."""
+        try:
+            check_attack(attack, self._game)
+        except EirError:
+            return False
+        return True
+
     def close(self) -> None:
         """Free what the world holds."""
         self._game.close()
+
+    def _played(self, attack: Attack, given: Adversary | None) -> Adversary:
+        """The adversary that is played: the one `given`, or the one of training."""
+        own, method = self._run.adversary, self._run.recipe.method
+        if given is None and attack.needs_adversary and not METHODS[method].attacked:
+            raise EirError(
+                f"a team of '{method}' trains with no adversary; `eir attack` makes one, for "
+                "--adversary."
+            )
+        if given is not None and shapes(given) != shapes(own):
+            raise EirError(
+                "the adversary does not fit this team; expected one of the same world and network "
+                "sizes."
+            )
+        return given or own
 
     def _groups(self, count: int, agent: int | None) -> NDArray[np.int64]:
         n = self.num_agents
@@ -126,7 +152,7 @@ class Arena:
         game, team, rng = self._game, self._run.team, np.random.default_rng([*seed, 1])
         noise = torch.Generator().manual_seed(int(rng.integers(2**63)))
         planned = attack.schedule(self.num_agents, self.steps)
-        game.reset([*seed, 0], Schedule(planned.kind, planned.start_s * self.step_s))
+        game.reset([*seed, 0], _in_seconds(planned, self.step_s))
         hidden = team.initial_state(game.batch, game.num_agents)
         fresh, executed = torch.ones(game.batch, dtype=torch.bool), None
         returns, running = np.zeros(game.batch), np.ones(game.batch, bool)
@@ -193,6 +219,18 @@ class Arena:
             moment.action.numpy(), corrupted.numpy(), anything, kinds.numpy()
         )
         return torch.from_numpy(executed if self._game.env.num_actions else executed.clip(-1, 1))
+
+
+def shapes(adversary: Adversary) -> dict[str, torch.Size]:
+    """Of its weights: adversaries of the same shapes can stand in for each other."""
+    return {name: value.shape for name, value in adversary.state_dict().items()}
+
+
+def _in_seconds(planned: Schedule, step_s: float) -> Schedule:
+    """A schedule in steps that last `step_s` each."""
+    end = None if planned.end_s is None else planned.end_s * step_s
+    more = None if planned.more is None else _in_seconds(planned.more, step_s)
+    return replace(planned, start_s=planned.start_s * step_s, end_s=end, more=more)
 
 
 def _check(attack: Attack, actions: Tensor, moment: Moment, acting: Tensor) -> None:

@@ -30,6 +30,7 @@ class Wolfpack(Attack):
     sees: ClassVar[str] = "policy"
     needs_adversary: ClassVar[bool] = True
     kind: ClassVar[FaultKind] = FaultKind.NONE
+    on_one: ClassVar[bool] = False
 
     #: Hunts in an episode, agents that are hit after the first, and for how many steps.
     hunts: int = Setting(4, ge=1)

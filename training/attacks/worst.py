@@ -54,7 +54,8 @@ def worst_case(
     """
 
     def mean(candidate: Candidate, stream: int) -> float:
-        played = arena.play(candidate.attack, episodes // 2, [stream], agent, candidate.adversary)
+        half = max(1, episodes // 2)
+        played = arena.play(candidate.attack, half, [stream], agent, candidate.adversary)
         return float(played.returns.mean())
 
     screened = {candidate.name: mean(candidate, SCREEN) for candidate in candidates}

@@ -8,6 +8,7 @@ import numpy as np
 
 from eir_ros.contract.errors import EirError
 from training.matrix import BELIEF, EVERYBODYS, TOGETHER, WORST
+from training.report.table import weakest_agent
 
 
 def team_card(cells: Path, made_from: str) -> dict[str, Any]:
@@ -56,7 +57,8 @@ def team_card(cells: Path, made_from: str) -> dict[str, Any]:
             continue
         word = _fault(cell)
         (returns if word else attacks)[word or name] = _mean(cell)
-    robot, worst = min(found[WORST]["agents"].items(), key=lambda item: float(item[1]["mean"]))
+    robot = weakest_agent(found[WORST])
+    worst = found[WORST]["agents"][robot]
     returns["worst"] = {
         "mean": worst["mean"],
         "standard_error": worst["standard_error"],

@@ -34,9 +34,9 @@ STORIES = {
 #: What the table above all worlds means.
 _WORDS = (
     "- **worst case**: what is left of the return when the strongest attack found works on one "
-    f"agent, {METHODS[OURS].title} against the best baseline: the middle over all seeds and "
-    "agents, and that of the weakest agents. Two adversaries, wolfpack and noise on all are not "
-    "among these attacks; they stand in the tables.",
+    f"agent, {METHODS[OURS].title} against the best baseline: the mean over the agents of a team, "
+    "and what is left at its weakest agent. Two adversaries, wolfpack and noise on all attack "
+    "more than one agent and are not among these; they stand in the tables.",
     f"- **cooperation**: the return with nobody corrupted, {METHODS[OURS].title} as a share of "
     f"{METHODS[COOPERATIVE].title}; at least {KEEPS:.0%} is met.",
     f"- **unseen attacks**: the mean over {UNSEEN_COUNT} that no team was trained with (a random "
@@ -214,8 +214,7 @@ def _doubts(world: World, methods: dict[str, Any]) -> list[str]:
     few = [METHODS[m].title for m, own in methods.items() if own["seeds"] < 5]
     if few:
         lines.append(
-            f"Doubt: fewer than five seeds of {', '.join(few)}; intervals over seeds and "
-            "agents are then narrower than the truth."
+            f"Doubt: fewer than five seeds of {', '.join(few)}; intervals of so few are rough."
         )
     return lines
 

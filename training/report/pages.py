@@ -69,7 +69,7 @@ def _figures(world: World) -> dict[str, str]:
 CAPTIONS = {
     "cooperation": "What a team is worth by itself, and in the worst case at its weakest agent; up "
     "and right is better.",
-    "attacks": "Return under each attack: interquartile mean over seeds and attacked agents, BCa.",
+    "attacks": "Return under each attack: mean over agents, interquartile mean over seeds, BCa.",
     "epsilon": "Return against the strength of an attack on what one agent sees.",
     "transfer": "Who is hurt by whose adversary: rows are victims, columns where it was trained.",
     "training": "How far training had come: a flat end means that more of it would not help.",
@@ -81,8 +81,9 @@ CAPTIONS = {
 VARIED = "with settings changed"
 #: What stands above all tables.
 HOW_TO_READ = (
-    "Numbers are interquartile means over seeds and attacked agents with 95 % BCa intervals; "
-    "how many scores stand behind each is in parentheses. The worst case is the lowest of "
+    "Every seed counts with its mean over the attacked agents. Numbers are interquartile means "
+    "over seeds (below four seeds, means) with 95 % BCa intervals; how many seeds stand behind "
+    "each is in parentheses. The worst case is the lowest of "
     "fresh, warm-started, transferred and scripted attacks, chosen on other episodes than "
     "those reported."
 )

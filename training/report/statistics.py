@@ -1,8 +1,8 @@
 """Statistics of few runs: interquartile mean, its interval, probability of improvement.
 
 Agarwal et al., *Deep reinforcement learning at the edge of the statistical precipice* (NeurIPS
-2021). A score is the mean return of one run under one attack on one agent; runs, not episodes, are
-what is uncertain.
+2021). A score is the mean return of one run under one attack, over the agents that it hits: runs,
+neither episodes nor agents, are what is uncertain.
 """
 
 import warnings

@@ -54,14 +54,13 @@ class World:
         return dict(sorted(found.items()))
 
     def scores(self, attack: str, method: str) -> list[float]:
-        """Mean return of every seed and attacked agent."""
-        cells = self.of(attack, method).values()
-        return [agent["mean"] for cell in cells for agent in cell["agents"].values()]
+        """Mean return of every seed, over the attacked agents: those of a team are no seeds."""
+        return [_over_agents(cell) for cell in self.of(attack, method).values()]
 
     def lowest(self, method: str) -> list[float]:
-        """The worst case over agents, per seed."""
+        """The worst case of the weakest agent, per seed."""
         cells = self.of(WORST, method).values()
-        return [min(agent["mean"] for agent in cell["agents"].values()) for cell in cells]
+        return [float(cell["agents"][weakest_agent(cell)]["mean"]) for cell in cells]
 
     @property
     def tells_worst(self) -> bool:
@@ -84,12 +83,11 @@ class World:
         return [a for a, kind in kinds if kind in _UNSEEN and "clean_belief" not in a]
 
     def unseen(self, method: str) -> list[float]:
-        """Mean over the paper's unseen attacks of every seed and agent that has them all."""
-        attacks, rows = self.unseen_attacks(method), dict[tuple[int, str], list[float]]()
+        """Mean over the paper's unseen attacks of every seed that has them all."""
+        attacks, rows = self.unseen_attacks(method), dict[int, list[float]]()
         for attack in attacks:
             for seed, cell in self.of(attack, method).items():
-                for agent, found in cell["agents"].items():
-                    rows.setdefault((seed, agent), []).append(found["mean"])
+                rows.setdefault(seed, []).append(_over_agents(cell))
         whole = [row for row in rows.values() if len(row) == len(attacks)]
         return [sum(row) / len(row) for row in whole]
 
@@ -97,6 +95,20 @@ class World:
         """Of `scores`; None where there are none."""
         scores = self.scores(attack, method)
         return estimate(scores) if scores else None
+
+
+def weakest_agent(worst: dict[str, Any]) -> str:
+    """The agent whose worst case was lowest on the episodes of refining.
+
+    On those that are reported, the lowest would be lower than it is worth.
+    """
+    tried = worst["tried"]
+    return min(tried, key=lambda agent: min(tried[agent]["refined"].values()))
+
+
+def _over_agents(cell: dict[str, Any]) -> float:
+    means = [float(agent["mean"]) for agent in cell["agents"].values()]
+    return sum(means) / len(means)
 
 
 def read_results(folder: Path) -> list[World]:

@@ -56,7 +56,7 @@ def _worst_case(world: World) -> Target | None:
     rival, theirs = _best(rivals)
     if ours is None or theirs is None:
         return None
-    above = ours.value > theirs.value and ours.apart_from(theirs)
+    above = all(r is None or (ours.value > r.value and ours.apart_from(r)) for r in rivals.values())
     verdict, few = _verdict(world, above, rival, lambda _: [WORST])
     what = "worst case above every baseline, 95 % intervals apart"
     mine, its = (estimate(world.lowest(method)).value for method in (OURS, rival))
@@ -68,7 +68,8 @@ def _worst_case(world: World) -> Target | None:
 
 def _cooperation(world: World) -> Target | None:
     ours, theirs = (world.estimate(TOGETHER, method) for method in (OURS, COOPERATIVE))
-    if ours is None or theirs is None:
+    # of a return of 0 there are no shares
+    if ours is None or theirs is None or theirs.value == 0:
         return None
     # returns below 0 (particles): what is kept is measured on the size of the loss
     kept = ours.value / theirs.value
@@ -83,7 +84,7 @@ def _unseen(world: World) -> Target | None:
     means = {m: estimate(scores) for m in world.methods if (scores := world.unseen(m))}
     rival, theirs = _best({method: means.get(method) for method in _baselines(world)})
     gain = PAPER_GAIN.get(world.name.partition("-")[0])
-    if OURS not in means or theirs is None or gain is None:
+    if OURS not in means or theirs is None or gain is None or theirs.value == 0:
         return None
 
     def above(value: float) -> float:
