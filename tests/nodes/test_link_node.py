@@ -11,6 +11,7 @@ pytest.importorskip("rclpy")
 from builtin_interfaces.msg import Time  # noqa: E402
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+from domains import claim_domain  # noqa: E402
 from geometry_msgs.msg import TwistStamped  # noqa: E402
 from nav_msgs.msg import Odometry  # noqa: E402
 from rclpy.serialization import deserialize_message, serialize_message  # noqa: E402
@@ -29,7 +30,7 @@ from eir_ros.policy import signing  # noqa: E402
 
 TEAM = ["r0", "r1", "r2", "r3"]
 #: Of the network between hosts; the graph of the host is that of the test.
-DOMAIN = 101
+DOMAIN = claim_domain()
 
 
 class Operator:

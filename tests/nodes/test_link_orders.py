@@ -9,6 +9,7 @@ pytest.importorskip("rclpy")
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+from domains import claim_domain  # noqa: E402
 from ros_graph import probe  # noqa: E402
 
 from eir_ros.contract.errors import EirError  # noqa: E402
@@ -25,7 +26,7 @@ from eir_ros.policy import signing  # noqa: E402
 
 TEAM = ["r0", "r1", "r2", "r3"]
 #: Of the network between hosts, and of the graph of r2's host; the operator's is that of the test.
-DOMAIN, ROBOT_DOMAIN = 103, 104
+DOMAIN, ROBOT_DOMAIN = claim_domain(), claim_domain()
 
 
 class Hosts:
