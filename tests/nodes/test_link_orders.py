@@ -43,12 +43,13 @@ class Hosts:
         self.truth = robot.listen(DiagnosticArray, "/swarm/faults", qos.FAULTS)
         self.trust = robot.listen(DiagnosticArray, "/r2/trust", qos.EVENT)
         self.remote = Remote(operator.node, TEAM)
-        self.until(lambda: self.truth and self.trust and self.desk._peers["r2"].heard_s)
+        self.until(lambda: self.truth and self.trust)
+        self.until(lambda: self.desk._peers["r2"].heard_s and self.link._peers[OPERATOR].heard_s)
         self.until(lambda: all(c.service_is_ready() for c in self.remote._clients.values()))
 
-    def until(self, condition, timeout_s=10.0):
+    def until(self, condition):
         """Spin both computers until `condition`."""
-        self.operator.until(lambda: self.robot.spin(0.005) or condition(), timeout_s)
+        self.operator.until(lambda: self.robot.spin(0.005) or condition())
 
     def order(self, node, value):
         """Give an order as the operator page does; the answer."""
