@@ -282,8 +282,13 @@ def test_ctrl_c_is_not_clean(tmp_path: Path, moment: str) -> None:
             with urllib.request.urlopen(url, timeout=PATIENCE_S) as page:
                 assert b"<html" in page.read()
         else:
-            graph.until(lambda: len(swarm.children()) == 11)
-        # at once, or those that start may be ready
+            # one is held up, so that no robot moves; the request to end waits for its imports only
+            late = graph.until(lambda: swarm.children().get("r0/agent"))
+            late.suspend()
+            gates = [f"/{robot}/gate" for robot in TEAM]
+            agents = [f"/{robot}/agent" for robot in TEAM[1:]]
+            listens(swarm, "/world", "/monitor", "/recorder", *gates, *agents)
+            late.resume()
         assert swarm.interrupt() == 0, swarm.errors + swarm.logs()
     assert ("ended before the robots moved: SIGINT" in swarm.output) is (moment == "starting")
     assert ("reward per decision" in swarm.output) is (moment == "running")
