@@ -15,7 +15,7 @@ import signal
 import threading
 import traceback
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import cloudpickle
@@ -102,28 +102,28 @@ class Crew:
 
     def reset(self, seeds: list[int | None]) -> None:
         """Reset every row with its seed."""
-        self._tell("reset", [seeds[job.first : job.last] for job in self._jobs])
+        self._tell("reset", {k: seeds[j.first : j.last] for k, j in enumerate(self._jobs)})
 
     def step(self, hold: bool) -> None:
         """Step every row."""
-        self._tell("step", [hold] * len(self._jobs))
+        self._tell("step", dict.fromkeys(range(len(self._jobs)), hold))
 
     def scene(self, index: int) -> Any:
         """Scene of one row."""
         k = next(k for k, job in enumerate(self._jobs) if job.first <= index < job.last)
-        self._send(k, "scene", index - self._jobs[k].first)
-        return self._answers([k])[0]
+        return self._tell("scene", {k: index - self._jobs[k].first})[0]
 
     @property
     def pids(self) -> list[int]:
         """Process ids of the workers."""
         return [process.pid or 0 for process in self._processes]
 
-    def _tell(self, word: str, details: list[Any]) -> None:
-        for k, detail in enumerate(details):
-            self._send(k, word, detail)
+    def _tell(self, word: str, details: Mapping[int, Any]) -> list[Any]:
+        """Give an order with its details to some workers; return their answers."""
         try:
-            self._answers(range(len(details)))
+            for k, detail in details.items():
+                self._send(k, word, detail)
+            return self._answers(details)
         except EirError:
             raise
         except BaseException:  # Ctrl-C: answers would be taken for those of the next order

@@ -4,41 +4,29 @@ import importlib.util
 import os
 import shutil
 import signal
-import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-
-def claim_domain() -> tuple[int, socket.socket]:
-    """A ROS domain that no other run on this network has, for as long as the socket is open.
-
-    An abstract socket's name is taken per network namespace, as are the ports of DDS: containers
-    that share a network see each other's claims, whatever their process numbers.
-    """
-    # domains 1 to 100 keep clear of the ports that Linux hands out itself
-    for attempt in range(100):
-        domain = 1 + (os.getpid() + attempt) % 100
-        claim = socket.socket(socket.AF_UNIX)
-        try:
-            claim.bind(f"\0eir_ros_tests_{domain}")
-        except OSError:
-            claim.close()
-        else:
-            return domain, claim
-    raise RuntimeError("no ROS domain is free: a hundred test runs are on this machine")
-
+from domains import claim_domain
 
 # Before any test imports rclpy: nothing leaves the machine, and runs beside each other do not meet.
 os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 if "ROS_DOMAIN_ID" not in os.environ or "PYTEST_XDIST_WORKER" in os.environ:
-    _domain, _claim = claim_domain()
-    os.environ["ROS_DOMAIN_ID"] = str(_domain)
+    os.environ["ROS_DOMAIN_ID"] = str(claim_domain())
 
 # A shell starts what runs in its background deaf to Ctrl-C, and its children inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# An example that takes long, or is long in being drawn, says that the machine does much else.
+with suppress(ImportError):
+    from hypothesis import HealthCheck, settings
+
+    _slow_is_well = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile("patient", _slow_is_well)
+    settings.load_profile("patient")
 
 #: Folders whose tests wait for processes, for the most part.
 REAL_TIME = {"chaos", "fuzz", "hosts", "launch", "link", "monitor", "nodes", "swarm"}

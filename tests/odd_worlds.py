@@ -1,6 +1,8 @@
 """Small `ParallelEnv`s that are awkward on purpose; importable, so that workers find them."""
 
+import multiprocessing
 import os
+import signal
 import time
 
 import gymnasium
@@ -99,10 +101,12 @@ class Endless(Relay):
             time.sleep(0.01)
 
 
-class Slow(Relay):
-    """A step that takes its time."""
+class Interrupting(Relay):
+    """When `long` does 2, whoever made its process gets Ctrl-C in the middle of the step."""
 
     def step(self, actions):
+        if actions["long"] == 2:
+            os.kill(multiprocessing.parent_process().pid, signal.SIGINT)
         time.sleep(1.0)
         return super().step(actions)
 

@@ -18,6 +18,9 @@ from rclpy.parameter import Parameter
 from rclpy.parameter_client import AsyncParameterClient
 from rclpy.qos import QoSProfile
 
+#: What is awaited comes at once on an idle machine; this is for one that does much else [s].
+PATIENCE_S = 60.0
+
 
 class Probe:
     """A node that only the test spins: publishes, listens, asks, and waits for what it expects.
@@ -53,7 +56,7 @@ class Probe:
         )
         return heard
 
-    def until(self, condition: Callable[[], Any], timeout_s: float = 10.0) -> Any:
+    def until(self, condition: Callable[[], Any], timeout_s: float = PATIENCE_S) -> Any:
         """Spin until `condition` is true and return its value; fail after `timeout_s`."""
         end = time.monotonic() + timeout_s
         while not (found := condition()):
@@ -69,7 +72,10 @@ class Probe:
             self._executor.spin_once(timeout_sec=left)
 
     def connected(self, *endpoints: Any) -> None:
-        """Wait until each publisher given has a subscriber."""
+        """Wait until each publisher given has a subscriber.
+
+        Which may not have found the publisher yet: what is said now, and not kept, may be lost.
+        """
         self.until(lambda: all(endpoint.get_subscription_count() for endpoint in endpoints))
 
     def publishers(self, *topics: str) -> None:
@@ -137,24 +143,25 @@ class NodeProcess:
         stem = f"{namespace.strip('/')}.{module}"
         file = folder / f"{stem}.yaml"
         file.write_text(yaml.safe_dump(sections))
-        self._log = (folder / f"{stem}.log").open("w+")
+        self._log = folder / f"{stem}.log"
         arguments = ["--ros-args", "-r", f"__ns:={namespace}", "-r", f"{main}:__node:={main}"]
         for there, here in (remappings or {}).items():
             arguments += ["-r", f"{there}:={here}"]
         arguments += ["--params-file", str(file)]
-        self.popen = subprocess.Popen(
-            [sys.executable, "-m", f"eir_ros.nodes.{module}", *arguments],
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            cwd=Path(__file__).parents[1],
-        )
+        # a file that the test reads by itself: of one that is shared, who reads moves who writes
+        with self._log.open("w") as log:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-m", f"eir_ros.nodes.{module}", *arguments],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=Path(__file__).parents[1],
+            )
 
     def output(self) -> str:
         """What it wrote to stdout and stderr so far."""
-        self._log.seek(0)
-        return self._log.read()
+        return self._log.read_text(errors="replace")
 
-    def wait(self, timeout_s: float = 20.0) -> int:
+    def wait(self, timeout_s: float = PATIENCE_S) -> int:
         """Wait for its end; returns the exit status."""
         return self.popen.wait(timeout_s)
 
@@ -168,7 +175,6 @@ class NodeProcess:
         with suppress(ProcessLookupError):
             self.popen.kill()
         self.popen.wait()
-        self._log.close()
 
 
 @contextmanager

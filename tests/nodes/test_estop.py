@@ -105,7 +105,8 @@ def test_the_echo_of_a_stop_undoes_its_release(swarm):
     orders = []
     keeper = EStopKeeper(node(swarm, "monitor"), orders.append)
     heard = swarm.listen(Bool, "/swarm/estop", qos.ESTOP_LIVE[0])
-    swarm.connected(keeper._publisher)
+    # the keeper's own three, and this one
+    swarm.until(lambda: keeper._publisher.get_subscription_count() == 4)
     # both before the keeper hears itself
     keeper.give(True)
     keeper.give(False)

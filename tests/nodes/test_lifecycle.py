@@ -8,6 +8,7 @@ import pytest
 pytestmark = pytest.mark.ros
 pytest.importorskip("rclpy")
 
+from domains import claim_domain  # noqa: E402
 from rclpy.lifecycle import TransitionCallbackReturn  # noqa: E402
 from ros_graph import probe  # noqa: E402
 
@@ -23,6 +24,8 @@ from eir_ros.policy.keyring import make_keyring  # noqa: E402
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 TEAM = ["r0", "r1", "r2", "r3"]
+#: Of the network between hosts.
+DOMAIN = claim_domain()
 
 
 def settings(kind, bundle_path, tmp_path):
@@ -37,7 +40,7 @@ def settings(kind, bundle_path, tmp_path):
             "team": TEAM,
             "team_hosts": TEAM,
             "keys": str(tmp_path / "keys" / "r1"),
-            "network_domain": 102,
+            "network_domain": DOMAIN,
         },
         Monitor: {
             "bundle": str(bundle_path),

@@ -9,6 +9,7 @@ pytest.importorskip("rclpy")
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+from domains import claim_domain  # noqa: E402
 from ros_graph import probe  # noqa: E402
 
 from eir_ros.contract.errors import EirError  # noqa: E402
@@ -25,7 +26,7 @@ from eir_ros.policy import signing  # noqa: E402
 
 TEAM = ["r0", "r1", "r2", "r3"]
 #: Of the network between hosts, and of the graph of r2's host; the operator's is that of the test.
-DOMAIN, ROBOT_DOMAIN = 103, 104
+DOMAIN, ROBOT_DOMAIN = claim_domain(), claim_domain()
 
 
 class Hosts:
@@ -42,12 +43,13 @@ class Hosts:
         self.truth = robot.listen(DiagnosticArray, "/swarm/faults", qos.FAULTS)
         self.trust = robot.listen(DiagnosticArray, "/r2/trust", qos.EVENT)
         self.remote = Remote(operator.node, TEAM)
-        self.until(lambda: self.truth and self.trust and self.desk._peers["r2"].heard_s)
+        self.until(lambda: self.truth and self.trust)
+        self.until(lambda: self.desk._peers["r2"].heard_s and self.link._peers[OPERATOR].heard_s)
         self.until(lambda: all(c.service_is_ready() for c in self.remote._clients.values()))
 
-    def until(self, condition, timeout_s=10.0):
+    def until(self, condition):
         """Spin both computers until `condition`."""
-        self.operator.until(lambda: self.robot.spin(0.005) or condition(), timeout_s)
+        self.operator.until(lambda: self.robot.spin(0.005) or condition())
 
     def order(self, node, value):
         """Give an order as the operator page does; the answer."""
@@ -134,8 +136,10 @@ def test_an_intruder_or_another_robot_orders_a_robot_about(hosts, keys):
         network.close()
 
 
-def test_a_robot_orders_the_operator_about_or_answers_for_another(hosts, keys):
+def test_a_robot_orders_the_operator_about_or_answers_for_another(hosts, keys, monkeypatch):
     """What a robot's host may say back is an answer, and to what it was asked itself."""
+    # the order is not given up, however long this takes
+    monkeypatch.setattr("eir_ros.nodes.link_orders._PATIENCE_S", 600.0)
     sealer = Sealer("r1", signing.load_private_key(keys / "r1/r1.key"))
     network = Network("r1", [OPERATOR], domain=DOMAIN, peers=[], discovery_server="")
     order = Order(number=1, node="r2/fault", text="stop").entry()

@@ -22,6 +22,7 @@ def senses(agent_settings, tmp_path_factory):
         found.trust = found.listen(DiagnosticArray, "/r1/trust", qos.EVENT)
         found.wait_for_agent()
         found.until(lambda: moves(found.decide()))
+        found.until(lambda: found.trust)
         yield found
         found.close()
         assert process.interrupt() == 0, process.output()
@@ -32,7 +33,6 @@ def newest(senses):
 
 
 def test_an_agent_begins_without_saying_whom_it_trusts(senses):
-    senses.until(lambda: senses.trust)
     first = trust_report.decode(senses.trust[0][1])
     assert first.observer == "r1"
     assert first.levels == dict.fromkeys(("r0", "r2", "r3"), Level.COOPERATE)
@@ -44,10 +44,8 @@ def test_an_operators_order_is_not_obeyed_or_not_on_record(senses):
     def order(text):
         return senses.set_parameter("/r1/agent", "trust_order", text)
 
-    told = len(senses.trust)
     assert order("r2=quarantine: smoke").successful
-    senses.until(lambda: len(senses.trust) > told)
-    assert newest(senses).quarantined == {2}
+    senses.until(lambda: newest(senses).quarantined == {2})
     assert newest(senses).step[1:] == ("r2", "r2: cooperate -> quarantine (operator: smoke)")
     for text, reason in (
         ("r3=quarantine: smoke, too", "never a majority"),
@@ -65,7 +63,7 @@ def test_an_operators_order_is_not_obeyed_or_not_on_record(senses):
     assert order("r2=auto: it was dust").successful
     assert order("r2=cooperate: it was dust").successful
     senses.until(lambda: moves(senses.decide()))
-    assert newest(senses).quarantined == frozenset()
+    senses.until(lambda: newest(senses).quarantined == frozenset())
 
 
 def test_nonsense_about_trust_is_taken_for_a_quarantine():

@@ -35,7 +35,7 @@ def gone(pid: int) -> bool:
 
 
 def wait_until_gone(pids: list[int]) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not all(map(gone, pids)):
         assert time.monotonic() < end, f"still there: {[pid for pid in pids if not gone(pid)]}"
         time.sleep(0.02)
@@ -181,16 +181,11 @@ def test_closing_ends_the_workers_and_so_does_forgetting():
 
 
 def test_ctrl_c_in_the_middle_of_a_step_closes_instead_of_mixing_up_answers():
-    env = sim.wrap(odd_worlds.Slow, batch=2, workers=2)
-    # the first step compiles what checks actions; the second is in the workers for a second
-    env.step(np.zeros((2, 2), int))
+    env = sim.wrap(odd_worlds.Interrupting, batch=2, workers=2)
     # a shell that starts the tests in the background has SIGINT ignored in them
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
-    timer.start()
     with pytest.raises(KeyboardInterrupt):
-        env.step(np.zeros((2, 2), int))
-    timer.join()
+        env.step(np.array([[0, 2], [0, 0]]))
     signal.signal(signal.SIGINT, before)
     wait_until_gone(env.worker_pids)
     with pytest.raises(EirError, match="closed"):
@@ -230,7 +225,6 @@ if __name__ == "__main__":
         time.sleep(600)
     main()
 """)
-    before = set(os.listdir("/dev/shm"))
     parent = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     pids = [int(word) for word in parent.stdout.readline().split()]
@@ -239,13 +233,13 @@ if __name__ == "__main__":
         assert len(pids) == 2
         assert not any(map(gone, pids))
         parent.send_signal(signal.SIGKILL)
-        parent.wait(10)
+        parent.wait(60)
         wait_until_gone(pids)
     finally:
         parent.kill()
         parent.stdout.close()
-    left = {name for name in set(os.listdir("/dev/shm")) - before if name.startswith("pym-")}
-    assert left == set()
+    # its own: other tests, and whatever else runs here, have theirs
+    assert [name for name in os.listdir("/dev/shm") if name.startswith(f"pym-{parent.pid}-")] == []
 
 
 def test_a_script_without_a_guard_is_told_so(tmp_path):
@@ -256,7 +250,7 @@ sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}]
 import odd_worlds, sim
 sim.wrap(odd_worlds.Relay, workers=1)
 """)
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
     assert done.returncode != 0
     assert "__main__" in done.stderr.strip().splitlines()[-1]
 
