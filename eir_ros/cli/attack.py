@@ -109,13 +109,13 @@ def _train(
         donors = {str(path): adversary_in(path) for path in warm_from}
         chosen, tried = strongest(run, donors, agents, greedy=not sampled)
         donor = donors[chosen]
-        Console().print(f"starting from {chosen}: it leaves {tried[chosen]:.1f}", soft_wrap=True)
+        Console().print(f"starting from {chosen}: it leaves {tried[chosen]:.3g}", soft_wrap=True)
     found = train_attack(run, name, agents, iterations, seed, warm=donor, greedy=not sampled)
     found.tried = tried
     save_attack(found, run, source, path)
     first, last = found.curve[0], found.curve[-1]
     for k in found.agents:
-        Console().print(f"agent {k}: return {first[k]:.1f} -> {last[k]:.1f}")
+        Console().print(f"agent {k}: return {first[k]:.3g} -> {last[k]:.3g}")
     Console().print(f"written to {path}", soft_wrap=True)
 
 
