@@ -12,6 +12,7 @@ import yaml
 from eir_ros.contract.errors import EirError
 from training import checkpoint, provenance, ranks
 from training.checkpoint import Run
+from training.keeping import BEST, PAST
 from training.recipe import Recipe
 from training.records import (
     DISK_TROUBLE,
@@ -81,6 +82,11 @@ def _open(recipe: Recipe, folder: Path) -> Run:
                 "--out, or set what the run there has."
             )
         return run
+    if any((folder / PAST).glob("*.pt")) or (folder / BEST).exists():
+        raise EirError(
+            f"{folder} holds a run without its {checkpoint.FILE}. Copy one of {folder / PAST} to "
+            f"{folder / checkpoint.FILE} to go on from there, or choose another folder with --out."
+        )
     run = checkpoint.fresh(recipe)
     run.commit, run.machine = provenance.commit(), provenance.machine()
     return run

@@ -81,6 +81,13 @@ class Matrix(Schema):
     #: stands for one attack by the adversary of each method.
     attacks: tuple[str | dict[str, Any], ...] = ()
 
+    @field_validator("worlds")
+    @classmethod
+    def _some(cls, worlds: dict[str, World]) -> dict[str, World]:
+        if not worlds:
+            raise ValueError("expected at least one world")
+        return worlds
+
     @field_validator("attacks")
     @classmethod
     def _known(cls, attacks: tuple[str | dict[str, Any], ...]) -> Any:
@@ -144,6 +151,13 @@ def read_matrix(path: str | Path) -> Matrix:
         A file, a key, a method, an attack or a setting is wrong; the sentence names it.
     """
     matrix = load_yaml(path, Matrix)
+    for label, world in matrix.worlds.items():
+        if not Path(world.recipe).exists():
+            raise EirError(
+                f"{path}: the recipe of the world '{label}', {world.recipe}, is not in "
+                f"{Path.cwd()}. Matrices name recipes from the folder that the command is started "
+                "in, which for those that come with eir_ros is the checkout."
+            )
     for victim in victims(matrix):
         recipe_of(matrix, victim)
     return matrix

@@ -1,5 +1,6 @@
 """`eir fault ROBOT KIND`: break a robot of a running swarm on purpose, or mend it."""
 
+import re
 from typing import Annotated
 
 import typer
@@ -23,13 +24,18 @@ def fault(
     kinds with their parameters.
     """
     from eir_ros.cli.order import give
+    from eir_ros.contract.errors import EirError
     from eir_ros.contract.faults import parse_by_hand
 
     if kind == "list":
         for line in kinds():
             typer.echo(line)
         return
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", robot):
+        raise EirError(f"'{robot}' is no name of a robot; expected one of the roster, such as r2.")
     text = "none" if kind in ("clear", "none") else kind
+    if text == "none" and (parameters or for_s is not None):
+        raise EirError("to mend a robot takes neither settings nor --for: `eir fault ROBOT clear`.")
     if parameters:
         text += f"({','.join(parameters)})"
     if for_s is not None:

@@ -4,6 +4,7 @@ A sub-command lives in a file of its own and imports torch, rclpy, numpy and the
 functions, so that `eir --help` is instant and a robot without them keeps the other commands.
 """
 
+import errno
 import sys
 from typing import Annotated, NoReturn
 
@@ -16,6 +17,7 @@ from eir_ros.cli import (
     discovery,
     doctor,
     envs,
+    estop,
     evaluate,
     export,
     fault,
@@ -65,6 +67,7 @@ def _root(
 # One line for each sub-command, in the order in which --help lists them.
 app.command("swarm")(swarm.swarm)
 app.add_typer(robot.app, name="robot")
+app.command("estop")(estop.estop)
 app.command("fault")(fault.fault)
 app.command("trust")(trust.trust)
 app.command("envs")(envs.envs)
@@ -99,9 +102,11 @@ def main() -> None:
         )
     except OSError as error:
         # a folder that may not be written, a full disk, a path that is none
-        if error.filename is None:
-            raise
-        _refuse(f"{error.filename}: {error.strerror}; nothing was written there.")
+        if error.filename is not None:
+            _refuse(f"{error.filename}: {error.strerror}; nothing was written there.")
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            _refuse(f"{error.strerror}: make room, and give the same command again.")
+        raise
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -22,9 +22,14 @@ def give(node: str, parameter: str, value: str, absent: str) -> None:
     EirError
         The node is not there, does not answer, or refuses.
     """
+    ask("order", node, parameter, value, absent=absent)
+
+
+def ask(program: str, *arguments: str, absent: str) -> str:
+    """What `eir_ros.nodes.PROGRAM` says; otherwise as `give`."""
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "eir_ros.nodes.order", node, parameter, value],
+            [sys.executable, "-m", f"eir_ros.nodes.{program}", *arguments],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -37,7 +42,7 @@ def give(node: str, parameter: str, value: str, absent: str) -> None:
             "with `eir doctor`."
         ) from error
     if done.returncode == 0:
-        return
+        return done.stdout.strip()
     if done.returncode != 2:
         said = done.stderr.strip().splitlines() or ["no reason was given"]
         raise EirError(
@@ -45,4 +50,4 @@ def give(node: str, parameter: str, value: str, absent: str) -> None:
             "`eir doctor`."
         )
     reason = done.stdout.strip()
-    raise EirError(f"{reason}; {absent}" if reason.startswith("there is no node") else reason)
+    raise EirError(f"{reason}; {absent}" if reason.startswith("there is no ") else reason)

@@ -180,8 +180,6 @@ def swarm(
         status.unclean(outcome, folder)
         raise typer.Exit(2 if outcome.refused else int(not outcome.clean))
     report = make_report(folder / "mission.json", outcome, team, task, seed)
-    if json_file is not None:
-        write_json(json_file, report)
     # what a monitor that is lost would have measured is not known to be nothing
     lost = not outcome.refused and not (folder / "mission.json").exists()
     began = lost or (report.ticks if simulation else report.decisions) > 0
@@ -194,6 +192,9 @@ def swarm(
             f"ended before {'the robots moved' if simulation else 'any decision'}: {outcome.reason}"
         )
     status.unclean(outcome, folder)
+    if json_file is not None:
+        # last: a disk that is full takes nothing of what was said
+        write_json(json_file, report)
     raise typer.Exit(exit_status(outcome, report, began=began, simulation=simulation))
 
 
@@ -243,9 +244,9 @@ def make_report(
 
 
 def write_json(path: Path, report: "SwarmReport") -> None:
-    """Write the report under a temporary name, then rename it."""
+    """Write the report whole or not at all; `EirError` where that cannot be."""
+    from eir_ros.monitor.report import write_text
+
     fields = report.model_dump(mode="json", by_alias=True)
     ordered = {name: fields.pop(name) for name in ("schema", "task", "seed")} | fields
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    scratch.write_text(json.dumps(ordered, indent=2) + "\n", encoding="utf-8")
-    scratch.replace(path)
+    write_text(json.dumps(ordered, indent=2) + "\n", path)

@@ -40,7 +40,7 @@ def load_mapping(path: str | Path) -> dict[str, Any]:
     """The settings of a YAML file as they are written; `EirError` where they are no mapping."""
     path = Path(path)
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = _parsed(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise EirError(f"{path}: cannot be read ({error.strerror}).") from error
     except yaml.MarkedYAMLError as error:
@@ -48,14 +48,37 @@ def load_mapping(path: str | Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise EirError(f"{path}: not valid YAML: {reason}.") from error
+    except RecursionError as error:
+        raise EirError(f"{path}: nested too deeply to be settings.") from error
     return _mapping(data, str(path))
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that is given twice, of which YAML would silently take the last."""
+
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        """As composed, each key once; what a merge (`<<`) brings may be given again."""
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if (key.tag, key.value) in seen:
+                    raise yaml.composer.ComposerError(
+                        None, None, f"the key '{key.value}' is given twice", key.start_mark
+                    )
+                seen.add((key.tag, key.value))
+        return node
+
+
+def _parsed(text: str) -> Any:
+    return yaml.load(text, _Loader)
 
 
 def load_value(text: str, where: str) -> Any:
     """One value as it would stand in a YAML file; `EirError` where it is none."""
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        return _parsed(text)
+    except (yaml.YAMLError, RecursionError) as error:
         raise EirError(f"{where}: '{text}' is not a YAML value; quote it if it is text.") from error
 
 

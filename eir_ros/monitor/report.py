@@ -1,6 +1,7 @@
 """The report of a mission: what the monitor measured, as JSON."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from eir_ros.contract.errors import EirError
@@ -45,4 +46,6 @@ def write_text(text: str, path: Path) -> None:
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise EirError(f"{path}: the report cannot be written ({error.strerror}).") from error

@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -73,7 +74,11 @@ def generate_key(folder: Path, name: str) -> tuple[Path, Path]:
             file.write(secret)
         public.write_bytes(shown)
     except OSError as error:
-        raise EirError(f"{error.filename}: cannot be written ({error.strerror}).") from error
+        # half a pair would be in the way of the next try
+        for path in (private, public):
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+        raise EirError(f"{private}: cannot be written ({error.strerror}).") from error
     return private, public
 
 

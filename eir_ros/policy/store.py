@@ -143,4 +143,5 @@ def _replace(out: Path, files: Mapping[str, bytes]) -> None:
                     replaced.rename(out)
                 raise
     except OSError as error:
-        raise EirError(f"{error.filename}: cannot be written ({error.strerror}).") from error
+        # names of the scratch folder would tell nobody anything
+        raise EirError(f"{out}: cannot be written ({error.strerror}).") from error

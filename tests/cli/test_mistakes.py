@@ -39,3 +39,26 @@ def test_a_place_that_cannot_be_written_ends_in_a_traceback(tmp_path: Path) -> N
     assert found.returncode == 2
     assert "Traceback" not in found.stderr
     assert found.stderr.startswith(f"error: {tmp_path / 'file'}")
+
+
+def test_a_matrix_from_another_folder_does_not_say_where_its_recipe_is_looked_for(
+    tmp_path: Path,
+) -> None:
+    found = eir("evaluate", ROOT / "config/matrices/smoke.yaml", "--plan", cwd=tmp_path)
+    assert found.returncode == 2
+    recipe = "the recipe of the world 'toy', config/recipes/toy.yaml"
+    assert f"smoke.yaml: {recipe}, is not in {tmp_path}" in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["r2", "clear", "--for", "3"], "to mend a robot takes neither"),
+        (["r 2", "stop"], "'r 2' is no name of a robot"),
+        (["", "stop"], "'' is no name of a robot"),
+    ],
+)
+def test_an_order_that_makes_no_sense_is_given(words: list[str], said: str) -> None:
+    found = eir("fault", *words)
+    assert found.returncode == 2
+    assert said in found.stderr

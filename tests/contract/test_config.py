@@ -117,3 +117,31 @@ def test_yaml_cannot_run_code(tmp_path: Path):
     path.write_text("name: !!python/object/apply:os.getcwd []\n")
     with pytest.raises(EirError, match="not valid YAML"):
         load_yaml(path, Base)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("name: r0\nmax_speed: 0.5\nmax_speed: 2.0\n", r"base\.yaml:3:1: .*'max_speed' is given"),
+        ("name: r0\nwheel: {radius: 0.03, radius: 0.3}\n", r":2:23: .*'radius' is given twice"),
+    ],
+)
+def test_of_a_key_that_is_given_twice_the_last_one_counts(tmp_path: Path, text: str, place: str):
+    path = tmp_path / "base.yaml"
+    path.write_text(text)
+    with pytest.raises(EirError, match=place):
+        load_yaml(path, Base)
+
+
+def test_what_is_merged_cannot_be_given_again(tmp_path: Path):
+    path = tmp_path / "base.yaml"
+    path.write_text("name: r0\nspare: &spare {radius: 0.1}\nwheel: {<<: *spare, radius: 0.2}\n")
+    found = load_yaml(path, Base)
+    assert (found.spare, found.wheel) == (Wheel(radius=0.1), Wheel(radius=0.2))
+
+
+def test_a_file_that_is_nested_without_end_is_a_crash(tmp_path: Path):
+    path = tmp_path / "base.yaml"
+    path.write_text("[" * 20_000)
+    with pytest.raises(EirError, match="nested too deeply"):
+        load_yaml(path, Base)

@@ -1,20 +1,26 @@
 """The e-stop: who is heard, which order counts, and who remembers it."""
 
+import re
+
 import pytest
 
 pytestmark = pytest.mark.ros
 rclpy = pytest.importorskip("rclpy")
 
+from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.qos import (  # noqa: E402
     QoSDurabilityPolicy,
     QoSProfile,
     QoSReliabilityPolicy,
 )
-from ros_graph import Probe, probe  # noqa: E402
+from ros_graph import Probe, node_process, probe  # noqa: E402
 from std_msgs.msg import Bool  # noqa: E402
+from typer.testing import CliRunner  # noqa: E402
 
-from eir_ros.nodes import qos  # noqa: E402
+from eir_ros.cli.main import app  # noqa: E402
+from eir_ros.contract.errors import EirError  # noqa: E402
+from eir_ros.nodes import messages, qos  # noqa: E402
 from eir_ros.nodes.estop import EStopKeeper, EStopListener  # noqa: E402
 
 KEPT, LIVE = {"live": False}, {"live": True}
@@ -138,3 +144,27 @@ def test_a_robot_without_a_gate_is_said_to_be_stopped(swarm):
     gate = node(swarm, "gate", "/r1")
     gate.create_subscription(Bool, "/swarm/estop", lambda message: None, qos.ESTOP)
     swarm.until(lambda: keeper.deaf(("r0", "r1")) == ["r0"])
+
+
+def test_nobody_at_a_shell_can_stop_and_release_the_swarm(swarm, tmp_path):
+    said = swarm.listen(DiagnosticArray, "/diagnostics", qos.DIAGNOSTICS)
+
+    def stands():
+        found = [s for _, m in said for s in m.status if s.name.endswith("gate")]
+        return found and messages.values_of(found[-1])["estop"]
+
+    with node_process("gate", "/r2", {"gate": {"robot": "r2"}}, tmp_path) as gate:
+        swarm.until(lambda: stands() == "False")
+        pressed = CliRunner().invoke(app, ["estop"])
+        assert (pressed.exit_code, pressed.output) == (0, "stopped: r2\n")
+        swarm.until(lambda: stands() == "True")
+        released = CliRunner().invoke(app, ["estop", "--release"])
+        assert (released.exit_code, released.output) == (0, "released: r2\n")
+        swarm.until(lambda: stands() == "False")
+        assert gate.interrupt() == 0
+
+
+def test_an_estop_that_nobody_hears_is_said_to_be_given():
+    done = CliRunner().invoke(app, ["estop"])
+    assert isinstance(done.exception, EirError)
+    assert re.match(r"there is no gate in ROS_DOMAIN_ID=\d+; a swarm must run", str(done.exception))

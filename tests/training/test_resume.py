@@ -80,6 +80,15 @@ def test_a_run_of_another_recipe_is_not_overwritten(tiny_recipe, tmp_path: Path)
         train(other, tmp_path)
 
 
+def test_a_run_that_lost_its_checkpoint_is_begun_again_on_top(tiny_recipe, tmp_path: Path):
+    train(tiny_recipe("mappo", iterations=1, checkpoint_every=1), tmp_path)
+    (tmp_path / checkpoint.FILE).unlink()
+    before = (tmp_path / "metrics.csv").read_bytes()
+    with pytest.raises(EirError, match=r"holds a run without its checkpoint\.pt\. Copy one of"):
+        train(tiny_recipe("mappo", iterations=1, checkpoint_every=1), tmp_path)
+    assert (tmp_path / "metrics.csv").read_bytes() == before
+
+
 def test_a_run_that_is_refused_announces_nothing(
     tiny_recipe, tmp_path: Path, capsys: pytest.CaptureFixture
 ):

@@ -1,0 +1,67 @@
+"""The e-stop, pressed or released once by whoever sits at a shell.
+
+A program of its own, like `eir_ros.nodes.order`: `python -m eir_ros.nodes.estop_order stop`. Prints
+the gates that have it. Status 0: every gate that was found; 2: there is none, with the reason.
+"""
+
+import os
+import sys
+import time
+
+import rclpy
+from rclpy.duration import Duration
+from rclpy.node import Node
+from std_msgs.msg import Bool
+
+from eir_ros.nodes import qos
+from eir_ros.nodes.graph import nodes_of
+
+_TOPIC = "/swarm/estop"
+#: Longest wait for a first gate, and for others after it [s].
+_PATIENCE_S, _OTHERS_S = 6.0, 1.0
+_PERIOD_S = 0.1
+
+
+def press(on: bool) -> list[str]:
+    """Stop every robot, or release them; the names of the gates that have taken it."""
+    context = rclpy.Context()
+    # no log: it would make a folder for a single order
+    rclpy.init(args=["--ros-args", "--disable-external-lib-logs"], context=context)
+    node = Node(
+        f"eir_estop_{os.getpid()}",
+        context=context,
+        enable_rosout=False,
+        start_parameter_services=False,
+    )
+    try:
+        publisher = node.create_publisher(Bool, _TOPIC, qos.ESTOP)
+        end, found = time.monotonic() + _PATIENCE_S, list[str]()
+        while time.monotonic() < end:
+            gates = _gates(node)
+            if gates and not found:
+                end = time.monotonic() + _OTHERS_S
+            found = gates
+            if on:
+                # again and again, for those who are found by and by
+                publisher.publish(Bool(data=True))
+            time.sleep(_PERIOD_S)
+        if not on:
+            # once: a stop that somebody gives meanwhile must not be taken back
+            publisher.publish(Bool(data=False))
+        publisher.wait_for_all_acked(Duration(seconds=_OTHERS_S))
+        return found
+    finally:
+        node.destroy_node()
+        rclpy.shutdown(context=context)
+
+
+def _gates(node: Node) -> list[str]:
+    hearing = nodes_of(node.get_subscriptions_info_by_topic(_TOPIC))
+    return sorted(name for name in hearing if name.endswith("/gate"))
+
+
+if __name__ == "__main__":
+    gates = press(sys.argv[1] == "stop")
+    domain = os.environ.get("ROS_DOMAIN_ID") or "0"
+    print(" ".join(gates) or f"there is no gate in ROS_DOMAIN_ID={domain}")
+    sys.exit(0 if gates else 2)
