@@ -28,7 +28,8 @@ def world(seeds: int = 3, gained: float = 0.0) -> World:
             agents = {
                 str(k): {"mean": worst + k + 0.1 * seed, "by": "mappo:fresh"} for k in range(2)
             }
-            tried = {"curves": {}, "still_falling": {"attack-fresh": gained}}
+            refined = {k: {"refined": {"mappo:fresh": agents[k]["mean"]}} for k in agents}
+            tried = {"curves": {}, "still_falling": {"attack-fresh": gained}, "tried": refined}
             cells["worst", method, seed] = {**common, **tried, "agents": agents}
     return World("toy", cells)
 
