@@ -17,7 +17,15 @@ IMAGES = ROOT / "docs" / "images"
 MAX_BYTES = 400_000
 
 SMAC, LBF = ["--run", "runs/smac-eir-mappo-0"], ["--run", "runs/lbf-eir-mappo-0"]
-COVERAGE = ["swarm-coverage", "--bundle", "policies/coverage", "--fault", "r2:adversary@4"]
+COVERAGE = [
+    "swarm-coverage",
+    "--bundle",
+    "policies/coverage",
+    "--fault",
+    "r2:adversary@4",
+    "--seed",
+    "2",
+]
 
 #: File -> arguments of `eir play`
 PICTURES = {

@@ -99,12 +99,15 @@ def _play_world(
     from rich.console import Console
 
     import sim
+    from eir_ros.cli.scorecard import world_of_training
     from sim.episode import random_decisions, record
 
     options = dict(_option(text) for text in option or ())
     if bundle:
         signed = _load(bundle, trusted_keys, name)
         options["task"] = signed.manifest.task
+        # a team plays where it was trained, but for what is asked for
+        options["world"] = {**world_of_training(signed), **(options.get("world") or {})}
     with Console(stderr=True).status(f"playing {name}", spinner="line"):
         env: Any = sim.make(name, seed=seed, **options)
         if fault:
