@@ -178,7 +178,9 @@ def plan_matrix(
 
     One short iteration of each world is timed; attacks cost as much per update as training.
     """
-    table = Table("world", "teams", "cells", "training", "attacks", "judging", "hours of one core")
+    table = Table(
+        "world", "teams to train", "cells to make", "training", "attacks", "judging", "core hours"
+    )
     total = 0.0
     for label in _worlds(matrix, world):
         check_world(matrix, label)

@@ -22,5 +22,6 @@ def recover(
 
     folder = folder.absolute()
     target = out or folder.with_name(f"{folder.name}-whole")
-    count = recording.recover(folder, target)
+    # what is lost is said beside what was found
+    count = recording.recover(folder, target, lambda sentence: typer.echo(sentence, err=True))
     typer.echo(f"{target}: {count} messages.")

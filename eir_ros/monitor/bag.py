@@ -190,7 +190,8 @@ class Bag:
             ended = ended or isinstance(record, Footer)
             yield record
         if not ended:
-            self._note(f"{file.name} was not ended: it is whole up to byte {before}.")
+            size = file.stat().st_size
+            self._note(f"{file.name} was not ended: it is whole up to byte {before} of {size}.")
 
     def _inside(self, file: Path, chunk: Chunk) -> list[McapRecord]:
         try:

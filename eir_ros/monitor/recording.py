@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -332,10 +332,10 @@ class _Plain(yaml.SafeDumper):
         return True
 
 
-def recover(folder: Path, out: Path) -> int:
+def recover(folder: Path, out: Path, note: Callable[[str], None] = lambda sentence: None) -> int:
     """Write a complete recording to `out` from what a killed recorder left in `folder`.
 
-    `ros2 bag reindex` does the same where there is one.
+    `ros2 bag reindex` does the same where there is one. `note` is told what was found wrong.
 
     Returns
     -------
@@ -353,6 +353,8 @@ def recover(folder: Path, out: Path) -> int:
             whole._add(_topic_of(channel))
         whole.write(channel.topic, message.log_time, message.data, message.publish_time)
     whole.close()
+    for sentence in bag.notes:
+        note(sentence)
     return whole.messages
 
 
