@@ -17,7 +17,7 @@ from eir_ros.nodes import qos
 from eir_ros.nodes.graph import nodes_of
 
 _TOPIC = "/swarm/estop"
-#: Longest wait for a first gate, and for others after it [s].
+#: Longest wait for a first gate, and for one more after the last that was found [s].
 _PATIENCE_S, _OTHERS_S = 6.0, 1.0
 _PERIOD_S = 0.1
 
@@ -35,12 +35,11 @@ def press(on: bool) -> list[str]:
     )
     try:
         publisher = node.create_publisher(Bool, _TOPIC, qos.ESTOP)
-        end, found = time.monotonic() + _PATIENCE_S, list[str]()
+        end, found = time.monotonic() + _PATIENCE_S, set[str]()
         while time.monotonic() < end:
-            gates = _gates(node)
-            if gates and not found:
+            if new := _gates(node) - found:
+                found |= new
                 end = time.monotonic() + _OTHERS_S
-            found = gates
             if on:
                 # again and again, for those who are found by and by
                 publisher.publish(Bool(data=True))
@@ -49,15 +48,15 @@ def press(on: bool) -> list[str]:
             # once: a stop that somebody gives meanwhile must not be taken back
             publisher.publish(Bool(data=False))
         publisher.wait_for_all_acked(Duration(seconds=_OTHERS_S))
-        return found
+        return sorted(found)
     finally:
         node.destroy_node()
         rclpy.shutdown(context=context)
 
 
-def _gates(node: Node) -> list[str]:
+def _gates(node: Node) -> set[str]:
     hearing = nodes_of(node.get_subscriptions_info_by_topic(_TOPIC))
-    return sorted(name for name in hearing if name.endswith("/gate"))
+    return {name for name in hearing if name.endswith("/gate")}
 
 
 if __name__ == "__main__":
