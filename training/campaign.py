@@ -110,7 +110,7 @@ def run_matrix(
         for stage in STAGES:
             progress.total[label, stage] = _count(stage, matrix, teams, runs)
     for label in _worlds(matrix, world):
-        teams = victims(matrix, label)
+        teams = ready = victims(matrix, label)
         for stage in STAGES:
 
             def note(outcome: Outcome, where: tuple[str, str] = (label, stage)) -> None:
@@ -121,13 +121,14 @@ def run_matrix(
                 else:
                     console.print(f"{outcome.name}: {outcome.wall_s:.0f} s", soft_wrap=True)
 
-            ready = [team for team in teams if _is_ready(stage, matrix, team, runs)]
             units = _units(stage, path, matrix, ready, runs, out)
             waiting = _count(stage, matrix, teams, runs) - _count(stage, matrix, ready, runs)
             progress.skip(label, stage, progress.total[label, stage] - waiting - len(units))
             engine.run_units(units, engine_name, at_once, address, note)
             console.print(progress.table(at_once))
-        unjudged += [team.name for team in teams if not _is_ready("judge", matrix, team, runs)]
+            # each stage hands on the teams that it is done for
+            ready = [team for team in ready if _is_done(stage, matrix, team, runs)]
+        unjudged += [team.name for team in teams if team not in ready]
     for outcome in progress.failed:
         console.print(f"failed: {outcome.name} (status {outcome.returncode})")
     for name in unjudged:
@@ -159,7 +160,7 @@ def judge_one(
         The team is not trained or not attacked to the end, or a cell cannot be made.
     """
     console = Console()
-    if not _is_ready("judge", matrix, victim, runs):
+    if not all(_is_done(stage, matrix, victim, runs) for stage in STAGES):
         raise EirError(
             f"{victim.name} is not trained or not attacked to the end; `eir evaluate "
             f"{source or matrix.name}` without --only does that first."
@@ -255,15 +256,12 @@ def _count(stage: str, matrix: Matrix, teams: list[Victim], runs: Path) -> int:
     return len(teams)
 
 
-def _is_ready(stage: str, matrix: Matrix, victim: Victim, runs: Path) -> bool:
-    """Whether what comes before a stage is done for that team."""
+def _is_done(stage: str, matrix: Matrix, victim: Victim, runs: Path) -> bool:
+    """Whether a team may be handed on to the next stage; after judging there is none."""
     if stage == "train":
-        return True
-    before = list(_ATTACKS.values()) if stage == "judge" else []
-    units = [unit for of_team in before for unit in of_team(matrix, victim, runs)]
-    return _trained(matrix, victim, runs) and all(
-        is_attacked(matrix, victim, unit, runs) for unit in units
-    )
+        return _trained(matrix, victim, runs)
+    units = _ATTACKS[stage](matrix, victim, runs) if stage in _ATTACKS else []
+    return all(is_attacked(matrix, victim, unit, runs) for unit in units)
 
 
 def is_attacked(matrix: Matrix, victim: Victim, unit: Unit, runs: Path) -> bool:

@@ -11,7 +11,7 @@ from std_msgs.msg import Bool
 from eir_ros.nodes import qos
 from eir_ros.nodes.graph import nodes_of
 
-_TOPIC: Final = "/swarm/estop"
+TOPIC: Final = "/swarm/estop"
 
 
 class EStopListener:
@@ -33,8 +33,8 @@ class EStopListener:
         self._newest_ns = self._stopped_ns = 0
         subscribe = node.create_subscription
         self.subscriptions = [
-            subscribe(Bool, _TOPIC, self._on_kept, qos.ESTOP),
-            *(subscribe(Bool, _TOPIC, self._on_live, profile) for profile in qos.ESTOP_LIVE),
+            subscribe(Bool, TOPIC, self._on_kept, qos.ESTOP),
+            *(subscribe(Bool, TOPIC, self._on_live, profile) for profile in qos.ESTOP_LIVE),
         ]
 
     def _on_kept(self, message: Bool, info: dict[str, Any]) -> None:
@@ -71,7 +71,7 @@ class EStopKeeper(EStopListener):
         self._tell = on_order
         self._known = self._kept = False
         self._own: deque[tuple[int, int]] = deque(maxlen=8)
-        self._publisher = node.create_publisher(Bool, _TOPIC, qos.ESTOP)
+        self._publisher = node.create_publisher(Bool, TOPIC, qos.ESTOP)
         super().__init__(node, self._heard)
 
     def give(self, on: bool) -> None:
@@ -96,7 +96,7 @@ class EStopKeeper(EStopListener):
 
     def deaf(self, team: Iterable[str]) -> list[str]:
         """Robots without a gate that hears what is given."""
-        hearing = nodes_of(self._node.get_subscriptions_info_by_topic(_TOPIC))
+        hearing = nodes_of(self._node.get_subscriptions_info_by_topic(TOPIC))
         return [robot for robot in team if f"/{robot}/gate" not in hearing]
 
     def _heard(self, on: bool) -> None:

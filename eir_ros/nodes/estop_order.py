@@ -4,19 +4,18 @@ A program of its own, like `eir_ros.nodes.order`: `python -m eir_ros.nodes.estop
 the gates that have it. Status 0: every gate that was found; 2: there is none, with the reason.
 """
 
-import os
 import sys
 import time
 
-import rclpy
 from rclpy.duration import Duration
 from rclpy.node import Node
 from std_msgs.msg import Bool
 
 from eir_ros.nodes import qos
+from eir_ros.nodes.at_a_shell import domain, short_lived
+from eir_ros.nodes.estop import TOPIC
 from eir_ros.nodes.graph import nodes_of
 
-_TOPIC = "/swarm/estop"
 #: Longest wait for a first gate, and for one more after the last that was found [s].
 _PATIENCE_S, _OTHERS_S = 6.0, 1.0
 _PERIOD_S = 0.1
@@ -24,17 +23,8 @@ _PERIOD_S = 0.1
 
 def press(on: bool) -> list[str]:
     """Stop every robot, or release them; the names of the gates that have taken it."""
-    context = rclpy.Context()
-    # no log: it would make a folder for a single order
-    rclpy.init(args=["--ros-args", "--disable-external-lib-logs"], context=context)
-    node = Node(
-        f"eir_estop_{os.getpid()}",
-        context=context,
-        enable_rosout=False,
-        start_parameter_services=False,
-    )
-    try:
-        publisher = node.create_publisher(Bool, _TOPIC, qos.ESTOP)
+    with short_lived("eir_estop") as node:
+        publisher = node.create_publisher(Bool, TOPIC, qos.ESTOP)
         end, found = time.monotonic() + _PATIENCE_S, set[str]()
         while time.monotonic() < end:
             if new := _gates(node) - found:
@@ -49,18 +39,14 @@ def press(on: bool) -> list[str]:
             publisher.publish(Bool(data=False))
         publisher.wait_for_all_acked(Duration(seconds=_OTHERS_S))
         return sorted(found)
-    finally:
-        node.destroy_node()
-        rclpy.shutdown(context=context)
 
 
 def _gates(node: Node) -> set[str]:
-    hearing = nodes_of(node.get_subscriptions_info_by_topic(_TOPIC))
+    hearing = nodes_of(node.get_subscriptions_info_by_topic(TOPIC))
     return {name for name in hearing if name.endswith("/gate")}
 
 
 if __name__ == "__main__":
     gates = press(sys.argv[1] == "stop")
-    domain = os.environ.get("ROS_DOMAIN_ID") or "0"
-    print(" ".join(gates) or f"there is no gate in ROS_DOMAIN_ID={domain}")
+    print(" ".join(gates) or f"there is no gate in {domain()}")
     sys.exit(0 if gates else 2)

@@ -4,14 +4,14 @@ A program of its own, so that whoever gives the order carries nothing of ROS in 
 `python -m eir_ros.nodes.order /r2/fault kind stop`. Status 0: done; 2: refused, with the reason.
 """
 
-import os
 import sys
 import time
 
-import rclpy
 from rcl_interfaces.srv import SetParameters
-from rclpy.node import Node
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
+
+from eir_ros.nodes.at_a_shell import domain, short_lived
 
 #: Longest wait for the node to be found, and for its answer [s].
 _PATIENCE_S = 6.0
@@ -19,37 +19,26 @@ _PATIENCE_S = 6.0
 
 def give(node_name: str, parameter: str, value: str) -> str:
     """Set a parameter of text; the reason why that was refused, or nothing."""
-    context = rclpy.Context()
-    # no log: it would make a folder for a single order
-    rclpy.init(args=["--ros-args", "--disable-external-lib-logs"], context=context)
-    node = Node(
-        f"eir_order_{os.getpid()}",
-        context=context,
-        enable_rosout=False,
-        start_parameter_services=False,
-    )
-    executor = rclpy.executors.SingleThreadedExecutor(context=context)
-    executor.add_node(node)
-    try:
-        # the one service that also a link has, in the place of a node on another host
-        client = node.create_client(SetParameters, f"{node_name}/set_parameters")
-        end = time.monotonic() + _PATIENCE_S
-        while not client.service_is_ready():
-            if time.monotonic() > end:
-                domain = os.environ.get("ROS_DOMAIN_ID") or "0"
-                return f"there is no node {node_name} in ROS_DOMAIN_ID={domain}"
-            executor.spin_once(timeout_sec=0.05)
-        order = Parameter(parameter, value=value).to_parameter_msg()
-        future = client.call_async(SetParameters.Request(parameters=[order]))
-        executor.spin_until_future_complete(future, timeout_sec=_PATIENCE_S)
-        if not future.done():
-            return f"{node_name} has not answered for {_PATIENCE_S:g} s"
-        result = future.result().results[0]
-        return "" if result.successful else result.reason or "no reason was given"
-    finally:
-        executor.shutdown()
-        node.destroy_node()
-        rclpy.shutdown(context=context)
+    with short_lived("eir_order") as node:
+        executor = SingleThreadedExecutor(context=node.context)
+        executor.add_node(node)
+        try:
+            # the one service that also a link has, in the place of a node on another host
+            client = node.create_client(SetParameters, f"{node_name}/set_parameters")
+            end = time.monotonic() + _PATIENCE_S
+            while not client.service_is_ready():
+                if time.monotonic() > end:
+                    return f"there is no node {node_name} in {domain()}"
+                executor.spin_once(timeout_sec=0.05)
+            order = Parameter(parameter, value=value).to_parameter_msg()
+            future = client.call_async(SetParameters.Request(parameters=[order]))
+            executor.spin_until_future_complete(future, timeout_sec=_PATIENCE_S)
+            if not future.done():
+                return f"{node_name} has not answered for {_PATIENCE_S:g} s"
+            result = future.result().results[0]
+            return "" if result.successful else result.reason or "no reason was given"
+        finally:
+            executor.shutdown()
 
 
 if __name__ == "__main__":

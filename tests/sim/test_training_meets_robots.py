@@ -25,6 +25,28 @@ GATE = {
 }
 
 
+def side_by_side(kind, poses, gate, world=None):
+    """An episode with a fault of r1 from 2 s on, in the loop that flies and in the environment.
+
+    Yields, for each decision, what the environment shows and what robots saw, and both rewards.
+    """
+    bundle = load_bundle(share() / "policies" / "coverage")
+    task = bundle.manifest.task
+    fault = Fault(robot="r1", kind=kind, start_s=2.0)
+    episode = run_plain(bundle, TEAM, poses, gate, (fault,), seed=3, ticks=80, warm=True)
+    env = CoverageEnv(batch=1, task=task, world=world)
+    env.reset(0, Schedule.single(1, 4, kind, robot=1, start_s=2.0))
+    env._sim.reset(3, poses)  # the loop seeds the world alone
+    env._look()
+    for tick in range(0, 78, task.decision_ticks):
+        decided = [episode.decisions[tick, name] for name in TEAM]
+        step = env.step(np.array([[d.step.action for d in decided]]))
+        after = [episode.decisions[tick + task.decision_ticks, name] for name in TEAM]
+        expected = np.stack([d.observation for d in after])
+        reward = episode.rewards[tick // task.decision_ticks]
+        yield step.observation[0], expected, step.reward[0], reward
+
+
 @pytest.mark.parametrize(
     "kind",
     [
@@ -41,24 +63,11 @@ GATE = {
 )
 def test_training_sees_another_world_than_robots_do(kind: FaultKind) -> None:
     """Same seed, poses, faults and actions: the same observations and rewards, bit for bit."""
-    bundle = load_bundle(share() / "policies" / "coverage")
-    task = bundle.manifest.task
     poses = np.zeros((1, 4, 3))
     poses[0, :, :2] = [[-1, -1], [1, -1], [1, 1], [-1, 1]]
-    fault = Fault(robot="r1", kind=kind, start_s=2.0)
-    episode = run_plain(bundle, TEAM, poses, GATE, (fault,), seed=3, ticks=80, warm=True)
-
-    env = CoverageEnv(batch=1, task=task)
-    env.reset(0, Schedule.single(1, 4, kind, robot=1, start_s=2.0))
-    env._sim.reset(3, poses)  # the loop seeds the world alone
-    env._look()
-    for tick in range(0, 78, task.decision_ticks):
-        decided = [episode.decisions[tick, name] for name in TEAM]
-        step = env.step(np.array([[d.step.action for d in decided]]))
-        after = [episode.decisions[tick + task.decision_ticks, name] for name in TEAM]
-        expected = np.stack([d.observation for d in after])
-        np.testing.assert_array_equal(step.observation[0], expected)
-        assert step.reward[0] == np.float32(episode.rewards[tick // task.decision_ticks])
+    for found, expected, reward, expected_reward in side_by_side(kind, poses, GATE):
+        np.testing.assert_array_equal(found, expected)
+        assert reward == np.float32(expected_reward)
 
 
 def test_brakes_of_training_are_others_than_those_of_the_gate() -> None:
@@ -99,21 +108,10 @@ def test_who_is_not_seen_is_braked_for() -> None:
 
 
 def test_training_with_brakes_sees_another_world_than_robots_with_gates_do() -> None:
-    bundle = load_bundle(share() / "policies" / "coverage")
-    task, world = bundle.manifest.task, CoverageWorld(brakes=Brakes(room=0.05))
+    world = CoverageWorld(brakes=Brakes(room=0.05))
     poses = np.zeros((1, 4, 3))
     # so near that they have to make room for each other
     poses[0, :, :2] = [[-0.2, -0.2], [0.2, -0.2], [0.2, 0.2], [-0.2, 0.2]]
     gate = {**GATE, "separation_m": 2 * world.robot_radius + 0.05, "max_deceleration": 5.0}
-    fault = Fault(robot="r1", kind=FaultKind.STOP, start_s=2.0)
-    episode = run_plain(bundle, TEAM, poses, gate, (fault,), seed=3, ticks=80, warm=True)
-    env = CoverageEnv(batch=1, task=task, world=world)
-    env.reset(0, Schedule.single(1, 4, FaultKind.STOP, robot=1, start_s=2.0))
-    env._sim.reset(3, poses)
-    env._look()
-    for tick in range(0, 78, task.decision_ticks):
-        decided = [episode.decisions[tick, name] for name in TEAM]
-        step = env.step(np.array([[d.step.action for d in decided]]))
-        after = [episode.decisions[tick + task.decision_ticks, name] for name in TEAM]
-        expected = np.stack([d.observation for d in after])
-        np.testing.assert_allclose(step.observation[0], expected, 0, 1e-5, err_msg=f"{tick}")
+    for found, expected, _, _ in side_by_side(FaultKind.STOP, poses, gate, world):
+        np.testing.assert_allclose(found, expected, 0, 1e-5)
