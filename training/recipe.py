@@ -74,6 +74,19 @@ class BeliefSettings(Descent):
     hidden: int = Setting(32, ge=1)
     #: Share of the run over which true types in place of beliefs fade out.
     teacher_forcing: float = Setting(0.5, ge=0, le=1)
+    #: EIR-MAPPO: whether the policy's loss trains the network, too, and not the true types alone.
+    #: The belief then keeps of the past what pays, besides who is what.
+    joint: bool = False
+
+    @model_validator(mode="after")
+    def _one_teacher(self) -> "BeliefSettings":
+        if self.joint and self.teacher_forcing:
+            raise ValueError(
+                f"joint is true and teacher_forcing is {self.teacher_forcing}; the policy's loss "
+                "cannot reach the network through true types: set teacher_forcing to 0, or joint "
+                "to false"
+            )
+        return self
 
 
 class Perturbation(Schema):

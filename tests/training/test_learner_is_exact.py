@@ -31,11 +31,16 @@ def play(run: Run, **options) -> Rollout:
     return collector.collect([run.recipe.seed, 0], run.recipe.steps, **options)
 
 
-@pytest.mark.parametrize("method", sorted(set(METHODS) - {"maddpg", "m3ddpg"}))
-def test_the_ratio_is_one_before_the_first_step_of_every_learner(method, tiny_recipe):
+#: The policy's loss trains the belief network, too.
+JOINT = {"belief.joint": True, "belief.teacher_forcing": 0.0}
+LEARNERS = [(method, {}) for method in sorted(set(METHODS) - {"maddpg", "m3ddpg"})]
+
+
+@pytest.mark.parametrize(("method", "changes"), [*LEARNERS, ("eir-mappo", JOINT)])
+def test_the_ratio_is_one_before_the_first_step_of_every_learner(method, changes, tiny_recipe):
     """In the real loop: with its teacher, after normalisers have moved, and run in sequence."""
     # so many episodes that the adversary plays in some of them in each iteration
-    run = checkpoint.fresh(tiny_recipe(method, batch=48))
+    run = checkpoint.fresh(tiny_recipe(method, batch=48, **changes))
     collector = make_collector(run)
     for _ in range(3):
         errors = {
@@ -47,6 +52,27 @@ def test_the_ratio_is_one_before_the_first_step_of_every_learner(method, tiny_re
         assert all(value < ROUNDING for value in errors.values()), errors
         assert "policy/first_ratio_error" in errors
         assert ("adversary/first_ratio_error" in errors) is METHODS[method].attacked
+
+
+@pytest.mark.parametrize("changes", [{}, JOINT], ids=["apart", "joint"])
+def test_the_policys_loss_reaches_the_belief_network_only_where_that_is_asked_for(
+    changes, tiny_recipe
+):
+    run = checkpoint.fresh(tiny_recipe("eir-mappo", **changes))
+    learner, rollout = run.learner, play(run)
+    learner._seed([0])
+    before = [weights.clone() for weights in run.team.belief.parameters()]
+    targets = generalised_advantages(rollout, gamma=0.9, gae_lambda=0.9)
+    learner.update_policy(rollout, targets, 0.0)
+    moved = [
+        not torch.equal(was, now)
+        for was, now in zip(before, run.team.belief.parameters(), strict=True)
+    ]
+    assert any(moved) is bool(changes)
+    # and the types teach it in either case
+    before = [weights.clone() for weights in run.team.belief.parameters()]
+    learner.update_belief(rollout, 0.0)
+    assert not all(map(torch.equal, before, run.team.belief.parameters()))
 
 
 def test_advantages_and_returns_match_a_hand_computed_rollout():

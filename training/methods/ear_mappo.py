@@ -14,7 +14,7 @@ from training.methods.mappo import Mappo
 from training.ppo import Targets
 from training.recipe import Recipe
 from training.rollout import Rollout
-from training.team import BeliefSource
+from training.team import BeliefSource, Team
 
 
 class EarMappo(Mappo):
@@ -46,13 +46,15 @@ class RecurrentEarMappo(EarMappo):
 
     def policy_inputs(self, rollout: Rollout) -> Callable[[Tensor], Tensor]:
         """The same with the memory, which learns along, in the graph."""
-        team = self.team
-        log_beliefs = team.run_again(rollout.observation, rollout.fresh)
+        return inputs_through_memory(self.team, rollout)
 
-        def inputs(envs: Tensor) -> Tensor:
-            belief = log_beliefs(envs).exp()
-            return team.normaliser(
-                team.actor_input(rollout.observation.index_select(1, envs), belief)
-            )
 
-        return inputs
+def inputs_through_memory(team: Team, rollout: Rollout) -> Callable[[Tensor], Tensor]:
+    """`Mappo.policy_inputs` for a policy whose loss trains the belief network, too."""
+    log_beliefs = team.run_again(rollout.observation, rollout.fresh)
+
+    def inputs(envs: Tensor) -> Tensor:
+        belief = log_beliefs(envs).exp()
+        return team.normaliser(team.actor_input(rollout.observation.index_select(1, envs), belief))
+
+    return inputs

@@ -2,12 +2,19 @@
 
 Every agent keeps a belief b^i = p(θ | H^i) over its teammates' types and acts on it; the belief is
 learned from the types that nature really drew, which only training knows.
+
+The paper's policy is π(a | H^i, b^i), this actor reads the present observation and b^i: a bundle
+has one memory, that of the belief. With `belief.joint` the policy's loss trains that memory, too.
 """
+
+from collections.abc import Callable
+
+from torch import Tensor
 
 from training import ranks
 from training.game import Game
 from training.learner import Metrics, adam
-from training.methods.ear_mappo import EarMappo
+from training.methods.ear_mappo import EarMappo, inputs_through_memory
 from training.ppo import Targets
 from training.recipe import Recipe
 from training.rollout import Rollout
@@ -22,6 +29,8 @@ class EirMappo(EarMappo):
 
     def __init__(self, recipe: Recipe, game: Game) -> None:
         super().__init__(recipe, game)
+        if recipe.belief.joint:
+            self.optimisers["policy"] = adam(self.team.actor, self.team.belief)
         self.optimisers["belief"] = adam(self.team.belief)
 
     def learn(self, rollout: Rollout, targets: Targets, progress: float) -> Metrics:
@@ -29,10 +38,16 @@ class EirMappo(EarMappo):
         metrics = super().learn(rollout, targets, progress)
         return metrics | self.update_belief(rollout, progress)
 
+    def policy_inputs(self, rollout: Rollout) -> Callable[[Tensor], Tensor]:
+        """With the beliefs that acted; `joint`: with the network that they are of, in the graph."""
+        if self.recipe.belief.joint:
+            return inputs_through_memory(self.team, rollout)
+        return super().policy_inputs(rollout)
+
     def update_belief(self, rollout: Rollout, progress: float) -> Metrics:
         """Cross-entropy to the true types over whole episodes, for healthy observers.
 
-        The policy's update uses the beliefs that acted, which the rollout holds.
+        It comes after the policy's update, whose ratio is to the beliefs that acted.
         """
         settings, labels = self.recipe.belief, rollout.teammate_types
         observers = ((rollout.types == 0).float() * rollout.chosen).unsqueeze(-1)
