@@ -15,70 +15,25 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import TwistStamped
 from nav_msgs.msg import Odometry
 from numpy.typing import NDArray
-from pydantic import Field as Setting
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import PointCloud2
 
-from eir_ros.contract.config import Schema, validate
 from eir_ros.contract.errors import EirError
-from eir_ros.contract.frames import Pose
-from eir_ros.contract.trust import LadderSettings, parse_order
+from eir_ros.contract.trust import parse_order
 from eir_ros.contract.types import teammates
 from eir_ros.nodes import clouds, messages, qos, realtime
 from eir_ros.nodes.agent_report import Counters, belief_points, decision_status
+from eir_ros.nodes.agent_settings import Parameters
 from eir_ros.nodes.clouds import InvalidMessageError
 from eir_ros.nodes.inbox import Inbox
 from eir_ros.nodes.parameters import declare
 from eir_ros.nodes.run import run
 from eir_ros.nodes.trust_report import TrustReport
-from eir_ros.policy.agent_core import DISTRUST, WAITING, Answer, Decided, load_agent
+from eir_ros.policy.agent_core import CALM, Answer, Decided, load_agent
 from eir_ros.safety.trust import Ladder, Step
-
-
-class Parameters(Schema):
-    """Parameters of the agent node."""
-
-    bundle: str = Setting(description="Folder of the signed bundle")
-    robot: str = Setting(description="Name of this robot, as in the team")
-    team: tuple[str, ...] = Setting(description="Names of all robots in roster order")
-    odom_in_map: Pose = Setting(
-        (0.0, 0.0, 0.0), description="Origin x, y, yaw of the odometry [m, m, rad; map]"
-    )
-    input_deadline_s: float = Setting(
-        0.5, ge=0.05, le=600.0, description="Without a complete tick for so long the agent holds"
-    )
-    publish_observation: bool = Setting(
-        False, description="Add observation and belief to each decision message"
-    )
-    tracks_source: str = Setting("detection", description="Where tracks come from; shown only")
-    trusted_keys: str = Setting("", description="Folder of trusted public keys; empty: shipped")
-    realtime_priority: int = realtime.PRIORITY
-    autostart: bool = Setting(True, description="Configure and activate without being told")
-    trust_discount_at: float = Setting(
-        0.5, ge=0.0, le=1.0, description="p(adversary) at which a teammate is discounted"
-    )
-    trust_quarantine_at: float = Setting(
-        0.0, ge=0.0, le=1.0, description="... and quarantined; 0: the threshold of the bundle"
-    )
-    trust_release_at: float = Setting(
-        0.2, ge=0.0, le=1.0, description="p(adversary) at which it comes down a rung"
-    )
-    trust_up_s: float = Setting(0.6, ge=0.0, le=60.0, description="So long it must last, going up")
-    trust_down_s: float = Setting(5.0, ge=0.0, le=600.0, description="... and coming down")
-    trust_hold_when_outnumbered: bool = Setting(
-        False, description="Stand when more are suspected than may be quarantined"
-    )
-    trust_order: str = Setting(
-        "", description="The operator's word, TEAMMATE=LEVEL: REASON; the level auto takes it back"
-    )
-
-    def ladder(self) -> LadderSettings:
-        """The numbers of the ladder; `EirError` when they make no sense together."""
-        values = {name: getattr(self, f"trust_{name}") for name in LadderSettings.model_fields}
-        return validate(values, LadderSettings, where="agent: trust")
 
 
 class Agent(LifecycleNode):
@@ -98,9 +53,8 @@ class Agent(LifecycleNode):
                 f"robot '{self.settings.robot}' is not in the team {', '.join(self.settings.team)}."
             )
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._active = False
-        self._inputs: list[Any] = []
-        self._outputs: list[Any] = []
+        self._active = self._stopped = False
+        self._inputs, self._outputs = list[Any](), list[Any]()
         self._refusal: EirError | None = None
         if self.settings.autostart:
             for transition in (self.trigger_configure, self.trigger_activate):
@@ -175,7 +129,6 @@ class Agent(LifecycleNode):
         self._inbox = Inbox(manifest.task, index, settings.odom_in_map)
         self._mates = teammates(len(settings.team))[index]
         self._trust = TrustReport(settings.robot, settings.team, self._mates)
-        self._task = manifest.task
         self._identity = f"{manifest.name} v{manifest.version} {bundle.digest[:12]}"
         self._base_frame = f"{settings.robot}/base_link"
         self._counters = Counters()
@@ -207,6 +160,9 @@ class Agent(LifecycleNode):
                 (PointCloud2, "sites", self._on_sites),
             )
         ]
+        self._inputs.append(
+            self.create_subscription(DiagnosticArray, "gate_events", self._on_gate, qos.EVENT)
+        )
         # every complete tick winds it up again, so it only fires when inputs are missing
         self._watchdog = self.create_timer(deadline_s, self._on_silence, clock=self._steady)
         self._reporter = self.create_timer(1.0, self._report, clock=self._steady)
@@ -281,6 +237,11 @@ class Agent(LifecycleNode):
             return
         self._answer(info)
 
+    def _on_gate(self, message: DiagnosticArray) -> None:
+        """Learn from the own gate, and so no later than it, that the e-stop ended."""
+        for status in message.status:
+            self._stopped = messages.values_of(status).get("reason") == "estop"
+
     def _refuse(self, problem: str, tick: int) -> None:
         """Hold, because an input of `tick` cannot be trusted."""
         self._counters.stale(problem)
@@ -306,7 +267,7 @@ class Agent(LifecycleNode):
         if found is None:
             return
         tick, sensed = found
-        answer = self._core.tick(tick, sensed)
+        answer = self._core.tick(tick, sensed, self._stopped)
         stamp = messages.time_of(self._inbox.stamp_of(tick))
         for step in answer.decided.steps if answer.decided is not None else ():
             self._tell_trust(step)
@@ -316,8 +277,8 @@ class Agent(LifecycleNode):
         self._watchdog.reset()
         counters = self._counters
         counters.tick_ms.add(tick_ms)
-        counters.overruns += tick_ms > self._task.tick_s * 1e3
-        if answer.held not in ("", WAITING, DISTRUST):
+        counters.overruns += tick_ms > self._core.task.tick_s * 1e3
+        if answer.held not in CALM:
             counters.stale(answer.held)
         self._last_seen[sensed.visible] = sensed.tracks[sensed.visible, :2]
         if answer.decided is not None:
@@ -340,7 +301,11 @@ class Agent(LifecycleNode):
         points = belief_points(self._mates, self._last_seen, visible, decided)
         self._beliefs_pub.publish(clouds.encode(points, stamp, "map"))
         status = decision_status(
-            self.settings.robot, self._task.actions, decided, ms, self.settings.publish_observation
+            self.settings.robot,
+            self._core.task.actions,
+            decided,
+            ms,
+            self.settings.publish_observation,
         )
         self._decision_pub.publish(messages.diagnostics(stamp, status))
 
@@ -360,7 +325,7 @@ class Agent(LifecycleNode):
         if not self._active:
             raise EirError("the agent is not active, and begins by cooperating with everybody.")
         name, level, reason = parse_order(text)
-        time_s = max(0, self._inbox.answered) * self._task.tick_s
+        time_s = max(0, self._inbox.answered) * self._core.task.tick_s
         for step in self._ladder.override(self._trust.mate(name), level, reason, time_s):
             self._tell_trust(step)
 
@@ -382,7 +347,7 @@ class Agent(LifecycleNode):
             bundle=self._identity,
             tracks_source=self.settings.tracks_source,
             trust=self._trust.levels(self._ladder),
-            holds=self._ladder.holds,
+            state="stopped" if self._stopped else "holds" if self._ladder.holds else "active",
         )
         self._report_pub.publish(messages.diagnostics(self.get_clock().now().to_msg(), status))
 

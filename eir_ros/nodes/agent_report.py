@@ -43,14 +43,14 @@ class Counters:
         bundle: str,
         tracks_source: str,
         trust: Mapping[str, str],
-        holds: bool,
+        state: str,
     ) -> DiagnosticStatus:
         """The agent's line in /diagnostics: a warning if something was wrong since the last."""
         problem = "; ".join(self._problems)
         self._problems.clear()
         values = {
             "bundle": bundle,
-            "state": "holds" if holds else "active",
+            "state": state,
             "trust": ",".join(f"{name}={level}" for name, level in trust.items()),
             "tracks_source": tracks_source,
             "tick_ms_p50": _number(self.tick_ms.percentile(50)),

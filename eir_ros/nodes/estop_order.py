@@ -16,8 +16,9 @@ from eir_ros.nodes.at_a_shell import domain, short_lived
 from eir_ros.nodes.estop import TOPIC
 from eir_ros.nodes.graph import nodes_of
 
-#: Longest wait for a first gate, and for one more after the last that was found [s].
-_PATIENCE_S, _OTHERS_S = 6.0, 1.0
+#: Longest wait for a first gate and for who is found to be reached, and for one more to be found
+#: after the last [s].
+_PATIENCE_S, _OTHERS_S = 6.0, 2.0
 _PERIOD_S = 0.1
 
 
@@ -25,11 +26,15 @@ def press(on: bool) -> list[str]:
     """Stop every robot, or release them; the names of the gates that have taken it."""
     with short_lived("eir_estop") as node:
         publisher = node.create_publisher(Bool, TOPIC, qos.ESTOP)
-        end, found = time.monotonic() + _PATIENCE_S, set[str]()
-        while time.monotonic() < end:
-            if new := _gates(node) - found:
-                found |= new
-                end = time.monotonic() + _OTHERS_S
+        begun = news = time.monotonic()
+        found, reached = set[str](), 0
+        while (now := time.monotonic()) < begun + _PATIENCE_S:
+            gates, ears = _gates(node), publisher.get_subscription_count()
+            if gates - found or ears > reached:
+                found, reached, news = found | gates, max(ears, reached), now
+            # monitors and links keep orders: one that misses a release would stop who starts later
+            if found and ears >= node.count_subscribers(TOPIC) and now > news + _OTHERS_S:
+                break
             if on:
                 # again and again, for those who are found by and by
                 publisher.publish(Bool(data=True))

@@ -26,6 +26,10 @@ from eir_ros.policy.runtime import PolicyRuntime, PolicyStep, UnusableObservatio
 WAITING = "waiting for the next decision"
 #: Why an agent holds whose operator wants it to, or who suspects too many.
 DISTRUST = "the ladder of trust says hold"
+#: Why an agent holds while the e-stop is pressed.
+STOPPED = "the e-stop is pressed"
+#: Reasons to hold that are nothing to worry about.
+CALM = frozenset({"", WAITING, DISTRUST, STOPPED})
 
 
 class Policy(Protocol):
@@ -57,6 +61,9 @@ class Trust(Protocol):
     def update(self, time_s: float, belief: NDArray[np.floating[Any]]) -> list[Any]:
         """Take the beliefs of one decision, (N-1,); the steps that follow, for the record."""
 
+    def skip(self, duration_s: float) -> None:
+        """Nothing was learned for so long [s]: what has to last goes on from where it was."""
+
 
 class Faith:
     """Trust that nothing shakes: what a belief changes is up to the policy alone.
@@ -78,6 +85,9 @@ class Faith:
     def update(self, time_s: float, belief: NDArray[np.floating[Any]]) -> list[Any]:
         """Take no step."""
         return []
+
+    def skip(self, duration_s: float) -> None:
+        """Nothing has to last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +153,22 @@ class AgentCore:
         self._detected = np.zeros(self.task.num_robots - 1, bool)
         self._decision: Decision | None = None
         self._decided_at = 0
+        self._stopped_at: int | None = None
 
     def hold(self, reason: str) -> Answer:
         """Give up the present decision and stand."""
         self._decision = None
         return Answer(np.zeros(2), held=reason)
 
-    def tick(self, tick: int, sensed: Sensed) -> Answer:
-        """Answer one tick; `sensed` without leading dimensions."""
+    def tick(self, tick: int, sensed: Sensed, stopped: bool = False) -> Answer:
+        """Answer one tick; `sensed` without leading dimensions.
+
+        While the swarm is `stopped` by its operator, a teammate that stands tells nothing about
+        itself: beliefs, and what has to last for a step of trust, wait where they are.
+        """
+        if stopped:
+            self._stopped_at = tick if self._stopped_at is None else self._stopped_at
+            return self.hold(STOPPED)
         decided = None
         if tick % self.task.decision_ticks == 0:
             try:
@@ -175,6 +193,9 @@ class AgentCore:
             step = self._policy.step(observation)
         self._decision = decode(self.task, np.asarray(step.action), sensed)
         self._decided_at = tick
+        if self._stopped_at is not None:
+            self.trust.skip((tick - self._stopped_at) * self.task.tick_s)
+            self._stopped_at = None
         suspicion = p_adversary(step.belief)
         steps = self.trust.update(tick * self.task.tick_s, suspicion)
         self._detected |= self._detector.update(suspicion)

@@ -123,6 +123,11 @@ class Ladder:
                 steps += self._by_rule(mate, time_s, float(belief[mate]))
         return steps + self._count(time_s)
 
+    def skip(self, duration_s: float) -> None:
+        """Nothing was learned for so long [s]: what has to last goes on from where it was."""
+        self._high_since += duration_s
+        self._low_since += duration_s
+
     def _by_rule(self, mate: int, time_s: float, p: float) -> list[Step]:
         level, settings = Level(int(self._levels[mate])), self.settings
         if level < Level.QUARANTINE and self._lasts(

@@ -60,7 +60,8 @@ def rights_of(node: str, team: Iterable[str]) -> Rights:
     every = {names: _of_all(team, names) for names in (_SENSES, _TOLD, _COMMANDS)}
     rights = {
         "agent": Rights(
-            ("cmd_vel_policy", *_SAID, *_SAYS, "trust", "/diagnostics"), (*_SENSES, *_FAULTY)
+            ("cmd_vel_policy", *_SAID, *_SAYS, "trust", "/diagnostics"),
+            (*_SENSES, *_FAULTY, "gate_events"),
         ),
         "gate": Rights(
             ("cmd_vel", "gate_events", "/diagnostics"),

@@ -19,14 +19,14 @@ from ros_graph import Probe, probe  # noqa: E402
 from tiny_bundle import make_keys, write_tiny_bundle  # noqa: E402
 
 from eir_ros.contract.errors import EirError  # noqa: E402
-from eir_ros.nodes import agent, fault, gate, gate_settings, monitor, recorder  # noqa: E402
+from eir_ros.nodes import agent, agent_settings, fault, gate, gate_settings, monitor, recorder  # noqa: E402
 
 TEAM = ["r0", "r1", "r2", "r3"]
 FEW = settings(max_examples=60, deadline=None, derandomize=True)
 
 #: Every node that is fuzzed, and the schema of its parameters.
 NODES = {
-    agent.Agent: agent.Parameters,
+    agent.Agent: agent_settings.Parameters,
     gate.GateNode: gate_settings.Parameters,
     fault.FaultNode: fault.Parameters,
     monitor.Monitor: monitor.Parameters,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eir_ros.contract.coverage import CoverageTask, Sensed, command, decode, observe
-from eir_ros.policy.agent_core import DISTRUST, WAITING, AgentCore
+from eir_ros.policy.agent_core import DISTRUST, STOPPED, WAITING, AgentCore
 from eir_ros.policy.runtime import PolicyStep, UnusableObservation
 from eir_ros.safety.trust import Ladder, LadderSettings, Level
 
@@ -154,3 +154,26 @@ def test_a_new_mission_keeps_the_quarantines_of_the_last(wary):
     assert wary.trust.quarantined.any()
     wary.reset()
     assert not wary.trust.quarantined.any()
+
+
+def test_robots_that_stand_because_of_the_e_stop_are_blamed_for_it(wary, policy):
+    for tick in range(0, 4, 2):
+        wary.tick(tick, sensed())
+    thought = len(policy.seen)
+    answers = [wary.tick(tick, sensed(), stopped=True) for tick in range(4, 104)]
+    assert {answer.held for answer in answers} == {STOPPED}
+    assert not any(answer.command.any() for answer in answers)
+    assert len(policy.seen) == thought
+    # what stands in between is no evidence for the ladder either: it takes the steps it would have
+    steps = []
+    for tick in range(104, 114, 2):
+        steps += wary.tick(tick, sensed()).decided.steps
+    assert [step.after for step in steps] == [Level.DISCOUNT, Level.QUARANTINE]
+    assert steps[0].time_s == pytest.approx(104 * TASK.tick_s + 0.2)
+
+
+def test_a_robot_drives_on_an_old_decision_after_the_e_stop(core):
+    core.tick(0, sensed())
+    core.tick(1, sensed(), stopped=True)
+    assert core.tick(3, sensed()).held == WAITING
+    assert core.tick(4, sensed()).command.any()

@@ -10,10 +10,11 @@ import pytest
 pytestmark = pytest.mark.ros
 pytest.importorskip("rclpy")
 
+from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from ros_graph import node_process  # noqa: E402
 from senses import DEADLINE_S, Senses, moves  # noqa: E402
 
-from eir_ros.nodes import clouds, messages  # noqa: E402
+from eir_ros.nodes import clouds, messages, qos  # noqa: E402
 from eir_ros.nodes.clouds import BELIEFS  # noqa: E402
 
 
@@ -89,6 +90,27 @@ def test_stale_inputs_keep_the_robot_moving(senses):
     assert int(values["stale_inputs"]) > before
     assert status.level == status.WARN
     assert "stale input" in status.message
+
+
+def test_an_agent_blames_who_stands_because_of_the_e_stop(senses):
+    gate = senses.node.create_publisher(DiagnosticArray, "/r1/gate_events", qos.EVENT)
+
+    def tell(reason):
+        event = messages.status("r1/gate_event", {"reason": reason}, hardware_id="r1")
+        gate.publish(messages.diagnostics(messages.time_of(0), event))
+
+    try:
+        tell("estop")
+        senses.until(lambda: not moves(senses.decide()))
+        senses.decisions.clear()
+        assert not moves(senses.decide())
+        assert not senses.decisions
+        assert senses.report()[1]["state"] == "stopped"
+    finally:
+        tell("nominal")
+        senses.until(lambda: moves(senses.decide()))
+        senses.node.destroy_publisher(gate)
+    assert senses.report()[1]["state"] == "active"
 
 
 def test_an_invalid_input_keeps_the_robot_moving(senses):
