@@ -102,6 +102,7 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     )
     prepared = prepare.prepare(given.roster, given.robots, given.task, options, run_dir)
     plan, environment = prepared.plan, prepared.environment
+    prepare.check_recording(plan, options)
     prepare.check_machine(plan, options)
     prepare.refuse_company(plan, environment)
     prepare.make_run_dir(run_dir)

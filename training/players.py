@@ -259,11 +259,19 @@ class Staff:
         Processes beside this one, or actors; 0: this process plays, or on Ray one actor per shard.
     engine, address
         See `training.engine.run_units`.
+
+    Raises
+    ------
+    EirError
+        There is no such engine, or an address is given that it has no use for.
     """
 
     workers: int = 0
     engine: str = "local"
     address: str | None = None
+
+    def __post_init__(self) -> None:
+        engine.check(self.engine, self.address)
 
     def players(self, run: Run, shards: int) -> Players:
         """Those who play `shards` shards of `run`.
@@ -271,9 +279,8 @@ class Staff:
         Raises
         ------
         EirError
-            More workers than shards, an unknown engine, or no Ray.
+            More workers than shards, or no Ray.
         """
-        engine.check(self.engine, self.address)
         workers, recipe = self.workers, run.recipe
         if workers > shards:
             raise EirError(

@@ -1,6 +1,5 @@
 """`eir fault ROBOT KIND`: break a robot of a running swarm on purpose, or mend it."""
 
-import re
 from typing import Annotated
 
 import typer
@@ -31,8 +30,6 @@ def fault(
         for line in kinds():
             typer.echo(line)
         return
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", robot):
-        raise EirError(f"'{robot}' is no name of a robot; expected one of the roster, such as r2.")
     text = "none" if kind in ("clear", "none") else kind
     if text == "none" and (parameters or for_s is not None):
         raise EirError("to mend a robot takes neither settings nor --for: `eir fault ROBOT clear`.")
@@ -43,7 +40,8 @@ def fault(
     # a typing mistake needs no swarm to be found
     parse_by_hand(text)
     give(
-        f"/{robot}/fault",
+        robot,
+        "fault",
         "kind",
         text,
         absent="a swarm must run, with a robot of that name that has a fault node (`eir swarm` in "

@@ -1,16 +1,18 @@
 """Orders to a running swarm, given by a process that has ROS so that this one need not."""
 
+import re
 import subprocess
 import sys
 
 from eir_ros.contract.errors import EirError
+from eir_ros.contract.names import ROBOT_NAME
 
 #: Longest that an order may take [s].
 _PATIENCE_S = 30.0
 
 
-def give(node: str, parameter: str, value: str, absent: str) -> None:
-    """Set a parameter of a node.
+def give(robot: str, node: str, parameter: str, value: str, absent: str) -> None:
+    """Set a parameter of a node of a robot.
 
     Parameters
     ----------
@@ -20,9 +22,11 @@ def give(node: str, parameter: str, value: str, absent: str) -> None:
     Raises
     ------
     EirError
-        The node is not there, does not answer, or refuses.
+        No robot can have that name, or the node is not there, does not answer, or refuses.
     """
-    ask("order", node, parameter, value, absent=absent)
+    if not re.fullmatch(ROBOT_NAME, robot):
+        raise EirError(f"'{robot}' is no name of a robot; expected one of the roster, such as r2.")
+    ask("order", f"/{robot}/{node}", parameter, value, absent=absent)
 
 
 def ask(program: str, *arguments: str, absent: str) -> str:

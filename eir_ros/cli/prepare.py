@@ -127,8 +127,8 @@ def _protected(environment: dict[str, str], options: Options) -> dict[str, str]:
     return sealed(environment) if options.secure or options.keys else environment
 
 
-def check_machine(plan: Iterable[Process], options: Options) -> None:
-    """Refuse, with an `EirError`, a machine that lacks what the processes of `plan` will need."""
+def check_recording(plan: Iterable[Process], options: Options) -> None:
+    """Refuse, with an `EirError`, a place where no recording can be written."""
     nodes = {process.executable for process in plan}
     if "recorder" in nodes and options.record is not None and options.record.exists():
         raise EirError(f"{options.record} exists already; a recording needs a new folder's name.")
@@ -137,6 +137,11 @@ def check_machine(plan: Iterable[Process], options: Options) -> None:
         from eir_ros.monitor.recording import refuse_full_disk
 
         refuse_full_disk(options.record, MIN_FREE_MB)
+
+
+def check_machine(plan: Iterable[Process], options: Options) -> None:
+    """Refuse, with an `EirError`, a machine that lacks what the processes of `plan` will need."""
+    nodes = {process.executable for process in plan}
     needed = {"rclpy": "ROS 2: source /opt/ros/jazzy/setup.bash, or install the extra [ros]"}
     page = "monitor" in nodes and not options.headless
     if "world" in nodes:

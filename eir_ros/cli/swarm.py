@@ -147,11 +147,12 @@ def swarm(
     )
     prepared = prepare.prepare(roster or prepare.default_roster(), robots, task, options, folder)
     team, plan = prepared.team, prepared.plan
+    prepare.check_recording(plan, options)
+    _check_report(json_file)
     if dry_run:
         typer.echo(describe(plan, folder))
         return
     prepare.check_machine(plan, options)
-    _check_report(json_file)
     prepare.refuse_company(plan, prepared.environment)
     prepare.make_run_dir(folder)
     (folder / "mission.json").unlink(missing_ok=True)

@@ -26,5 +26,5 @@ def trust(
     # a typing mistake needs no swarm to be found
     parse_order(text)
     absent = "a swarm must run, with an agent of that robot."
-    give(f"/{robot}/agent", "trust_order", text, absent=absent)
+    give(robot, "agent", "trust_order", text, absent=absent)
     typer.echo(f"{robot} on {teammate}: {level}")

@@ -11,6 +11,7 @@ from pydantic import model_validator
 from eir_ros.contract.config import Schema
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.fault_parameters import Values, check, in_words
+from eir_ros.contract.names import ROBOT_NAME
 
 
 class FaultKind(IntEnum):
@@ -156,7 +157,7 @@ def kind_text(kind: FaultKind, parameters: Values, seed: int | None = None) -> s
 _KIND: Final = r"(?P<kind>\w+)(\((?P<inside>[^()]*)\))?"
 _NUMBER: Final = r"\d+(\.\d+)?"
 _SYNTAX: Final = re.compile(
-    rf"(?P<robot>[A-Za-z]\w*):{_KIND}(@(?P<start>{_NUMBER})(-(?P<end>{_NUMBER}))?)?"
+    rf"(?P<robot>{ROBOT_NAME}):{_KIND}(@(?P<start>{_NUMBER})(-(?P<end>{_NUMBER}))?)?"
 )
 _BY_HAND: Final = re.compile(rf"{_KIND}(\s+for\s+(?P<for>{_NUMBER})(\s*s)?)?")
 

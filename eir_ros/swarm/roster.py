@@ -16,6 +16,7 @@ from pydantic import field_validator, model_validator
 
 from eir_ros.contract.config import Schema, load_yaml
 from eir_ros.contract.errors import EirError
+from eir_ros.contract.names import ROBOT_NAME
 from eir_ros.contract.trust import LadderSettings
 
 Finite = Annotated[float, Setting(allow_inf_nan=False)]
@@ -24,7 +25,6 @@ Pose = tuple[Finite, Finite, Finite]
 #: Where a robot's tracks of its teammates come from, most trusted first.
 TracksSource = Literal["detection", "motion_capture", "odometry"]
 
-_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*")
 #: Namespaces of the graph that are not robots.
 _RESERVED: Final = ("swarm", "world", "monitor", "recorder", "operator", "eir")
 #: The host of world, monitor and recorder.
@@ -89,7 +89,7 @@ class RobotEntry(Schema):
     @field_validator("name")
     @classmethod
     def _ros_name(cls, name: str) -> str:
-        if not _NAME.fullmatch(name):
+        if not re.fullmatch(ROBOT_NAME, name):
             raise ValueError(
                 "expected a ROS name: letters, digits and single underscores, a letter first"
             )
@@ -100,7 +100,7 @@ class RobotEntry(Schema):
     @field_validator("host")
     @classmethod
     def _host_name(cls, host: str | None) -> str | None:
-        if host is not None and not _NAME.fullmatch(host):
+        if host is not None and not re.fullmatch(ROBOT_NAME, host):
             raise ValueError("expected letters, digits and single underscores, a letter first")
         return host
 

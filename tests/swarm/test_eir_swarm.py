@@ -488,6 +488,11 @@ def test_a_dry_run_starts_something(
     assert not folder.exists()
 
 
+def test_a_dry_run_accepts_what_the_start_refuses(refused: Any, tmp_path: Path) -> None:
+    assert "exists already" in refused("--record", str(tmp_path), "--dry-run")
+    assert "is a folder" in refused("--json", str(tmp_path), "--dry-run")
+
+
 @pytest.mark.ros
 def test_a_hung_or_crashed_agent_ends_the_run_or_moves_its_robot(tmp_path: Path) -> None:
     """Faults of processes, by schedule; and one by hand, from another terminal."""
