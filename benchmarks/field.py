@@ -28,7 +28,6 @@ from std_msgs.msg import Bool
 
 from benchmarks.chaos.swarm import Swarm, own_domain
 from benchmarks.machine import describe
-from benchmarks.wheels import commit
 from eir_ros.contract.detection import Detector
 from eir_ros.contract.faults import COMMUNICATION, LEARNED, SOFTWARE, FaultKind
 from eir_ros.contract.paths import share
@@ -39,6 +38,7 @@ from eir_ros.nodes import qos
 from eir_ros.policy.batch import BatchPolicy
 from eir_ros.policy.bundle import Bundle, load_bundle
 from sim.swarm.env import CoverageEnv
+from training.provenance import commit
 
 #: Never shared with training, attacks or evaluation.
 STREAM: Final = 6_000_011

@@ -19,7 +19,7 @@ from benchmarks.machine import describe
 from eir_ros.cli.scorecard import world_of_training
 from eir_ros.contract.faults import FaultKind
 from eir_ros.contract.paths import share
-from eir_ros.contract.types import COOPERATIVE, teammates
+from eir_ros.contract.types import teammates
 from eir_ros.faults.schedule import Schedule
 from eir_ros.policy.batch import BatchPolicy
 from eir_ros.policy.bundle import Bundle, load_bundle
@@ -43,8 +43,7 @@ def mission(bundle: Bundle, word: str, start_s: float, end_s: float) -> dict[str
     [s] from the moment when the robot is well to the first at which a teammate does not blame it;
     the whole rest of the mission where that never comes.
 
-    Blame is p(adversary) at or above the calibrated threshold of the bundle; the agent's alarm and
-    its ladder of trust ask for more.
+    Blame is that of `BatchPolicy`.
     """
     task, policy = bundle.manifest.task, BatchPolicy(bundle, MISSIONS)
     n, steps = task.num_robots, WINDOWS * DECISIONS
@@ -57,7 +56,7 @@ def mission(bundle: Bundle, word: str, start_s: float, end_s: float) -> dict[str
     rewards, blames = [], []
     for _ in range(steps):
         decided = policy.decide(observation)
-        blames.append(1 - policy.belief[..., COOPERATIVE] >= bundle.manifest.belief.threshold)
+        blames.append(policy.blames)
         observation, reward, *_ = env.step(decided)
         rewards.append(reward.copy())
     env.close()

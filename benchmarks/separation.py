@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from benchmarks.machine import describe
 from eir_ros.contract.faults import FaultKind
 from eir_ros.contract.paths import share
-from eir_ros.contract.types import COOPERATIVE, teammates
+from eir_ros.contract.types import teammates
 from eir_ros.faults.schedule import Schedule
 from eir_ros.policy.batch import BatchPolicy
 from eir_ros.policy.bundle import Bundle, load_bundle
@@ -40,8 +40,7 @@ STREAM = 3_000_019
 def play(bundle: Bundle, kind: FaultKind, room: float | None, episodes: int) -> dict[str, Any]:
     """Whole episodes, robots acting greedily; robot e mod N has the fault.
 
-    Blame is p(adversary) at or above the calibrated threshold of the bundle, of healthy robots in
-    each other.
+    Blame is that of `BatchPolicy`, of healthy robots in each other.
     """
     task, policy = bundle.manifest.task, BatchPolicy(bundle, episodes)
     env = CoverageEnv(episodes, 0, task, CoverageWorld(brakes=Brakes(room=room)))
@@ -51,7 +50,7 @@ def play(bundle: Bundle, kind: FaultKind, room: float | None, episodes: int) -> 
     blames, touching = [], []
     for _ in range(env.episode_decisions):
         decided = policy.decide(observation)
-        blames.append(1 - policy.belief[..., COOPERATIVE] >= bundle.manifest.belief.threshold)
+        blames.append(policy.blames)
         touching.append(_nearest(env.team_state, n) < 2 * CoverageWorld().robot_radius + 1e-3)
         observation, reward, *_ = env.step(decided)
         total += reward

@@ -7,7 +7,6 @@ writes `results/wheels/<fault>.json`. It takes some ten minutes of one core.
 import argparse
 import json
 import platform
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from eir_ros.contract.faults import FaultKind
 from eir_ros.contract.paths import share
 from eir_ros.policy.bundle import Bundle, load_bundle
 from sim.swarm.coverage import CoverageWorld
+from training.provenance import commit
 
 #: Never shared with training, attacks or evaluation.
 STREAM = 3_000_017
@@ -82,12 +82,6 @@ def main() -> None:
             f"{kind.word:<6} planar {found['planar']['mean']:7.2f}  wheels "
             f"{found['wheels']['mean']:7.2f}  ratio {found['ratio']:.3f} >= {GOAL:g} {verdict}"
         )
-
-
-def commit() -> str:
-    """The commit of the working tree."""
-    done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
 
 
 if __name__ == "__main__":

@@ -6,8 +6,6 @@ import platform
 import subprocess
 from pathlib import Path
 
-import torch
-
 
 def commit() -> str:
     """Commit of this checkout, marked `-dirty` where files differ from it; else "unknown".
@@ -30,6 +28,8 @@ def commit() -> str:
 
 def machine() -> str:
     """Processor, cores and the versions that rounding depends on."""
+    import torch  # here: where fields are measured there may be none
+
     python = platform.python_version()
     cores = os.cpu_count()
     return f"{platform.machine()}, {cores} cores, Python {python}, torch {torch.__version__}"

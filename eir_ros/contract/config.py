@@ -102,8 +102,7 @@ def validate(data: Any, schema: type[Model], where: str) -> Model:
                 f"{where}: this is not {called}: it has {_listed(mapping)}; "
                 f"expected {_listed(schema.model_fields)}."
             ) from error
-        problems = _joined([_sentence(problem, schema) for problem in error.errors()])
-        raise EirError(f"{where}: {problems}") from error
+        raise EirError(f"{where}: {_joined(_sentences(error, mapping, schema))}") from error
 
 
 def _is_something_else(data: Mapping[str, Any], schema: type[BaseModel]) -> bool:
@@ -136,23 +135,51 @@ def _mapping(data: Any, where: str) -> dict[str, Any]:
     return data
 
 
-def _sentence(problem: Any, schema: type[BaseModel]) -> str:
-    key = ".".join(str(part) for part in problem["loc"]) or "(top level)"
-    if problem["type"] == "extra_forbidden":
-        valid = _fields_at(schema, problem["loc"][:-1])
-        near = difflib.get_close_matches(str(problem["loc"][-1]), valid, n=1, cutoff=0.4)
+def _sentences(error: ValidationError, data: Any, schema: type[BaseModel]) -> list[str]:
+    """A sentence for each key that is wrong, however many types its value may be of."""
+    about = dict[str, list[Any]]()
+    for problem in error.errors():
+        key = ".".join(map(str, _written(problem, data))) or "(top level)"
+        about.setdefault(key, []).append(problem)
+    return [_sentence(key, problems, schema) for key, problems in about.items()]
+
+
+def _written(problem: Any, data: Any) -> list[Any]:
+    """Where a problem is, as the user wrote it: without the types that pydantic tried there."""
+    path = []
+    for part in problem["loc"]:
+        listed = isinstance(part, int) and isinstance(data, list) and part < len(data)
+        if listed or (isinstance(data, Mapping) and part in data):
+            data = data[part]
+        elif problem["type"] != "missing":
+            continue
+        path.append(part)
+    return path
+
+
+def _sentence(key: str, problems: list[Any], schema: type[BaseModel]) -> str:
+    first, loc = problems[0], problems[0]["loc"]
+    if first["type"] == "extra_forbidden":
+        valid = _fields_at(schema, loc[:-1])
+        near = difflib.get_close_matches(str(loc[-1]), valid, n=1, cutoff=0.4)
         hint = f"did you mean '{near[0]}'?" if near else f"valid keys: {', '.join(sorted(valid))}"
         return f"unknown key '{key}', {hint}"
-    if problem["type"] == "missing":
+    if first["type"] == "missing":
         return f"key '{key}' is missing"
-    message = problem["msg"].removeprefix("Value error, ")
+    reasons = [_reason(problem) for problem in problems]
+    if not loc:  # about the whole file, whose contents need no repeating
+        return "; ".join(reasons)
+    message = ", or ".join(f"{reason[0].lower()}{reason[1:]}" for reason in reasons)
+    return f"'{key}' is {first['input']!r}: {message}"
+
+
+def _reason(problem: Any) -> str:
+    message: str = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "literal_error":
         valid = re.findall("'([^']*)'", problem["ctx"]["expected"])
         near = difflib.get_close_matches(str(problem["input"]), valid, n=1)
         message += f"; did you mean '{near[0]}'?" if near else ""
-    if not problem["loc"]:  # about the whole file, whose contents need no repeating
-        return message
-    return f"'{key}' is {problem['input']!r}: {message[0].lower()}{message[1:]}"
+    return message
 
 
 def _fields_at(schema: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:

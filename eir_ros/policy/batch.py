@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eir_ros.contract.manifest import POLICY_FILE
+from eir_ros.contract.types import p_adversary
 from eir_ros.policy.bundle import Bundle
 from eir_ros.policy.runtime import make_session
 
@@ -22,6 +23,9 @@ class BatchPolicy:
     ----------
     belief : (B, N, N-1, K+1) float32
         What each robot believes of its teammates since the last decision.
+    blames : (B, N, N-1) bool
+        Whether p(adversary) is at or above the calibrated threshold of the bundle; the agent's
+        alarm and its ladder of trust ask for more.
     """
 
     def __init__(self, bundle: Bundle, batch: int) -> None:
@@ -29,6 +33,7 @@ class BatchPolicy:
         shape = next(t.shape for t in manifest.inputs if t.name == "hidden")
         self._fresh = np.zeros((batch * manifest.task.num_robots, *shape[1:]), np.float32)
         self._hidden = self._fresh
+        self._threshold = manifest.belief.threshold
         self._session = make_session(bundle.policy, POLICY_FILE)
 
     def reset(self) -> None:
@@ -44,5 +49,6 @@ class BatchPolicy:
         wanted = ("logits", "belief", "next_hidden")
         logits, belief, self._hidden = self._session.run(wanted, inputs)
         self.belief: NDArray[np.float32] = belief.reshape(*observation.shape[:2], *belief.shape[1:])
+        self.blames: NDArray[np.bool_] = p_adversary(self.belief) >= self._threshold
         found: NDArray[np.int64] = logits.argmax(-1).reshape(observation.shape[:2])
         return found

@@ -61,7 +61,7 @@ def test_a_file_says_the_same_as_words(tmp_path: Path):
         ("start: 35", "start: soon", 8, "'start' is 'soon'"),
         ("start: 35", "strat: 35", 8, "unknown key 'strat', did you mean 'start'"),
         ("end: until cleared", "end: 30", 5, "not after its start"),
-        ("end: until cleared", "end: never", 9, "'end"),
+        ("end: until cleared", "end: never", 9, "number, or input should be 'until cl"),
         ("seed: 3", "seed: -3", 10, "'seed' is -3"),
         ("robot: r0", "robot: r7", 5, "names 'r7'"),
         ("{robot: r1, kind: mute}", "{robot: r1}", 11, "key 'kind' is missing"),

@@ -108,14 +108,18 @@ class Row {
         "dl",
         {},
         fact("Decision", this.doing, "doing"),
-        fact("Others believe", make("dd", {}, this.gauge, this.belief), "others"),
+        fact("Suspicion", make("dd", {}, this.gauge, this.belief), "others"),
         fact("Tick p99", this.tick),
         fact("Inference", this.inference),
         fact("Stale", this.stale),
         fact("Restarts", this.restarts),
       ),
-      make("div", { class: "break" }, this.kind, this.button),
-      make("div", { class: "break how" }, this.strength, this.length),
+      make(
+        "div",
+        { class: "orders" },
+        make("div", { class: "break" }, this.kind, this.button),
+        make("div", { class: "break how" }, this.strength, this.length),
+      ),
     );
   }
 
