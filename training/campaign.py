@@ -99,9 +99,11 @@ def run_matrix(
     ------
     EirError
         The engine cannot be had, the matrix has no such world, or a world cannot be had or attacked
-        as it says.
+        as it says, or a variant is asked for alone, and teams of its base are not attacked yet.
     """
     engine.check(engine_name, address)
+    if world is not None:
+        _check_base(matrix, world, runs)
     console, progress, unjudged = Console(), Progress(), list[str]()
     at_once = jobs or engine.processors()
     for label in _worlds(matrix, world):
@@ -147,6 +149,23 @@ def check_world(matrix: Matrix, label: str) -> None:
                 raise EirError(f"attack '{name}' in the world '{label}': {error}") from error
     finally:
         game.close()
+
+
+def _check_base(matrix: Matrix, label: str, runs: Path) -> None:
+    """Raise an `EirError` about a variant that lacks its rivals: before hours of training."""
+    settings = matrix.worlds.get(label)
+    base = settings.variant_of if settings is not None else None
+    if base not in matrix.worlds:
+        return
+    teams = victims(matrix, base)
+    lacking = [team.name for team in teams if not _is_done("attack", matrix, team, runs)]
+    if lacking:
+        some = ", ".join([*lacking[:3], "..."] if len(lacking) > 3 else lacking)
+        raise EirError(
+            f"teams of '{label}' are attacked by the adversaries of those of '{base}', and "
+            f"{len(lacking)} of these {len(teams)} are not trained and attacked yet ({some}); give "
+            f"--world {base} first, or leave --world out."
+        )
 
 
 def judge_one(

@@ -329,6 +329,9 @@ def test_a_variant_is_spared_the_adversaries_of_the_world_that_it_varies(tmp_pat
     matrix = read_matrix(path)
     names = [rival.name for rival in rivals(matrix, find_victim(matrix, "toy-rare/eir-mappo-1"))]
     assert names == ["toy-rare/eir-mappo-1", "toy/mappo-0"]
+    # nor is it trained for hours before they turn out to be missing
+    with pytest.raises(EirError, match=r"3 of these 3 .*toy/mappo-0.* give --world toy first"):
+        run_matrix(path, matrix, tmp_path / "runs", tmp_path / "out", world="toy-rare")
 
 
 def test_a_plan_counts_what_is_there_and_beliefs_of_teams_that_have_none(
