@@ -143,17 +143,24 @@ class Belief(nn.Module):
         self, inputs: Tensor, state: Tensor, fresh: Tensor | None, seen: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """`forward` from evidence that has been normalised."""
+        log_belief, memories = self.recall(inputs, state, fresh, seen)
+        return log_belief, memories[-1]
+
+    def recall(
+        self, inputs: Tensor, state: Tensor, fresh: Tensor | None, seen: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """`remember` with the hidden states of all steps, (T, ..., memories, hidden)."""
         steps, lead = inputs.shape[0], inputs.shape[1:-2]
         rows = state.numel() // self.hidden
-        outputs, last = scan(
+        outputs, _ = scan(
             self.gru,
             self.encoder(inputs).reshape(steps, rows, -1),
             state.reshape(rows, self.hidden),
             None if fresh is None else _per_row(fresh, self.memories),
             None if seen is None else seen.reshape(steps, rows),
         )
-        log_belief = self.read(outputs.reshape(steps, *lead, self.memories, self.hidden))
-        return log_belief, last.reshape(*lead, self.memories, self.hidden)
+        memories = outputs.reshape(steps, *lead, self.memories, self.hidden)
+        return self.read(memories), memories
 
     def read(self, state: Tensor) -> Tensor:
         """Log-probabilities (..., N - 1, K + 1) that hidden states (..., memories, hidden) mean."""

@@ -77,6 +77,9 @@ class BeliefSettings(Descent):
     #: EIR-MAPPO: whether the policy's loss trains the network, too, and not the true types alone.
     #: The belief then keeps of the past what pays, besides who is what.
     joint: bool = False
+    #: What the actor reads: the belief, or, with `joint`, the memory behind it as well, which makes
+    #: it the π(a | H, b) of the paper. Recurrent EAR-MAPPO, too, so that these can be compared.
+    actor: Literal["belief", "memory"] = "belief"
 
     @model_validator(mode="after")
     def _one_teacher(self) -> "BeliefSettings":
@@ -85,6 +88,11 @@ class BeliefSettings(Descent):
                 f"joint is true and teacher_forcing is {self.teacher_forcing}; the policy's loss "
                 "cannot reach the network through true types: set teacher_forcing to 0, or joint "
                 "to false"
+            )
+        if self.actor == "memory" and not self.joint:
+            raise ValueError(
+                "actor is 'memory' and joint is false; an actor that reads the memory trains it: "
+                "set joint to true, or actor to belief"
             )
         return self
 

@@ -233,7 +233,7 @@ class Collector:
         belief, hidden = team.believe(observation, hidden, types)
         if team.uses_network() and taught.any():
             belief = torch.where(taught, one_hot_types(types, team.num_types), belief)
-        scores = team.scores(team.actor_input(observation, belief))
+        scores = team.scores(team.actor_input(observation, belief), hidden)
         scores = team.actions.restrict(scores, available)
         action = team.actions.best(scores) if self.greedy else team.actions.sample(scores, noise)
         decision = {

@@ -59,8 +59,11 @@ class Team(nn.Module):
         )
         size = view.actor_size(recipe.num_types)
         self.normaliser = Normaliser(size)
+        #: Whether the actor reads the memory of the belief network, too.
+        self.recalls = self.uses_network() and recipe.belief.actor == "memory"
+        read = size + self.recalls * self.belief.memories * self.belief.hidden
         self.actor: nn.Module = mlp(
-            [size, *[recipe.width] * recipe.layers, self.actions.num_scores], 0.01
+            [read, *[recipe.width] * recipe.layers, self.actions.num_scores], 0.01
         )
 
     @property
@@ -72,9 +75,27 @@ class Team(nn.Module):
         """Actor's input from observation (..., D) and belief (..., N-1, K+1)."""
         return self.view.actor_input(observation, belief)
 
-    def scores(self, actor_input: Tensor) -> Tensor:
-        """What `actions` turns into a distribution: for discrete ones logits, (..., A)."""
-        return self.actor(self.normaliser(actor_input))
+    def read(self, actor_input: Tensor, memory: Tensor | None) -> Tensor:
+        """What the actor's layers read: its input, normalised, and the memory if it recalls that.
+
+        Parameters
+        ----------
+        actor_input : (..., F)
+        memory : (..., memories, hidden)
+            Hidden states after the observation. None: of a team that does not recall.
+        """
+        normalised = self.normaliser(actor_input)
+        if not self.recalls:
+            return normalised
+        assert memory is not None
+        return torch.cat([normalised, memory.flatten(-2)], -1)
+
+    def scores(self, actor_input: Tensor, memory: Tensor | None = None) -> Tensor:
+        """What `actions` turns into a distribution: for discrete ones logits, (..., A).
+
+        Parameters as those of `read`.
+        """
+        return self.actor(self.read(actor_input, memory))
 
     def initial_state(self, *lead: int) -> Tensor:
         """Hidden states of fresh observers, (*lead, memories, hidden)."""
@@ -107,7 +128,9 @@ class Team(nn.Module):
         evidence, seen = self.evidence(observation)
         return self.belief(evidence, state, fresh, seen)
 
-    def run_again(self, observation: Tensor, fresh: Tensor) -> Callable[[Tensor], Tensor]:
+    def run_again(
+        self, observation: Tensor, fresh: Tensor
+    ) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
         """Beliefs over a rollout, with the network that learns in the graph.
 
         Parameters
@@ -118,18 +141,19 @@ class Team(nn.Module):
         Returns
         -------
         log_beliefs
-            From environments (b,) to log-probabilities (T, b, N, N-1, K+1).
+            From environments (b,) to log-probabilities (T, b, N, N-1, K+1) and the hidden states
+            that they are read from, (T, b, N, memories, hidden).
         """
         evidence, seen = self.evidence(observation)
         # no weight is in it, so it is computed once for all minibatches
         inputs = self.belief.normaliser(evidence)
 
-        def log_beliefs(envs: Tensor) -> Tensor:
+        def log_beliefs(envs: Tensor) -> tuple[Tensor, Tensor]:
             some = inputs.index_select(1, envs)
             state = self.initial_state(*some.shape[1:3])
             begins = fresh.index_select(1, envs).unsqueeze(-1).expand(some.shape[:3])
             gaps = None if seen is None else seen.index_select(1, envs)
-            return self.belief.remember(some, state, begins, gaps)[0]
+            return self.belief.recall(some, state, begins, gaps)
 
         return log_beliefs
 
@@ -181,7 +205,7 @@ class Team(nn.Module):
         belief = self.belief.read(next_hidden).exp()
         if not self.uses_network():
             belief = trusting(belief)
-        return self.scores(self.actor_input(observation, belief)), belief, next_hidden
+        return self.scores(self.actor_input(observation, belief), next_hidden), belief, next_hidden
 
 
 def one_hot_types(types: Tensor, num_types: int) -> Tensor:

@@ -25,11 +25,19 @@ from training.team import BeliefSource
 STEPS = 500
 
 
-@pytest.fixture(scope="module")
-def run() -> Run:
+#: What the actor reads of the belief network, as changes of a recipe.
+READS = {
+    "belief": (),
+    "memory": ("belief.joint=true", "belief.teacher_forcing=0", "belief.actor=memory"),
+}
+
+
+@pytest.fixture(scope="module", params=sorted(READS))
+def run(request: pytest.FixtureRequest) -> Run:
     """A run whose networks are random but, unlike untrained ones, have opinions."""
     torch.set_num_threads(1)
     changes = ("steps=30", "options.episode_decisions=30", "batch=8", "width=64")
+    changes += READS[request.param]
     run = checkpoint.fresh(read_recipe(share() / "config/recipes/coverage.yaml", changes))
     env = CoverageEnv(batch=8, seed=1, task=exporting.task_of(run))
     rng = np.random.default_rng(1)

@@ -33,10 +33,14 @@ def play(run: Run, **options) -> Rollout:
 
 #: The policy's loss trains the belief network, too.
 JOINT = {"belief.joint": True, "belief.teacher_forcing": 0.0}
+MEMORY = {**JOINT, "belief.actor": "memory"}
 LEARNERS = [(method, {}) for method in sorted(set(METHODS) - {"maddpg", "m3ddpg"})]
 
 
-@pytest.mark.parametrize(("method", "changes"), [*LEARNERS, ("eir-mappo", JOINT)])
+@pytest.mark.parametrize(
+    ("method", "changes"),
+    [*LEARNERS, ("eir-mappo", JOINT), ("eir-mappo", MEMORY), ("recurrent-ear-mappo", MEMORY)],
+)
 def test_the_ratio_is_one_before_the_first_step_of_every_learner(method, changes, tiny_recipe):
     """In the real loop: with its teacher, after normalisers have moved, and run in sequence."""
     # so many episodes that the adversary plays in some of them in each iteration
@@ -54,7 +58,7 @@ def test_the_ratio_is_one_before_the_first_step_of_every_learner(method, changes
         assert ("adversary/first_ratio_error" in errors) is METHODS[method].attacked
 
 
-@pytest.mark.parametrize("changes", [{}, JOINT], ids=["apart", "joint"])
+@pytest.mark.parametrize("changes", [{}, JOINT, MEMORY], ids=["apart", "joint", "memory"])
 def test_the_policys_loss_reaches_the_belief_network_only_where_that_is_asked_for(
     changes, tiny_recipe
 ):
@@ -73,6 +77,20 @@ def test_the_policys_loss_reaches_the_belief_network_only_where_that_is_asked_fo
     before = [weights.clone() for weights in run.team.belief.parameters()]
     learner.update_belief(rollout, 0.0)
     assert not all(map(torch.equal, before, run.team.belief.parameters()))
+
+
+def test_an_actor_that_may_read_the_memory_does_not_or_one_that_may_not_does(tiny_recipe):
+    torch.manual_seed(0)
+    for changes in (JOINT, MEMORY):
+        team = checkpoint.fresh(tiny_recipe("eir-mappo", **changes)).team
+        # what the memory says of types is held fast
+        torch.nn.init.zeros_(team.belief.head.weight)
+        observation = torch.randn(5, team.view.shape.observation)
+        one, other = (
+            team(observation, k * torch.ones(team.initial_state(5).shape)) for k in (0, 1)
+        )
+        assert torch.equal(one[1], other[1])
+        assert torch.equal(one[0], other[0]) is (changes is JOINT)
 
 
 def test_advantages_and_returns_match_a_hand_computed_rollout():
@@ -265,7 +283,7 @@ def test_a_belief_is_taught_the_types_of_its_own_step_and_observer(toy_recipe, m
     def run_again(observation, fresh):
         assert torch.equal(observation, rollout.observation)
         assert torch.equal(fresh, rollout.fresh)
-        return lambda envs: given[:, envs]
+        return lambda envs: (given[:, envs], None)
 
     monkeypatch.setattr(run.team, "run_again", run_again)
     run.learner._seed([0])

@@ -48,8 +48,8 @@ class TargetedPgd(Attack):
             for _ in range(self.steps):
                 seen = seen.detach().requires_grad_()
                 believed = true if self.clean_belief else seen
-                belief, _ = team.believe(believed, moment.hidden, moment.types)
-                scores = team.scores(team.actor_input(seen, belief))
+                belief, memory = team.believe(believed, moment.hidden, moment.types)
+                scores = team.scores(team.actor_input(seen, belief), memory)
                 scores = team.actions.restrict(scores, moment.available)
                 aim = scores if moment.available.shape[-1] else team.actions.best(scores)
                 distance = ((aim - goal).square() * attacked).sum()

@@ -197,7 +197,7 @@ class Arena:
         seen = attack.observe(moment)
         read = moment.observation if attack.spares_belief else seen
         belief, hidden = team.believe(read, moment.hidden, moment.types)
-        scores = team.scores(team.actor_input(seen, belief))
+        scores = team.scores(team.actor_input(seen, belief), hidden)
         moment.scores = team.actions.restrict(scores, moment.available)
         best, sample = team.actions.best, team.actions.sample
         moment.action = best(moment.scores) if self._greedy else sample(moment.scores, moment.noise)

@@ -54,7 +54,8 @@ def inputs_through_memory(team: Team, rollout: Rollout) -> Callable[[Tensor], Te
     log_beliefs = team.run_again(rollout.observation, rollout.fresh)
 
     def inputs(envs: Tensor) -> Tensor:
-        belief = log_beliefs(envs).exp()
-        return team.normaliser(team.actor_input(rollout.observation.index_select(1, envs), belief))
+        log_belief, memory = log_beliefs(envs)
+        observation = rollout.observation.index_select(1, envs)
+        return team.read(team.actor_input(observation, log_belief.exp()), memory)
 
     return inputs

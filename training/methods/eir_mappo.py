@@ -3,8 +3,9 @@
 Every agent keeps a belief b^i = p(θ | H^i) over its teammates' types and acts on it; the belief is
 learned from the types that nature really drew, which only training knows.
 
-The paper's policy is π(a | H^i, b^i), this actor reads the present observation and b^i: a bundle
-has one memory, that of the belief. With `belief.joint` the policy's loss trains that memory, too.
+The paper's policy is π(a | H^i, b^i). There is one memory here, that of the belief, and what the
+actor has of it is the recipe's choice: b^i alone; b^i that the policy's loss trains, too
+(`belief.joint`); or the memory as well (`belief.actor: memory`).
 """
 
 from collections.abc import Callable
@@ -55,7 +56,7 @@ class EirMappo(EarMappo):
         log_beliefs = self.team.run_again(rollout.observation, rollout.fresh)
         for envs in self.minibatches(settings):
             label, mask = labels.index_select(1, envs), observers.index_select(1, envs)
-            log_belief = log_beliefs(envs)
+            log_belief, _ = log_beliefs(envs)
             surprise = -log_belief.gather(-1, label.unsqueeze(-1)).squeeze(-1)
             loss = (surprise * mask).sum() / ranks.total(mask.sum()).clamp(min=1)
             self.descend("belief", loss, settings, progress)
