@@ -41,6 +41,8 @@ class Counters:
 
     def __init__(self, team: Iterable[str]) -> None:
         self._agents = {robot: _Agent() for robot in team}
+        #: The world has ended: nothing is sensed any more, and what is missing is not missed.
+        self.over = False
 
     def update(self, robot: str, values: Mapping[str, str]) -> None:
         """Take one diagnostic status of the agent of `robot`; unreadable values are left out."""
@@ -54,7 +56,7 @@ class Counters:
             agent.decisions = decisions
         for name in _COUNTS:
             count = _whole(values.get(name))
-            if count is not None:
+            if count is not None and not (self.over and name == "stale_inputs"):
                 agent.counts[name] = count
         for name in _HISTOGRAMS:
             histogram = _histogram(values.get(f"{name}_histogram", ""))

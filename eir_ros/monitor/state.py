@@ -106,6 +106,7 @@ class State:
         self.time_s = max(self.time_s, _number(values.get("time_s")) or 0.0)
         self.ticks = max(self.ticks, int(_number(values.get("ticks")) or 0))
         self.paused = values.get("paused", "").lower() in ("true", "1")
+        self.counters.over = _true(values.get("over"))
         if "served_by" in values:
             named = enumerate(values["served_by"].split(","))
             self.served_by = {site: robot for site, robot in named if robot in self.robots}

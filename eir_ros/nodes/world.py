@@ -307,17 +307,19 @@ class World(ManagedNode):
             self._tracks_pubs[place].publish(clouds.encode(track_points(sensed), stamp, frame))
             if mission.sim.decision_due:
                 self._sites_pubs[place].publish(clouds.encode(site_points(sensed), stamp, "map"))
-        if mission.sim.decision_due:
-            self._tell_score()
         duration_s = self.settings.duration_s
-        if duration_s and mission.sim.time_s >= duration_s - 1e-6:
+        over = bool(duration_s) and mission.sim.time_s >= duration_s - 1e-6
+        if mission.sim.decision_due or over:
+            self._tell_score(over)
+        if over:
             # the last score is the one that counts
             self._score_pub.wait_for_all_acked(Duration(seconds=2.0))
             raise FinishedError
 
-    def _tell_score(self) -> None:
+    def _tell_score(self, over: bool = False) -> None:
         stamp = messages.time_of(self._mission.sim.ticks * self._tick_ns)
-        values = self._mission.values() | {"paused": str(self._paused).lower()}
+        flags = {"paused": self._paused, "over": over}
+        values = self._mission.values() | {name: str(on).lower() for name, on in flags.items()}
         status = messages.status("world", values, message="paused" if self._paused else "running")
         self._score_pub.publish(messages.diagnostics(stamp, status))
 

@@ -26,6 +26,14 @@ def test_running_totals_replace_each_other():
     assert counters.restarts("r0") == 0
 
 
+def test_the_silence_after_a_mission_counts_as_stale_inputs():
+    counters = Counters(["r0"])
+    counters.update("r0", diagnostics(5, 1, 1.0))
+    counters.over = True
+    counters.update("r0", diagnostics(6, 4, 1.0, 1.0))
+    assert counters.total("stale_inputs") == 1
+
+
 def test_a_restarted_agent_does_not_wipe_what_it_had_counted():
     counters = Counters(["r0"])
     counters.update("r0", diagnostics(50, 3, *[1.0] * 98))
