@@ -151,6 +151,11 @@ class Story:
         if since is not None:
             yield since, math.inf
 
+    def free_s(self, since: float, until: float) -> float:
+        """How much of that time robots might decide: not while the e-stop was set [s]."""
+        held = (min(until, end) - max(since, start) for start, end in self.stopped())
+        return until - since - sum(max(0.0, overlap) for overlap in held)
+
 
 def _mark(at_s: float, values: dict[str, str]) -> Mark:
     target, number = values.get("target", ""), int(values.get("number", "0"))
@@ -296,9 +301,10 @@ def _others(story: Story) -> Verdict:
     longest, who = 0.0, ""
     for robot in story.team:
         for last, following in pairwise(story.decisions[robot]):
-            if following - last <= longest or _own(story, robot, last, following):
+            silent_s = story.free_s(last, following)
+            if silent_s <= longest or _own(story, robot, last, following):
                 continue
-            longest, who = following - last, robot
+            longest, who = silent_s, robot
     found = f"longest silence of a robot that was left alone {longest:.2f} s"
     complete = all(story.decisions[robot] for robot in story.team)
     found += f" ({who})" if who else ""
@@ -333,7 +339,7 @@ def _cables(story: Story) -> Verdict:
         again_s = min((at_s for at_s in story.decisions[robot] if at_s > back_s), default=math.inf)
         count += 1
         if again_s < math.inf:
-            slowest = max(slowest, again_s - back_s)
+            slowest = max(slowest, story.free_s(back_s, again_s))
         elif end_s - back_s > HEARD_S:
             missing.append(robot)
     found = f"{count} cables pulled, {through} messages through them, back within {slowest:.1f} s"
