@@ -137,19 +137,13 @@ class Belief(nn.Module):
         log_belief : (T, ..., N - 1, K + 1)
         state : (..., memories, hidden)
         """
-        return self.remember(self.normaliser(evidence), state, fresh, seen)
+        log_belief, memories = self.remember(self.normaliser(evidence), state, fresh, seen)
+        return log_belief, memories[-1]
 
     def remember(
         self, inputs: Tensor, state: Tensor, fresh: Tensor | None, seen: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """`forward` from evidence that has been normalised."""
-        log_belief, memories = self.recall(inputs, state, fresh, seen)
-        return log_belief, memories[-1]
-
-    def recall(
-        self, inputs: Tensor, state: Tensor, fresh: Tensor | None, seen: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """`remember` with the hidden states of all steps, (T, ..., memories, hidden)."""
+        """`forward` from normalised evidence; hidden states of all steps, (T, ..., M, hidden)."""
         steps, lead = inputs.shape[0], inputs.shape[1:-2]
         rows = state.numel() // self.hidden
         outputs, _ = scan(

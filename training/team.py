@@ -153,7 +153,7 @@ class Team(nn.Module):
             state = self.initial_state(*some.shape[1:3])
             begins = fresh.index_select(1, envs).unsqueeze(-1).expand(some.shape[:3])
             gaps = None if seen is None else seen.index_select(1, envs)
-            return self.belief.recall(some, state, begins, gaps)
+            return self.belief.remember(some, state, begins, gaps)
 
         return log_beliefs
 

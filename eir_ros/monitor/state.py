@@ -105,7 +105,7 @@ class State:
                 self.score[name] = min(max(share, 0.0), 1.0)
         self.time_s = max(self.time_s, _number(values.get("time_s")) or 0.0)
         self.ticks = max(self.ticks, int(_number(values.get("ticks")) or 0))
-        self.paused = values.get("paused", "").lower() in ("true", "1")
+        self.paused = _true(values.get("paused"))
         self.counters.over = _true(values.get("over"))
         if "served_by" in values:
             named = enumerate(values["served_by"].split(","))
