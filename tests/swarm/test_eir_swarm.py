@@ -504,10 +504,13 @@ def test_a_hung_or_crashed_agent_ends_the_run_or_moves_its_robot(tmp_path: Path)
     schedule = ("--fault", "r1:hang@3-8", "--fault", "r2:crash@3")
     with running(tmp_path, "--headless", *schedule) as swarm, probe() as graph:
         odometry = graph.listen(Odometry, "/r1/odom", qos.sensor(1.0))
-        graph.until(lambda: odometry and stamp_s(odometry[-1]) > 7.0, PATIENCE_S)
-        # it stands half a second after it hangs, and a busy machine takes longer
-        hung = [places([heard])[0] for heard in odometry if 6.0 < stamp_s(heard) < 7.0]
-        assert np.ptp(hung, axis=0).max() < 1e-6
+
+        def stands() -> bool:
+            """For a second; soon after it, its agent is killed and started again."""
+            last = [heard for heard in odometry[-11:] if stamp_s(heard) > 3.0]
+            return len(last) == 11 and np.ptp(places(last), axis=0).max() < 1e-6
+
+        graph.until(stands, PATIENCE_S)
         order = [sys.executable, "-m", "eir_ros.cli.main", "fault", "r3"]
         refused = subprocess.run([*order, "slow", "gain=7"], capture_output=True, text=True)
         assert refused.returncode == 2
@@ -519,15 +522,15 @@ def test_a_hung_or_crashed_agent_ends_the_run_or_moves_its_robot(tmp_path: Path)
         assert done.stdout == "r3 is broken: slow(gain=0.1) for 2\n"
 
         def goes_on() -> bool:
-            later = [places([heard])[0] for heard in odometry if stamp_s(heard) > 8.0]
-            return len(later) > 1 and np.ptp(later, axis=0).max() > 1e-3
+            later = [heard for heard in odometry if stamp_s(heard) > 8.0]
+            return len(later) > 1 and np.ptp(places(later), axis=0).max() > 1e-3
 
         # at the latest when its site moves, at 12 s
         graph.until(goes_on)
         assert swarm.interrupt() == 1
     report = swarm.report()
     exits = [(end.name, end.exit) for end in report.processes if end.exit != 0]
-    assert ("r2/agent", -signal.SIGKILL) in exits
+    assert {("r1/agent", -signal.SIGKILL), ("r2/agent", -signal.SIGKILL)} <= set(exits)
     found = {fault.robot: fault for fault in report.faults}
     assert found["r3"].parameters == "gain=0.1"
     assert found["r3"].end_s == pytest.approx(found["r3"].start_s + 2.0, abs=1e-3)
