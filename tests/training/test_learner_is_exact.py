@@ -34,12 +34,19 @@ def play(run: Run, **options) -> Rollout:
 #: The policy's loss trains the belief network, too.
 JOINT = {"belief.joint": True, "belief.teacher_forcing": 0.0}
 MEMORY = {**JOINT, "belief.actor": "memory"}
+ANEW = {"adversary.restarts": 2}
 LEARNERS = [(method, {}) for method in sorted(set(METHODS) - {"maddpg", "m3ddpg"})]
 
 
 @pytest.mark.parametrize(
     ("method", "changes"),
-    [*LEARNERS, ("eir-mappo", JOINT), ("eir-mappo", MEMORY), ("recurrent-ear-mappo", MEMORY)],
+    [
+        *LEARNERS,
+        ("eir-mappo", JOINT),
+        ("eir-mappo", MEMORY),
+        ("eir-mappo", ANEW),
+        ("recurrent-ear-mappo", MEMORY),
+    ],
 )
 def test_the_ratio_is_one_before_the_first_step_of_every_learner(method, changes, tiny_recipe):
     """In the real loop: with its teacher, after normalisers have moved, and run in sequence."""
@@ -56,6 +63,40 @@ def test_the_ratio_is_one_before_the_first_step_of_every_learner(method, changes
         assert all(value < ROUNDING for value in errors.values()), errors
         assert "policy/first_ratio_error" in errors
         assert ("adversary/first_ratio_error" in errors) is METHODS[method].attacked
+
+
+def test_an_adversary_that_begins_anew_keeps_what_it_learned_or_does_not_begin(tiny_recipe):
+    """In a run of 9 iterations with 2 restarts: before the iterations 3 and 6, and only there."""
+    run = checkpoint.fresh(tiny_recipe("ear-mappo", batch=48, iterations=9, **ANEW))
+    collector = make_collector(run)
+    adversary = run.adversary
+    first = adversary.actor[-1].weight.clone()
+    anew = {}
+    for iteration in range(9):
+        before, count = adversary.actor[-1].weight.clone(), adversary.normaliser.count.clone()
+        run.learner.begin(iteration)
+        if not torch.equal(adversary.actor[-1].weight, before):
+            anew[iteration] = adversary.actor[-1].weight.clone()
+            assert not run.learner.optimisers["adversary"].state
+            assert torch.equal(adversary.normaliser.count, count)
+            assert count > 0
+        iterate(run, collector)  # where it is due, the same is drawn again
+        assert run.learner.optimisers["adversary"].state
+    assert sorted(anew) == [3, 6]
+    assert not torch.equal(anew[3], anew[6])
+    # as small as at the start of the run, however large they had become
+    for weight in anew.values():
+        assert not torch.equal(weight, first)
+        assert weight.norm().item() == pytest.approx(first.norm().item(), rel=0.2)
+
+
+@pytest.mark.parametrize("method", ["mappo", "maddpg"])
+def test_a_method_without_an_adversary_starts_one_anew(method, tiny_recipe):
+    run = checkpoint.fresh(tiny_recipe(method, **ANEW))
+    before = run.adversary.actor[-1].weight.clone()
+    for iteration in range(run.recipe.iterations):
+        run.learner.begin(iteration)
+    assert torch.equal(run.adversary.actor[-1].weight, before)
 
 
 @pytest.mark.parametrize("changes", [{}, JOINT, MEMORY], ids=["apart", "joint", "memory"])

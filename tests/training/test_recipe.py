@@ -41,6 +41,7 @@ def test_the_shipped_recipe_is_valid_for_every_method(tiny_recipe):
         ("type_space=[[adversary]]", "mute, random_action, stop of faults.kinds is of no type"),
         ("replay.warmup=200000", "learning would never begin"),
         ("belief.actor=memory", "actor is 'memory' and joint is false"),
+        ("adversary.restarts=2000", "adversary.restarts is 2000, and there are"),
         ("belief.joint=true", "joint is true and teacher_forcing is 0.5"),
         ("seed=[1", r"--set seed: '\[1' is not a YAML value"),
     ],

@@ -37,9 +37,12 @@ PERTURBATION = (
 
 
 def one_of_each(tiny_recipe) -> Iterator[Recipe]:
-    """A small recipe for each method, and one that averages and explores in numbers."""
+    """A small recipe for each method, and one that averages and explores in numbers.
+
+    The adversary begins anew before iterations 2 and 3, between which the run is interrupted.
+    """
     more = {**OFF_POLICY, "batch": 4, "steps": 10, "options.episode_decisions": 10}
-    more |= {"averaging": 0.9, "rmaac": PERTURBATION}
+    more |= {"averaging": 0.9, "rmaac": PERTURBATION, "adversary.restarts": 2}
     for method in METHODS:
         yield tiny_recipe(method, **more)
     small = {
