@@ -106,6 +106,23 @@ class Learner(ABC):
             # takes its own state to where the weights are now
             optimiser.load_state_dict(optimiser.state_dict())
 
+    def begin(self, iteration: int) -> None:
+        """What is due before the batch of `iteration` is played: that the adversary begins anew.
+
+        Only then do evaluations, which come after an update, find one that has learned something.
+        """
+        stretches, length = self.recipe.adversary.restarts + 1, self.recipe.iterations
+        before, now = ((i * stretches) // length for i in (iteration - 1, iteration))
+        if not self.attacked or not iteration or now == before:
+            return
+        seed = np.random.SeedSequence([self.recipe.seed, iteration])
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(seed.generate_state(1)[0]))
+            new = Adversary(self.adversary.view, self.recipe)
+        # how its inputs are spread has not changed
+        self.adversary.actor.load_state_dict(new.actor.state_dict())
+        self.optimisers["adversary"] = adam(self.adversary.actor)
+
     def update(self, rollout: Rollout, progress: float, seed: list[int]) -> Metrics:
         """One iteration of learning from `rollout`; returns what to log.
 

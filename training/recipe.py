@@ -57,6 +57,14 @@ class PPO(Descent):
     clip: float = Setting(gt=0, lt=1)
 
 
+class AdversarySettings(PPO):
+    """Settings of the adversary of training."""
+
+    #: How many times it begins anew in a run, at equal distances: an adversary stays at the exploit
+    #: that it found first, and a team that has only met that one is open to others.
+    restarts: int = Setting(0, ge=0)
+
+
 class CriticSettings(Descent):
     """Settings of the central critic."""
 
@@ -190,7 +198,7 @@ class Recipe(Schema):
     layers: int = Setting(2, ge=1)
     policy: PPO
     #: The adversary's own time scale.
-    adversary: PPO
+    adversary: AdversarySettings
     #: How an adversary learns against the frozen team; as `adversary` where it is left out. The one
     #: of training may be held back so that the team can learn, this one shall not.
     attack: PPO | None = None
@@ -261,6 +269,11 @@ class Recipe(Schema):
             raise ValueError(
                 f"{most} minibatches cannot be made of {self.batch // self.shards} environments "
                 "(batch / shards)"
+            )
+        if self.adversary.restarts >= self.iterations:
+            raise ValueError(
+                f"adversary.restarts is {self.adversary.restarts}, and there are {self.iterations} "
+                "iterations: the adversary would never learn"
             )
         if self.method == "rmaac" and self.rmaac is None:
             raise ValueError("the method rmaac needs the section 'rmaac'")

@@ -22,6 +22,7 @@ def repeat(found: Mishap) -> list[str]:
     try:
         while run.iteration < found.iteration:
             train.iterate(run, collector)
+        run.learner.begin(run.iteration)
         train.learn(run, found.rollout)
     except NotANumberError as error:
         return error.names

@@ -115,6 +115,7 @@ def _explained(error: NotANumberError, run: Run, out: Path) -> EirError:
 def iterate(run: Run, players: Players) -> dict[str, float]:
     """One rollout and one update. All randomness comes from (seed, iteration, shard)."""
     started = time.perf_counter()
+    run.learner.begin(run.iteration)
     metrics = learn(run, collect(run, players))
     steps = run.recipe.batch * run.recipe.steps
     metrics["steps_per_s"] = steps / (time.perf_counter() - started)
