@@ -21,6 +21,7 @@ from training.attack import (
 )
 from training.campaign import Progress, is_attacked, judge_one, plan_matrix, run_matrix
 from training.cells import Judge
+from training.durations import told
 from training.matrix import (
     attack_units,
     find_victim,
@@ -356,6 +357,17 @@ def test_the_time_left_forgets_what_was_not_done_yet_and_what_was_done_before():
     assert progress.left_s(2) == (10.0 * 1 + 10.0 * 4) / 2
     progress.add("toy-rare", "train", 30.0)
     assert progress.left_s(2) == (10.0 * 1 + 30.0 * 3) / 2
+    assert progress.untimed() == []
+    progress.total["toy", "judge"] = 1
+    assert progress.table(2).title == "about 50 s left, beside judge"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, "0 s"), (0.2, "1 s"), (40, "40 s"), (300, "5 min"), (6000, "1.7 h")],
+)
+def test_minutes_of_what_takes_seconds_are_told_as_0(seconds, said):
+    assert told(seconds) == said
 
 
 def test_the_interquartile_mean_leaves_out_the_outer_quarters():
