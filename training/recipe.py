@@ -89,21 +89,6 @@ class BeliefSettings(Descent):
     #: it the π(a | H, b) of the paper. Recurrent EAR-MAPPO, too, so that these can be compared.
     actor: Literal["belief", "memory"] = "belief"
 
-    @model_validator(mode="after")
-    def _one_teacher(self) -> "BeliefSettings":
-        if self.joint and self.teacher_forcing:
-            raise ValueError(
-                f"joint is true and teacher_forcing is {self.teacher_forcing}; the policy's loss "
-                "cannot reach the network through true types: set teacher_forcing to 0, or joint "
-                "to false"
-            )
-        if self.actor == "memory" and not self.joint:
-            raise ValueError(
-                "actor is 'memory' and joint is false; an actor that reads the memory trains it: "
-                "set joint to true, or actor to belief"
-            )
-        return self
-
 
 class Perturbation(Schema):
     """RMAAC's adversary: it bends what agents observe, each number by at most `radius`."""
@@ -254,6 +239,24 @@ class Recipe(Schema):
             raise ValueError(
                 f"{', '.join(missing)} of faults.kinds is of no type in type_space; put each kind "
                 "into one of its types, or leave type_space empty"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_teacher(self) -> "Recipe":
+        belief = self.belief
+        if self.method == "recurrent-ear-mappo":
+            return self  # its memory is always its policy's own, and knows no types
+        if belief.joint and belief.teacher_forcing:
+            raise ValueError(
+                f"belief.joint is true and belief.teacher_forcing is {belief.teacher_forcing:g}; "
+                "the policy's loss cannot reach the network through true types: set "
+                "belief.teacher_forcing=0 or belief.joint=false"
+            )
+        if belief.actor == "memory" and not belief.joint:
+            raise ValueError(
+                "belief.actor is memory and belief.joint is false; an actor that reads the memory "
+                "trains it: set belief.joint=true or belief.actor=belief"
             )
         return self
 

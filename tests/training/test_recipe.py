@@ -40,15 +40,23 @@ def test_the_shipped_recipe_is_valid_for_every_method(tiny_recipe):
         ("type_space=[[stop], [stop]]", "stop is told twice"),
         ("type_space=[[adversary]]", "mute, random_action, stop of faults.kinds is of no type"),
         ("replay.warmup=200000", "learning would never begin"),
-        ("belief.actor=memory", "actor is 'memory' and joint is false"),
+        ("belief.actor=memory", "yaml: belief.actor is memory and .* set belief.joint=true"),
         ("adversary.restarts=2000", "adversary.restarts is 2000, and there are"),
-        ("belief.joint=true", "joint is true and teacher_forcing is 0.5"),
+        ("belief.joint=true", "yaml: belief.joint is true and .* set belief.teacher_forcing=0"),
         ("seed=[1", r"--set seed: '\[1' is not a YAML value"),
     ],
 )
 def test_a_wrong_setting_is_refused_and_the_valid_one_named(change, message):
     with pytest.raises(EirError, match=message):
         read_recipe("config/recipes/coverage.yaml", [change])
+
+
+def test_a_method_without_beliefs_is_asked_how_its_belief_is_trained():
+    changes = ["belief.actor=memory", "method=recurrent-ear-mappo"]
+    recipe = read_recipe("config/recipes/toy.yaml", changes)
+    assert checkpoint.fresh(recipe).team.recalls
+    with pytest.raises(EirError, match=r"belief\.joint is false"):
+        read_recipe("config/recipes/toy.yaml", [changes[0], "method=eir-mappo"])
 
 
 @pytest.mark.parametrize(
