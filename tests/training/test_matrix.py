@@ -441,7 +441,7 @@ def test_targets_tell_a_clear_lead_from_one_within_the_intervals():
     assert [target.verdict for target in targets(world(1.05))] == ["missed", "met"]
     # neither a success nor a failure
     assert [target.verdict for target in targets(world(5.0, seeds=2))] == ["open", "open"]
-    assert "(2 seeds, too few to tell)" in targets(world(5.0, seeds=2))[0].found
+    assert "; 2 seeds, too few to tell" in targets(world(5.0, seeds=2))[0].found
     # trained, but not attacked yet
     begun = world(5.0)
     del begun.cells["worst", "mappo", 2]
@@ -458,8 +458,9 @@ def test_a_target_that_no_team_can_reach_says_so():
     [target] = targets(World("smac", cells))
     assert target.verdict == "missed"
     assert target.found == (
-        "-2.2% against EAR-MAPPO; 1 of the 11 attacks so far; True Type has +1.0%; "
-        "with nobody corrupted, no team has more than +10.0%"
+        "2.2% below EAR-MAPPO, the best baseline; 1 of the 11 attacks so far; True Type, which is "
+        "told who is corrupted, is 1.0% above it; what the best team returns with nobody corrupted "
+        "is 10.0% above it"
     )
 
 
