@@ -10,6 +10,7 @@ from pydantic import field_validator, model_validator
 from eir_ros.contract.config import Schema, load_mapping, load_value, validate
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.faults import FaultKind
+from eir_ros.contract.places import changed, places_in
 from eir_ros.faults.schedule import FaultMixture, check_faulty
 
 MethodName = Literal[
@@ -292,15 +293,20 @@ def _differences(ours: dict[str, Any], theirs: dict[str, Any], where: str = "") 
             yield f"{where}{name} is {a} there, {b} here"
 
 
-def read_recipe(path: str | Path, changes: Iterable[str] = ()) -> Recipe:
+def read_recipe(path: str | Path, changes: Iterable[str] = (), option: str = "--set") -> Recipe:
     """Read a recipe, with `changes` such as `seed=1` or `policy.clip=0.1` on top.
+
+    Parameters
+    ----------
+    option
+        How changes were given, for the sentence about one that is wrong.
 
     Raises
     ------
     EirError
         The file, a key or a value is wrong; the sentence names it and the nearest valid key.
     """
-    data = load_mapping(path)
+    data, written, changes = load_mapping(path), dict[str, str](), list(changes)
     for change in changes:
         key, separator, value = change.partition("=")
         if not separator:
@@ -311,5 +317,7 @@ def read_recipe(path: str | Path, changes: Iterable[str] = ()) -> Recipe:
             place = place.setdefault(parent, {})
             if not isinstance(place, dict):
                 raise EirError(f"'{key}': '{parent}' is a value and has no settings inside it.")
-        place[last] = load_value(value, f"--set {key}")
-    return validate(data, Recipe, where=str(path))
+        place[last] = load_value(value, f"{option} {key}")
+        written[key] = f"{option} {change}"
+    where = f"{path} with {option} {', '.join(changes)}" if changes else str(path)
+    return validate(data, Recipe, where, lambda: changed(places_in(path), written))
