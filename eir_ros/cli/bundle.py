@@ -99,9 +99,10 @@ def _compare_with_card(bundle: "Bundle", episodes: int, seed: int) -> None:
             f"at least {line.at_least:8.2f}  {word}"
         )
     typer.echo(
-        f"{episodes} other episodes than the card's, the same worlds under every fault of either: "
-        "all may lie to one side\nat least: the card less three standard errors of the "
-        "difference; an adversary is not played"
+        f"played in {episodes} other episodes than the card's; all faults share one set of "
+        "episodes, so all numbers may lie to one side\n"
+        "at least: the card less three standard errors of the difference; an adversary is not "
+        "played"
     )
     if below := [line.kind for line in lines if not line.holds]:
         raise EirError(
