@@ -3,7 +3,7 @@
 import { beliefAbout } from "./beliefs.js";
 import { fit, FONT } from "./canvas.js";
 import { beliefColour, colour } from "./palette.js";
-import { siteLetter } from "./words.js";
+import { kindWords, siteLetter } from "./words.js";
 
 const TRAIL_S = 8;
 // Below this nobody is suspected, and the ring stays calm.
@@ -197,7 +197,8 @@ export class Arena {
     const x = this.x(pose[0]);
     let y = this.y(pose[1]) + this.bodyRadius() + 24;
     this.context.globalAlpha = this.opacity(robot);
-    const text = robot.fault ? `${robot.name} · ${robot.fault.replace("_", " ")}` : robot.name;
+    const what = robot.fault ? kindWords(robot.fault) : robot.absent && "absent";
+    const text = what ? `${robot.name} · ${what}` : robot.name;
     const style = { size: NAME_PX, weight: 600, paint: colour("ink") };
     this.context.font = `${style.weight} ${style.size}px ${FONT}`;
     const half = this.context.measureText(text).width / 2 + 2;
@@ -214,9 +215,9 @@ export class Arena {
     return Math.max(0.12 * this.scale, 9);
   }
 
-  /** A robot that has not been heard of for a while fades. */
+  /** A robot that has not been heard of for a while, or whose agent has not, fades. */
   opacity(robot) {
-    return robot.age_s > 2 && !this.picture.paused ? 0.4 : 1;
+    return robot.absent || (robot.age_s > 2 && !this.picture.paused) ? 0.4 : 1;
   }
 
   drawHeading(x, y, radius, yaw) {

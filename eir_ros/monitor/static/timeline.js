@@ -88,7 +88,9 @@ export class Timeline {
     this.drawBelief(i + 1, top, height);
     this.drawThreshold(bottom - this.hello.threshold * height);
     for (const alarm of this.picture.alarms) {
-      if (alarm.suspect === name && alarm.t_s >= this.start) this.drawAlarm(alarm, bottom);
+      // what the broken say counts for nothing
+      const counts = alarm.suspect === name && alarm.word !== "broken";
+      if (counts && alarm.t_s >= this.start) this.drawAlarm(alarm, bottom);
     }
   }
 
@@ -176,8 +178,9 @@ export class Timeline {
     context.lineTo(x, bottom + 1);
     context.closePath();
     context.lineWidth = 1.5;
-    context.fillStyle = alarm.delay_s === null ? colour("panel") : colour("alarm");
-    context.strokeStyle = alarm.delay_s === null ? colour("alarm") : colour("panel");
+    const wrong = alarm.word === "false";
+    context.fillStyle = colour(wrong ? "panel" : "alarm");
+    context.strokeStyle = colour(wrong ? "alarm" : "panel");
     context.fill();
     context.stroke();
   }
