@@ -26,7 +26,10 @@ const ABSENT = "absent";
 const TRUST_WORDS = { discount: ", discounted", quarantine: ", in quarantine", hold: ", and holds" };
 
 export class Matrix {
-  /** `ask(observer, suspect, level)` is called where an operator wants to change a level of trust. */
+  /**
+   * `ask(observer, suspect, level)` is called where an operator wants to change a level of trust;
+   * null where nobody can.
+   */
   constructor(table, team, ask) {
     this.cells = new Map();
     const head = make("tr", {}, make("td"));
@@ -38,6 +41,7 @@ export class Matrix {
         row.append(cell);
         if (observer === suspect) continue;
         this.cells.set(`${observer} ${suspect}`, cell);
+        if (!ask) continue;
         cell.tabIndex = 0;
         cell.onclick = () => ask(observer, suspect, cell.dataset.trust ?? "cooperate");
         cell.onkeydown = (event) => event.key === "Enter" && cell.onclick();
