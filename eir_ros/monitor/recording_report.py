@@ -28,6 +28,7 @@ from eir_ros.monitor.feed import Feeder
 from eir_ros.monitor.measures import INPUTS, Gates, Latencies, Motions, Streams, Trust
 from eir_ros.monitor.report import mission_report
 from eir_ros.monitor.state import State
+from eir_ros.monitor.truth import ABSENT
 
 #: p(adversary) that counts as an alarm where nobody says which.
 _THRESHOLD: Final = 0.5
@@ -129,7 +130,7 @@ class _Reading:
         return Analysis(report, {robot: self.latencies.samples(robot) for robot in self.team})
 
     def _came(self, span: FaultSpan) -> bool:
-        return span.start_s <= self.state.time_s
+        return span.kind != ABSENT and span.start_s <= self.state.time_s
 
     def _source(self) -> Source:
         events = self.events

@@ -152,7 +152,7 @@ def _timeline(report: RecordingReport) -> Iterator[str]:
 def _detections(report: RecordingReport) -> Iterator[str]:
     yield "<h2>How soon faults were found out</h2>"
     if not report.delays:
-        yield "<p>No fault was injected, and no robot was absent.</p>"
+        yield "<p>No fault was injected.</p>"
         return
     yield _figure(
         svg.delays(report.delays),

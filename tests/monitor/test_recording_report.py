@@ -125,6 +125,8 @@ def test_who_blames_a_robot_that_was_taken_away_raises_a_false_alarm(tmp_path: P
         ("stop", "r1", 2.0),
         ("absent", "r2", None),
     ]
+    # nobody injected it, so nobody was to find it out
+    assert [found.kind for found in report.delays] == ["stop"]
     # its agent's last word about itself was at 6 s
     assert report.faults[1].start_s == pytest.approx(6.0, abs=0.2)
     assert [(d.observer, d.suspect, d.t_s) for d in report.detections] == [("r0", "r2", 9.4)]
