@@ -83,6 +83,8 @@ def about_alarm(alarm: Alarm, state: State) -> str:
     if verdict.word is Word.BROKEN:  # what the broken say is no false alarm of the team
         return f"{who}, which is broken itself, blames {alarm.suspect}{health}"
     if fault is None:
+        if state.judge.silent(alarm.suspect, alarm.t_s):  # too short to be absent
+            health = ", whose agent is silent"
         return f"{who} blames {alarm.suspect}{health}"
     if verdict.delay_s is None:
         return f"{who} blames {alarm.suspect} again"

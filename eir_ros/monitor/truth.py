@@ -106,6 +106,11 @@ class Truth:
         for taken in self._taken:
             self._renew(taken)
 
+    def silent(self, robot: str, t_s: float) -> bool:
+        """Whether nothing is heard of the agent of `robot` any more at mission time `t_s` [s]."""
+        last_s = self._voices[robot].last_s
+        return last_s is not None and last_s < t_s - _AWAY_S
+
     def absent(self, robot: str) -> bool:
         """Whether nothing is heard of `robot` now."""
         spans = self._absences[robot]

@@ -76,6 +76,12 @@ def test_one_fault_is_found_out_a_hundred_times(state: State) -> None:
     assert blame(state, 30.0, "r0", "r1") == "at 30.0 s r0 blames r1 again"
 
 
+def test_who_blames_a_robot_that_fell_silent_is_told_that_it_is_healthy(state: State) -> None:
+    state.judge.hear("r1", 5.0)
+    assert blame(state, 6.0, "r0", "r1") == "at 6.0 s r0 blames r1, which is healthy"
+    assert blame(state, 7.0, "r0", "r1") == "at 7.0 s r0 blames r1, whose agent is silent"
+
+
 def test_a_robot_that_was_taken_away_has_a_fault(state: State) -> None:
     state.judge.set_absent("r1", 5.0, absent=True)
     assert blame(state, 6.5, "r0", "r1") == "at 6.5 s r0 has noticed that r1 is absent"

@@ -129,6 +129,27 @@ def test_one_fault_fills_the_list_of_events(page: Page, shown: Shown):
     )
 
 
+@pytest.mark.parametrize("width", [1100, 1280, 1400, 1920])
+def test_what_a_robot_is_up_to_is_cut_off(page: Page, shown: Shown, width: int):
+    page.set_viewport_size({"width": width, "height": 800})
+    shown.state.robots["r0"].gate = {"state": "stale_command"}
+    shown.state.robots["r1"].action = "go_to_nearest_site_3"
+    shown.at(2.0)
+    expect(page.locator('[data-robot="r0"] .state')).to_have_text("gate: stale command")
+    expect(page.locator('[data-robot="r1"] .doing dd')).to_have_text("3rd nearest site")
+    cut = """() => [...document.querySelectorAll(".robot :is(.state, dd, dt)")]
+      .filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.textContent)"""
+    assert page.evaluate(cut) == []
+
+
+def test_one_time_is_written_in_two_ways(page: Page, shown: Shown):
+    shown.at(369.96)
+    shown.state.order_estop(True)
+    shown.at(369.96)
+    expect(page.locator("#time")).to_have_text("06:10.0")
+    expect(page.locator("#events time")).to_have_text(["06:10.0"])
+
+
 def test_an_e_stop_is_no_event(page: Page, shown: Shown):
     shown.at(2.0)
     shown.state.order_estop(True)

@@ -2,7 +2,7 @@
 
 import { beliefAbout } from "./beliefs.js";
 import { beliefColour } from "./palette.js";
-import { actionWords, kindWords, micros, probability, quantity, siteLetter } from "./words.js";
+import { actionWords, clock, kindWords, micros, probability, quantity, siteLetter } from "./words.js";
 
 /** Make an element: `make("li", { class: "x" }, child, "text")`. */
 export function make(tag, attributes = {}, ...children) {
@@ -225,7 +225,7 @@ export class Events {
     this.seen = seen;
     this.list.replaceChildren(
       ...lines.slice(0, 60).map(({ t, mark, text }) =>
-        make("li", { "data-mark": mark }, make("time", {}, `${t.toFixed(1)} s`), make("span", {}, text))),
+        make("li", { "data-mark": mark }, make("time", { title: `${t.toFixed(1)} s` }, clock(t)), make("span", {}, text))),
     );
   }
 }
