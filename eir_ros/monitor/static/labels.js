@@ -13,6 +13,7 @@ export class Labels {
 
   /** Begin a picture of this size; `bodies` are {x, y, reach} that no name may cover. */
   begin(width, height, bodies) {
+    if (width !== this.width || height !== this.height) this.sides.clear();
     this.width = width;
     this.height = height;
     this.taken = bodies.map(({ x, y, reach }) => ({ x, y, w: reach, h: reach }));
