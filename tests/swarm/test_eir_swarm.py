@@ -579,5 +579,8 @@ def test_a_hung_or_crashed_agent_ends_the_run_or_moves_its_robot(tmp_path: Path)
     found = {fault.robot: fault for fault in report.faults}
     assert found["r3"].parameters == "gain=0.1"
     assert found["r3"].end_s == pytest.approx(found["r3"].start_s + 2.0, abs=1e-3)
-    assert (found["r2"].kind, found["r2"].end_s) == ("crash", 5.0)
+    # it counts for two seconds, and until there is an agent again
+    assert found["r2"].kind == "crash"
+    assert found["r2"].end_s is not None
+    assert 5.0 <= found["r2"].end_s < 60.0
     assert "Traceback" not in swarm.logs()
