@@ -547,9 +547,9 @@ def test_a_hung_or_crashed_agent_ends_the_run_or_moves_its_robot(tmp_path: Path)
         odometry = graph.listen(Odometry, "/r1/odom", qos.sensor(1.0))
 
         def stands() -> bool:
-            """For a second; soon after it, its agent is killed and started again."""
-            last = [heard for heard in odometry[-11:] if stamp_s(heard) > 3.0]
-            return len(last) == 11 and np.ptp(places(last), axis=0).max() < 1e-6
+            """For half a second; soon after it, its agent is killed and started again."""
+            last = [heard for heard in odometry[-6:] if stamp_s(heard) > 3.0]
+            return len(last) == 6 and np.ptp(places(last), axis=0).max() < 1e-6
 
         graph.until(stands, PATIENCE_S)
         order = [sys.executable, "-m", "eir_ros.cli.main", "fault", "r3"]
