@@ -168,7 +168,8 @@ def learning_curves(world: World) -> str:
                     label = None
         axes.set_xlabel("updates of the adversary (solid: fresh, dotted: warm)")
         axes.set_ylabel("return of the frozen team")
-        axes.legend(fontsize=8)
+        if axes.has_data():  # a world may have been judged by scripted attacks alone
+            axes.legend(fontsize=8)
 
     return _svg(draw, 6.8, 4.0)
 
