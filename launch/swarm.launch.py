@@ -24,6 +24,7 @@ from launch_ros.actions import Node
 from pydantic import Field as Setting
 
 from eir_ros.cli import prepare
+from eir_ros.cli.ros_domain import domain
 from eir_ros.contract.config import Schema, validate
 from eir_ros.swarm.last_words import REFUSED
 from eir_ros.swarm.options import Options
@@ -89,7 +90,7 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         secure=given.secure,
         keys=_path(given.keys),
         keystore=_path(given.keystore),
-        network_domain=prepare.domain(),
+        network_domain=domain(),
         discovery_server=os.environ.get("ROS_DISCOVERY_SERVER", ""),
         lockstep=given.lockstep,
         fault_nodes=None if given.fault_nodes == "" else given.fault_nodes,
@@ -110,6 +111,8 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     if options.token and not os.environ.get(TOKEN_VARIABLE):
         # not LogInfo, which would write it to the launch log as well
         print(f"token that unlocks the page's controls: {options.token}", flush=True)
+    if page := prepare.page_from_elsewhere(plan, options):
+        print(f"the page from other machines: {page}", flush=True)
     # all processes inherit this one's environment, but the token, which is for the monitor alone,
     # and what would reach a network from sealed processes
     forget = [UnsetEnvironmentVariable(name) for name in os.environ if name not in environment]

@@ -42,8 +42,10 @@ def check_output(path: Path) -> None:
         _ffmpeg()
 
 
-def save(frames: list[Frame], path: Path, fps: float = 5.0, look: Look = FROM_ABOVE) -> None:
+def save(frames: list[Frame], path: Path, fps: float = 5.0, look: Look = FROM_ABOVE) -> str:
     """Write an episode; the file appears when it is complete.
+
+    Returns how much of it is in the file: `6 moments of 101`, or `101 frames`.
 
     Parameters
     ----------
@@ -60,15 +62,18 @@ def save(frames: list[Frame], path: Path, fps: float = 5.0, look: Look = FROM_AB
         The suffix is unknown, the folder is missing, or there is no ffmpeg for MP4.
     """
     check_output(path)
+    count = min(_MOMENTS, len(frames))
     with _complete(path) as scratch:
         if path.suffix == ".png":
-            count = min(_MOMENTS, len(frames))
             moments = np.linspace(0, len(frames) - 1, count).round().astype(int)
             draw_sheet([frames[k] for k in moments], look=look).save(scratch, optimize=True)
         elif path.suffix == ".gif":
             _save_gif(list(_images(frames, look)), scratch, fps)
         else:
             _save_mp4(_images(frames, look), scratch, fps)
+    if path.suffix == ".png" and count < len(frames):
+        return f"{count} moments of {len(frames)}"
+    return f"{len(frames)} {'frame' if len(frames) == 1 else 'frames'}"
 
 
 def _images(frames: list[Frame], look: Look) -> Iterator[Image.Image]:

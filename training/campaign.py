@@ -15,6 +15,7 @@ from training import checkpoint, engine
 from training.attacks import make_attack
 from training.attacks.play import check_attack
 from training.cells import Judge
+from training.durations import told
 from training.engine import Outcome, Unit
 from training.game import make_game
 from training.matrix import (
@@ -72,9 +73,17 @@ class Progress:
             left += sum(took) / len(took) * (count - self.done[world, stage])
         return left / jobs
 
+    def untimed(self) -> list[str]:
+        """Stages that have something left, of which nobody knows how long it takes."""
+        left = {where[1] for where, count in self.total.items() if self.done[where] < count}
+        timed = {stage for (_, stage), took in self.took_s.items() if took}
+        return [stage for stage in STAGES if stage in left - timed]
+
     def table(self, jobs: int) -> Table:
         """Worlds x stages, done of all."""
-        table = Table(title=f"about {self.left_s(jobs) / 60:.0f} min left, as far as is known")
+        untimed = self.untimed()
+        title = f"about {told(self.left_s(jobs))} left"
+        table = Table(title=title + (f", beside {', '.join(untimed)}" if untimed else ""))
         for title in ("world", *STAGES):
             table.add_column(title)
         for world in dict.fromkeys(world for world, _ in self.total):
@@ -194,12 +203,12 @@ def judge_one(
 def plan_matrix(
     matrix: Matrix, runs: Path, out: Path, world: str | None = None, jobs: int | None = None
 ) -> None:
-    """Print what is missing in each world, and the hours that it takes on this machine.
+    """Print what is missing in each world, and the time that it takes on this machine.
 
     One short iteration of each world is timed; attacks cost as much per update as training.
     """
     table = Table(
-        "world", "teams to train", "cells to make", "training", "attacks", "judging", "core hours"
+        "world", "teams to train", "cells to make", "training", "attacks", "judging", "one core"
     )
     total = 0.0
     for label in _worlds(matrix, world):
@@ -212,7 +221,7 @@ def plan_matrix(
         attacks += _units("rival", Path(), matrix, teams, runs, out)
         left = [f"{len(untrained)} of {len(teams)}", f"{missing} of {cells}"]
         if not (untrained or attacks or missing):
-            table.add_row(label, *left, "", "", "", "0.00")
+            table.add_row(label, *left, "", "", "", told(0))
             continue
         recipe = recipe_of(matrix, teams[0])
         rate, agents, horizon = _speed(recipe)
@@ -222,18 +231,13 @@ def plan_matrix(
         # the worst case: about four adversaries of each method, played for half as many episodes
         played = missing * (1 + len(teams) * (2 * len(settings.seeds) + 5) / cells)
         judging = played * settings.episodes * agents * horizon / (3 * rate)
-        hours = (training + attacking + judging) / 3600
-        total += hours
-        parts = [f"{seconds / 3600:.2f}" for seconds in (training, attacking, judging)]
-        table.add_row(label, *left, *parts, f"{hours:.2f}")
+        parts = (training, attacking, judging)
+        total += sum(parts)
+        table.add_row(label, *left, *map(told, parts), told(sum(parts)))
     console = Console()
     console.print(table)
     at_once = jobs or engine.processors()
-    if total < 1:
-        minutes = 60 * total
-        console.print(f"{minutes:.0f} minutes of one core, {minutes / at_once:.0f} with {at_once}")
-    else:
-        console.print(f"{total:.1f} hours of one core, {total / at_once:.1f} with {at_once}")
+    console.print(f"{told(total)} on one core, {told(total / at_once)} with {at_once}")
 
 
 def _speed(recipe: Recipe) -> tuple[float, int, int]:

@@ -12,6 +12,7 @@ import yaml
 from eir_ros.contract.errors import EirError
 from training import checkpoint, provenance, ranks
 from training.checkpoint import Run
+from training.game import make_game
 from training.keeping import BEST, PAST
 from training.recipe import Recipe
 from training.records import (
@@ -76,6 +77,8 @@ def _open(recipe: Recipe, folder: Path) -> Run:
     if (folder / checkpoint.FILE).exists():
         run = checkpoint.load(folder / checkpoint.FILE)
         if run.recipe != recipe:
+            # a recipe that there cannot be is refused for that
+            make_game(recipe, 1).close()
             found = "; ".join(run.recipe.differences(recipe))
             raise EirError(
                 f"{folder} holds a run of another recipe: {found}. Choose another folder with "

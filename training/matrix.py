@@ -193,7 +193,8 @@ def changes_of(matrix: Matrix, victim: Victim) -> list[str]:
 
 def recipe_of(matrix: Matrix, victim: Victim) -> Recipe:
     """The recipe that `victim` is trained by."""
-    return read_recipe(matrix.worlds[victim.world].recipe, changes_of(matrix, victim))
+    recipe = matrix.worlds[victim.world].recipe
+    return read_recipe(recipe, changes_of(matrix, victim), f"`set` of '{victim.world}':")
 
 
 def rivals(matrix: Matrix, victim: Victim) -> list[Victim]:

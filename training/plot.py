@@ -23,6 +23,8 @@ FORMATS = (".svg", ".png")
 #: Colours that people who confuse red and green tell apart (Okabe and Ito 2008).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 _CONFIDENCE = 0.95
+#: Points up to which a curve gets marks: of one alone there is no line to be seen.
+FEW_POINTS = 2
 
 Floats = NDArray[np.float64]
 
@@ -179,9 +181,18 @@ def draw(tracks: Sequence[Track], metrics: Sequence[str], smooth: int = 1) -> Fi
     figure.legend(
         handles.values(), handles.keys(), loc="outside lower center", frameon=False,
         ncols=min(len(handles), max(1, 5 * len(metrics) // 2)), fontsize="small",
-        title="mean over seeds, with its 95 % band", title_fontsize="small",
+        title=_caption(groups), title_fontsize="small",
     )  # fmt: skip
     return figure
+
+
+def _caption(groups: dict[str, list[Track]]) -> str:
+    """What a curve is: one of a single seed is no mean, and has no band."""
+    seeds = [len(group) for group in groups.values()]
+    if max(seeds) == 1:
+        return "one seed each"
+    single = ", where there are two seeds or more" if min(seeds) == 1 else ""
+    return f"mean over seeds, with its 95 % band{single}"
 
 
 def _panel(axes: Axes, groups: dict[str, list[Track]], metric: str, smooth: int) -> None:
@@ -197,8 +208,13 @@ def _panel(axes: Axes, groups: dict[str, list[Track]], metric: str, smooth: int)
         bands.append(found)
         seeds = f"{found.seeds} seed{'s' if found.seeds > 1 else ''}"
         style = "-" if number < len(COLOURS) else "--"
-        axes.plot(found.x, found.mean, style, color=colour, label=f"{label}, {seeds}", lw=1.5)
+        mark = "o" if len(found.x) <= FEW_POINTS else ""
+        axes.plot(
+            found.x, found.mean, style, color=colour, label=f"{label}, {seeds}", lw=1.5, marker=mark
+        )
         axes.fill_between(found.x, found.low, found.high, color=colour, alpha=0.2, lw=0)
+        if mark and found.seeds > 1:  # a band of one point has no area
+            axes.vlines(found.x, found.low, found.high, color=colour, alpha=0.4, lw=3)
     axes.set_ylim(*_limits(np.concatenate(seeds_y), bands))
     axes.set_title(metric, fontsize="medium")
     axes.set_xlabel("environment steps" + (f", mean of {smooth} points" if smooth > 1 else ""))

@@ -34,7 +34,7 @@ def run_with_progress(recipe: Recipe, out: Path, staff: Staff | None = None) -> 
             # only now: a folder that is refused shows its sentence alone
             bar.update(task, completed=run.iteration, visible=True)
             console.print(
-                f"{title}, seed {recipe.seed}, {recipe.iterations} iterations, in {out}",
+                f"{title}, seed {recipe.seed}, {begins(run)}, in {out}",
                 soft_wrap=True,
             )
             if unseen := untrained_rest(recipe):
@@ -50,9 +50,19 @@ def run_with_progress(recipe: Recipe, out: Path, staff: Staff | None = None) -> 
 
         run = train(recipe, out, watch, announce, staff)
     done = "done" if run.iteration >= recipe.iterations else "stopped, saved"
-    best = f", best under attack at {run.best_iteration}" if run.best_score is not None else ""
+    best = f", best score at {run.best_iteration}" if run.best_score is not None else ""
     console.print(f"{done} at iteration {run.iteration} after {run.wall_s / 60:.1f} min{best}")
     return run
+
+
+def begins(run: Run) -> str:
+    """Whether a run is begun, or where it goes on."""
+    total = run.recipe.iterations
+    if not run.iteration:
+        return f"{total} iterations"
+    if run.iteration < total:
+        return f"going on after iteration {run.iteration} of {total}"
+    return f"all {total} iterations done before"
 
 
 def untrained_rest(recipe: Recipe) -> str:

@@ -10,6 +10,7 @@ from pydantic import field_validator, model_validator
 from eir_ros.contract.config import Schema, load_mapping, load_value, validate
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.faults import FaultKind
+from eir_ros.contract.places import changed, places_in
 from eir_ros.faults.schedule import FaultMixture, check_faulty
 
 MethodName = Literal[
@@ -88,21 +89,6 @@ class BeliefSettings(Descent):
     #: What the actor reads: the belief, or, with `joint`, the memory behind it as well, which makes
     #: it the π(a | H, b) of the paper. Recurrent EAR-MAPPO, too, so that these can be compared.
     actor: Literal["belief", "memory"] = "belief"
-
-    @model_validator(mode="after")
-    def _one_teacher(self) -> "BeliefSettings":
-        if self.joint and self.teacher_forcing:
-            raise ValueError(
-                f"joint is true and teacher_forcing is {self.teacher_forcing}; the policy's loss "
-                "cannot reach the network through true types: set teacher_forcing to 0, or joint "
-                "to false"
-            )
-        if self.actor == "memory" and not self.joint:
-            raise ValueError(
-                "actor is 'memory' and joint is false; an actor that reads the memory trains it: "
-                "set joint to true, or actor to belief"
-            )
-        return self
 
 
 class Perturbation(Schema):
@@ -258,6 +244,24 @@ class Recipe(Schema):
         return self
 
     @model_validator(mode="after")
+    def _one_teacher(self) -> "Recipe":
+        belief = self.belief
+        if self.method == "recurrent-ear-mappo":
+            return self  # its memory is always its policy's own, and knows no types
+        if belief.joint and belief.teacher_forcing:
+            raise ValueError(
+                f"belief.joint is true and belief.teacher_forcing is {belief.teacher_forcing:g}; "
+                "the policy's loss cannot reach the network through true types: set "
+                "belief.teacher_forcing=0 or belief.joint=false"
+            )
+        if belief.actor == "memory" and not belief.joint:
+            raise ValueError(
+                "belief.actor is memory and belief.joint is false; an actor that reads the memory "
+                "trains it: set belief.joint=true or belief.actor=belief"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _divisible(self) -> "Recipe":
         if self.batch % self.shards:
             raise ValueError(
@@ -289,15 +293,20 @@ def _differences(ours: dict[str, Any], theirs: dict[str, Any], where: str = "") 
             yield f"{where}{name} is {a} there, {b} here"
 
 
-def read_recipe(path: str | Path, changes: Iterable[str] = ()) -> Recipe:
+def read_recipe(path: str | Path, changes: Iterable[str] = (), option: str = "--set") -> Recipe:
     """Read a recipe, with `changes` such as `seed=1` or `policy.clip=0.1` on top.
+
+    Parameters
+    ----------
+    option
+        How changes were given, for the sentence about one that is wrong.
 
     Raises
     ------
     EirError
         The file, a key or a value is wrong; the sentence names it and the nearest valid key.
     """
-    data = load_mapping(path)
+    data, written, changes = load_mapping(path), dict[str, str](), list(changes)
     for change in changes:
         key, separator, value = change.partition("=")
         if not separator:
@@ -308,5 +317,7 @@ def read_recipe(path: str | Path, changes: Iterable[str] = ()) -> Recipe:
             place = place.setdefault(parent, {})
             if not isinstance(place, dict):
                 raise EirError(f"'{key}': '{parent}' is a value and has no settings inside it.")
-        place[last] = load_value(value, f"--set {key}")
-    return validate(data, Recipe, where=str(path))
+        place[last] = load_value(value, f"{option} {key}")
+        written[key] = f"{option} {change}"
+    where = f"{path} with {option} {', '.join(changes)}" if changes else str(path)
+    return validate(data, Recipe, where, lambda: changed(places_in(path), written))

@@ -1,4 +1,4 @@
-"""Whether a folder takes what a run is going to write: found out before the first step."""
+"""Whether a folder takes what is going to be written there: found out before the first step."""
 
 import os
 import shutil
@@ -90,6 +90,34 @@ def check_room(run: Run, folder: Path) -> None:
             f"it will write {needs}. Free some space, choose another folder with --out, or lower "
             "checkpoints_kept or replay.capacity."
         ) from error
+
+
+def check_folder(folder: Path, option: str) -> None:
+    """Whether `folder` is one that may be written, or can be made; it is not made.
+
+    Parameters
+    ----------
+    option
+        Of the command line, that names another folder.
+
+    Raises
+    ------
+    EirError
+        A file is in its place or in that of a folder above it, or it may not be written.
+    """
+    place = folder.absolute()
+    while not place.exists():
+        place = place.parent
+    trouble = None
+    if not place.is_dir():
+        trouble = f"{place} is a file"
+    elif not os.access(place, os.W_OK | os.X_OK):
+        trouble = f"{place} may not be written"
+    if trouble:
+        raise EirError(
+            f"{folder} cannot be a folder of results: {trouble}; choose another folder "
+            f"with {option}."
+        )
 
 
 def _reserve(path: Path, size: int) -> None:

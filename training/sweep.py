@@ -55,7 +55,7 @@ def members(
     found = {}
     for combination in itertools.product(*map(parse_axis, axes)):
         settings = [f"{key}={value}" for key, value in combination]
-        recipe = read_recipe(path, [*changes, *settings])
+        recipe = read_recipe(path, [*changes, *settings], "--set or --sweep")
         name = default_name(recipe)
         # the name tells methods and seeds apart by itself
         name += "".join(f"-{s}" for s in settings if s.partition("=")[0] not in ("method", "seed"))

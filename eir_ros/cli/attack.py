@@ -93,7 +93,13 @@ def _train(
     from rich.console import Console
 
     from training import checkpoint
-    from training.attack import adversary_in, save_attack, strongest, train_attack
+    from training.attack import (
+        adversary_in,
+        attack_at,
+        save_attack,
+        strongest,
+        train_attack,
+    )
 
     source = checkpoint.find(victim)
     run = checkpoint.load(source)
@@ -110,13 +116,18 @@ def _train(
         chosen, tried = strongest(run, donors, agents, greedy=not sampled)
         donor = donors[chosen]
         Console().print(f"starting from {chosen}: it leaves {tried[chosen]:.3g}", soft_wrap=True)
+    if earlier := attack_at(path):
+        Console().print(
+            f"{path} is there already ({earlier}); it will be replaced. --out keeps both.",
+            soft_wrap=True,
+        )
     found = train_attack(run, name, agents, iterations, seed, warm=donor, greedy=not sampled)
     found.tried = tried
     save_attack(found, run, source, path)
     first, last = found.curve[0], found.curve[-1]
     for k in found.agents:
         Console().print(f"agent {k}: return {first[k]:.3g} -> {last[k]:.3g}")
-    Console().print(f"written to {path}", soft_wrap=True)
+    Console().print(f"written to {path}: {attack_at(path)}", soft_wrap=True)
 
 
 def _play(
@@ -136,7 +147,8 @@ def _play(
     played_by = load_attack(adversary) if adversary else None
     arena = Arena(checkpoint.load(checkpoint.find(victim)), min(256, episodes), not sampled)
     quiet = summary(arena.play(make_attack("none"), episodes, [seed]).returns)
-    table = Table("agent", "return", "standard error", title=attack.title)
+    table = Table("agent", "return", "standard error")
+    table.title = f"{attack.title}, against a {'sampling' if sampled else 'greedy'} team"
     table.add_row("no attack", f"{quiet['mean']:.2f}", f"{quiet['standard_error']:.2f}")
     everyone: list[int | None] = [*range(arena.num_agents)] if attack.on_one else [None]
     for k in agent or everyone:

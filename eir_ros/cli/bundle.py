@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from eir_ros.cli.card_words import meanings
+
 if TYPE_CHECKING:
     from eir_ros.contract.manifest import Manifest
     from eir_ros.policy.bundle import Bundle
@@ -96,7 +98,12 @@ def _compare_with_card(bundle: "Bundle", episodes: int, seed: int) -> None:
             f"{line.kind:<{_COLUMN}} {line.played:8.2f}  card {line.written:8.2f}  "
             f"at least {line.at_least:8.2f}  {word}"
         )
-    typer.echo("at least: the card less three standard errors; an adversary is not played")
+    typer.echo(
+        f"played in {episodes} other episodes than the card's; all faults share one set of "
+        "episodes, so all numbers may lie to one side\n"
+        "at least: the card less three standard errors of the difference; an adversary is not "
+        "played"
+    )
     if below := [line.kind for line in lines if not line.holds]:
         raise EirError(
             f"bundle '{bundle.manifest.name}' is worth less than its scorecard says under "
@@ -186,6 +193,10 @@ def _print_summary(manifest: "Manifest") -> None:
     _print_row("scorecard", "" if manifest.scorecard else "empty")
     for line in _scorecard_lines(manifest.scorecard):
         typer.echo(f"  {_printable(line)}")
+    if told := meanings(manifest.scorecard):
+        _print_row("its numbers", "")
+    for line in told:
+        typer.echo(f"  {line}")
 
 
 def _print_row(name: str, value: str) -> None:

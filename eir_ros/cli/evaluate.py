@@ -37,10 +37,13 @@ def evaluate(
     """
     from training.campaign import judge_one, plan_matrix, run_matrix
     from training.matrix import find_victim, read_matrix
+    from training.room import check_folder
 
     found = read_matrix(matrix)
     cells = out or Path("results") / found.name
     teams = runs or Path("runs") / found.name
+    check_folder(cells, "--out")
+    check_folder(teams, "--runs")
     if only is not None:
         judge_one(found, find_victim(found, only), teams, cells, matrix)
     elif plan:

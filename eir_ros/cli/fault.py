@@ -47,7 +47,9 @@ def fault(
         absent="a swarm must run, with a robot of that name that has a fault node (`eir swarm` in "
         "simulation, or with --fault-nodes).",
     )
-    done = "is mended" if text == "none" else f"is broken: {text}"
+    # whether it had one is not known here
+    done = "has no fault now" if text == "none" else f"is broken: {text}"
+    done += " s" if for_s is not None else ""
     typer.echo(f"{robot} {done}")
 
 

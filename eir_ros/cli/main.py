@@ -5,6 +5,7 @@ functions, so that `eir --help` is instant and a robot without them keeps the ot
 """
 
 import errno
+import os
 import sys
 from typing import Annotated, NoReturn
 
@@ -35,6 +36,10 @@ from eir_ros.cli import (
 )
 from eir_ros.cli.extras import EXTRAS, install_command
 from eir_ros.contract.errors import EirError
+
+#: Environment variable with which a mistake shows its traceback, too: for who writes code of their
+#: own, an attack for example.
+TRACEBACK = "EIR_TRACEBACK"
 
 app = typer.Typer(
     name="eir",
@@ -92,6 +97,8 @@ def main() -> None:
     try:
         app(prog_name="eir")
     except EirError as error:
+        if os.environ.get(TRACEBACK):
+            raise
         _refuse(str(error))
     except ModuleNotFoundError as error:
         if error.name not in EXTRAS:

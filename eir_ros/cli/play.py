@@ -161,9 +161,9 @@ def _keep(frames: list[Any], env: Any, out: Path, fps: float, camera: bool) -> N
     from sim.drawing import FROM_ABOVE
     from sim.movie import save
 
-    save(frames, out, fps, env.camera() if camera else FROM_ABOVE)
+    kept = save(frames, out, fps, env.camera() if camera else FROM_ABOVE)
     ending = frames[-1].scene.captions[-1]
-    Console().print(f"{len(frames)} frames in {out}: {ending}", soft_wrap=True, highlight=False)
+    Console().print(f"{kept} in {out}: {ending}", soft_wrap=True, highlight=False)
 
 
 def _load(path: Path, trusted_keys: Path | None, name: str) -> Any:

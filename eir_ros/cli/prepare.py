@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import secrets
+import socket
 import subprocess
 import sys
 import time
@@ -44,14 +45,6 @@ def runs() -> Path:
 def default_run_dir() -> Path:
     """Return a new folder's name."""
     return runs() / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-
-
-def domain() -> int:
-    """Return the ROS domain of this environment; `EirError` when it is no number."""
-    given = os.environ.get("ROS_DOMAIN_ID") or "0"
-    if not given.isdecimal():
-        raise EirError(f"ROS_DOMAIN_ID is '{given}', expected a number from 0 to 232.")
-    return int(given)
 
 
 def names(text: str | None) -> tuple[str, ...]:
@@ -129,9 +122,12 @@ def _protected(environment: dict[str, str], options: Options) -> dict[str, str]:
 
 def check_recording(plan: Iterable[Process], options: Options) -> None:
     """Refuse, with an `EirError`, a place where no recording can be written."""
-    nodes = {process.executable for process in plan}
-    if "recorder" in nodes and options.record is not None and options.record.exists():
-        raise EirError(f"{options.record} exists already; a recording needs a new folder's name.")
+    nodes, folder = {process.executable for process in plan}, options.record
+    if "recorder" in nodes and folder is not None:
+        if folder.exists():
+            raise EirError(f"{folder} exists already; a recording needs a new folder's name.")
+        if not os.access(folder.parent, os.W_OK):
+            raise EirError(f"{folder}: its folder does not exist or cannot be written to.")
     if options.record is not None:
         # here, so that only who records needs what recordings are written with
         from eir_ros.monitor.recording import refuse_full_disk
@@ -196,6 +192,21 @@ def refuse_company(plan: tuple[Process, ...], environment: Mapping[str, str]) ->
             f"ROS_DOMAIN_ID={environment.get('ROS_DOMAIN_ID') or '0'}; end it (what crashed or is "
             "ending disappears within 20 s), or set another ROS_DOMAIN_ID."
         )
+
+
+def page_from_elsewhere(plan: Iterable[Process], options: Options) -> str:
+    """Return an address that opens the page on other machines, unlocked; empty where none can.
+
+    A token that the user chose stays out of it: it would be on the terminal, and in its history.
+    """
+    served = any(process.executable == "monitor" for process in plan) and not options.headless
+    if not served or is_loopback(options.address):
+        return ""
+    everywhere = options.address in ("0.0.0.0", "::", "")
+    host = socket.gethostname() if everywhere else options.address
+    host = f"[{host}]" if ":" in host else host
+    token = "" if os.environ.get(TOKEN_VARIABLE) else f"/#token={options.token}"
+    return f"http://{host}:{options.port}{token}"
 
 
 def page_token(host: str) -> str:

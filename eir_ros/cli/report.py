@@ -21,7 +21,7 @@ def report(
         Path | None,
         typer.Option(
             help="Of an evaluation: write this page for newcomers, for example docs/results.md, "
-            "and nothing else."
+            "and its figures in images/ beside it, and nothing else."
         ),
     ] = None,
     json_only: Annotated[
@@ -59,11 +59,12 @@ def _of_matrix(cells: Path, folder: Path, docs: Path | None) -> None:
     from training.report.pages import write_report
 
     if docs is not None:
-        write_results(cells, docs)
-        typer.echo(f"{docs}")
+        page, *figures = write_results(cells, docs)
+        beside = f", and {len(figures)} figures in {figures[0].parent}" if figures else ""
+        typer.echo(f"{page}{beside}")
         return
-    write_report(cells, folder)
-    typer.echo(f"{folder / 'report.html'}")
+    written = write_report(cells, folder)
+    typer.echo(f"{folder / 'report.html'}, and {len(written) - 1} other files beside it")
 
 
 def _of_recording(

@@ -37,7 +37,9 @@ class Line(NamedTuple):
 def replay_scorecard(bundle: "Bundle", episodes: int, seed: int) -> list[Line]:
     """Play every kind of fault of the card that needs no adversary, in the world of training.
 
-    A mean of now may lie below the written one by three standard errors of their difference.
+    A mean of now may lie below the written one by three standard errors of their difference. In
+    a card the N robots are faulty one after the other in the same episodes, and its error is that
+    of as many independent ones: at most √N times as much is true, and that is allowed for.
 
     Raises
     ------
@@ -57,7 +59,8 @@ def replay_scorecard(bundle: "Bundle", episodes: int, seed: int) -> list[Line]:
     for word, kind in kinds.items():
         returns = episode_returns(bundle, world, kind, episodes, [STREAM, seed], decisions)
         error = returns.std(ddof=1) / np.sqrt(len(returns))
-        spread = float(np.hypot(error, written[word]["standard_error"]))
+        alike = 1 if kind is FaultKind.NONE else bundle.manifest.task.num_robots
+        spread = float(np.hypot(error, written[word]["standard_error"] * np.sqrt(alike)))
         mean = written[word]["mean"]
         lines.append(Line(word, mean, float(returns.mean()), mean - _APART * spread))
     return lines

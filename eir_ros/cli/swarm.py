@@ -50,8 +50,13 @@ def swarm(
         bool, typer.Option("--lockstep", help="The world waits for every robot at every tick.")
     ] = False,
     headless: Annotated[bool, typer.Option("--headless", help="No operator page.")] = False,
-    address: Annotated[str, typer.Option(help="Address that serves the page.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port that serves the page.")] = 8080,
+    address: Annotated[
+        str | None, typer.Option(help="Address that serves the page. Default: 127.0.0.1.")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Port that serves the page. Default: 8080."),
+    ] = None,
     host: Annotated[
         str | None,
         typer.Option(
@@ -113,6 +118,7 @@ def swarm(
     began; a sentence then says why.
     """
     from eir_ros.cli import prepare
+    from eir_ros.cli.ros_domain import domain
     from eir_ros.cli.swarm_status import Status
     from eir_ros.swarm.options import Options
     from eir_ros.swarm.plan import TOKEN_VARIABLE
@@ -120,7 +126,8 @@ def swarm(
     from eir_ros.swarm.schedule import read_faults
     from eir_ros.swarm.supervisor import Supervisor
 
-    folder = (run_dir or prepare.default_run_dir()).absolute()
+    folder, here = (run_dir or prepare.default_run_dir()).absolute(), domain()
+    _check_words(headless, address, port, record)
     options = Options(
         bundle=(bundle or prepare.default_bundle()).absolute(),
         trusted_keys=trusted_keys and trusted_keys.absolute(),
@@ -135,13 +142,13 @@ def swarm(
         secure=secure,
         keys=keys and keys.absolute(),
         keystore=keystore and keystore.absolute(),
-        network_domain=prepare.domain() if network_domain is None else network_domain,
+        network_domain=here if network_domain is None else network_domain,
         discovery_server=os.environ.get("ROS_DISCOVERY_SERVER", ""),
         publish_observation=publish_observation,
         headless=headless,
-        address=address,
-        port=port,
-        token="" if headless else prepare.page_token(address),
+        address=address or Options.address,
+        port=port or Options.port,
+        token="" if headless else prepare.page_token(address or Options.address),
         record=record and record.absolute(),
         report=folder / "mission.json",
     )
@@ -163,6 +170,8 @@ def swarm(
     status.say(f"logs: {folder / 'log'}")
     if options.token and not os.environ.get(TOKEN_VARIABLE):
         status.say(f"token that unlocks the page's controls: {options.token}")
+    if page := prepare.page_from_elsewhere(plan, options):
+        status.say(f"the page from other machines: {page}")
     supervisor = Supervisor(
         plan,
         folder,
@@ -208,6 +217,22 @@ def exit_status(outcome: "Outcome", report: "SwarmReport", *, began: bool, simul
     if outcome.refused and not began:
         return 2
     return 0 if outcome.clean and not report.intruders and (began or simulation) else 1
+
+
+def _check_words(
+    headless: bool, address: str | None, port: int | None, record: Path | None
+) -> None:
+    """Refuse what would have no effect, and a folder without a name."""
+    from eir_ros.contract.errors import EirError
+
+    for option, value in (("--address", address), ("--port", port)):
+        if headless and value is not None:
+            raise EirError(
+                f"{option} is of the operator page, which --headless leaves out; leave out one of "
+                "them."
+            )
+    if record == Path():
+        raise EirError("--record names no folder; a recording needs a new folder's name.")
 
 
 def _check_report(path: Path | None) -> None:

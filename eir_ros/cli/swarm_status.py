@@ -73,7 +73,9 @@ def _estops(report: SwarmReport) -> str:
         else f"{span.start_s:.1f} s to {span.end_s:.1f} s"
         for span in report.estops
     ]
-    return "; ".join(spans) or "never"
+    # robots that stand serve little, and the means above know no difference
+    counted = " (counts in reward and sites served)" if spans else ""
+    return ("; ".join(spans) or "never") + counted
 
 
 def _detections(report: SwarmReport) -> str:

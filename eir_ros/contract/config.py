@@ -1,8 +1,9 @@
 """YAML configuration checked by a typed schema: unknown keys and bad values are named."""
 
 import difflib
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -10,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from eir_ros.contract.errors import EirError
+from eir_ros.contract.places import Places, place_of, places_in
 
 
 class Schema(BaseModel):
@@ -20,6 +22,24 @@ class Schema(BaseModel):
     #: What a file of this schema is called in a refusal, for example "a roster"; empty: nothing.
     called: ClassVar[str] = ""
 
+
+#: What a value of the wrong kind should be, in the words of YAML instead of Python's.
+_KINDS = {
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping of settings",
+    "string_type": "text; quote it if it is",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+}
+#: Values longer than this are not repeated in a sentence about them.
+_LONGEST = 60
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -33,7 +53,7 @@ def load_yaml(path: str | Path, schema: type[Model]) -> Model:
         The file is missing, is not YAML, or a key is unknown, missing or out of range. The
         sentence names the file, the key, the value found and what is valid.
     """
-    return validate(load_mapping(path), schema, where=str(path))
+    return validate(load_mapping(path), schema, str(path), lambda: places_in(path))
 
 
 def load_mapping(path: str | Path) -> dict[str, Any]:
@@ -90,8 +110,18 @@ def _not_yaml(error: yaml.MarkedYAMLError, path: str) -> str:
     return f"{place}: not valid YAML: {reason}."
 
 
-def validate(data: Any, schema: type[Model], where: str) -> Model:
-    """Check `data` against `schema`; `where` says in an error which input was wrong."""
+def validate(
+    data: Any, schema: type[Model], where: str, places: Callable[[], Places] = dict
+) -> Model:
+    """Check `data` against `schema`.
+
+    Parameters
+    ----------
+    where
+        Says in an error which input was wrong.
+    places
+        Makes, only when it is needed, what says that of single settings.
+    """
     mapping = _mapping(data, where)
     try:
         return schema.model_validate(mapping)
@@ -102,7 +132,7 @@ def validate(data: Any, schema: type[Model], where: str) -> Model:
                 f"{where}: this is not {called}: it has {_listed(mapping)}; "
                 f"expected {_listed(schema.model_fields)}."
             ) from error
-        raise EirError(f"{where}: {_joined(_sentences(error, mapping, schema))}") from error
+        raise EirError(_told(_sentences(error, mapping, schema), where, places())) from error
 
 
 def _is_something_else(data: Mapping[str, Any], schema: type[BaseModel]) -> bool:
@@ -135,13 +165,21 @@ def _mapping(data: Any, where: str) -> dict[str, Any]:
     return data
 
 
-def _sentences(error: ValidationError, data: Any, schema: type[BaseModel]) -> list[str]:
+def _told(sentences: Mapping[str, str], where: str, places: Places) -> str:
+    """What is wrong, place by place."""
+    by_place = dict[str, list[str]]()
+    for key, sentence in sentences.items():
+        by_place.setdefault(place_of(key, places) or where, []).append(sentence)
+    return " ".join(f"{place}: {_joined(those)}" for place, those in by_place.items())
+
+
+def _sentences(error: ValidationError, data: Any, schema: type[BaseModel]) -> dict[str, str]:
     """A sentence for each key that is wrong, however many types its value may be of."""
     about = dict[str, list[Any]]()
     for problem in error.errors():
-        key = ".".join(map(str, _written(problem, data))) or "(top level)"
+        key = ".".join(map(str, _written(problem, data)))
         about.setdefault(key, []).append(problem)
-    return [_sentence(key, problems, schema) for key, problems in about.items()]
+    return {key: _sentence(key, problems, schema) for key, problems in about.items()}
 
 
 def _written(problem: Any, data: Any) -> list[Any]:
@@ -170,10 +208,18 @@ def _sentence(key: str, problems: list[Any], schema: type[BaseModel]) -> str:
     if not loc:  # about the whole file, whose contents need no repeating
         return "; ".join(reasons)
     message = ", or ".join(f"{reason[0].lower()}{reason[1:]}" for reason in reasons)
-    return f"'{key}' is {first['input']!r}: {message}"
+    return f"'{key}'{_shown(first['input'])}: {message}"
+
+
+def _shown(value: Any) -> str:
+    """A value as it is written in YAML; a whole section needs no repeating."""
+    text = json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
+    return f" is {text}" if len(text) <= _LONGEST else ""
 
 
 def _reason(problem: Any) -> str:
+    if problem["type"] in _KINDS:
+        return f"input should be {_KINDS[problem['type']]}"
     message: str = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "literal_error":
         valid = re.findall("'([^']*)'", problem["ctx"]["expected"])

@@ -36,9 +36,9 @@ class ObserverDelay(Schema):
     """How soon one observer found out one fault."""
 
     observer: str
-    #: From the onset of the fault to the detection [s]; null: not while the fault lasted.
+    #: From the onset of the fault to the detection, without e-stops [s]; null: not while it lasted.
     delay_s: float | None
-    #: False: the observer had a fault itself at some time of this one, so it does not count.
+    #: False: it did not find it out, and had a fault itself meanwhile, so it does not count.
     healthy: bool = True
 
 

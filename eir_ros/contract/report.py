@@ -24,7 +24,7 @@ class Score(Schema):
 
 
 class FaultSpan(Schema):
-    """One fault that was injected: ground truth [s of mission time]."""
+    """One fault that was injected, or an absence: ground truth [s of mission time]."""
 
     robot: str
     kind: str
@@ -36,13 +36,13 @@ class FaultSpan(Schema):
 
 
 class Detection(Schema):
-    """`observer` found out that `suspect` is faulty, and it was."""
+    """`observer` found out that `suspect` is faulty, and it was: once for each fault."""
 
     observer: str
     suspect: str
     #: Mission time [s].
     t_s: float
-    #: Since the fault started [s].
+    #: Since the fault started, without the time that the e-stop held [s].
     delay_s: float
 
 

@@ -2,19 +2,18 @@
 
 from array import array
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eir_ros.contract.detection import Detector, auroc
 from eir_ros.contract.report import BeliefQuality, Detection, FalseAlarm, FaultSpan
+from eir_ros.monitor.truth import Truth, covered, covers
 
-#: Slack in comparing mission times, which are multiples of a tick that went through floats [s].
-_SLACK_S = 1e-6
-
-#: Kind of the fault of a robot whose agent is not there: nobody injects it, it is noticed.
-ABSENT = "absent"
+#: An alarm that comes back sooner is of a belief that swings round the threshold [s].
+_SWING_S: Final = 10.0
 
 
 class Alarm(NamedTuple):
@@ -23,6 +22,30 @@ class Alarm(NamedTuple):
     t_s: float
     observer: str
     suspect: str
+
+
+class Word(StrEnum):
+    """What an alarm is, by the ground truth."""
+
+    #: A healthy observer blames a faulty robot, for the first time since that is faulty.
+    DETECTION = "detection"
+    #: It does so anew.
+    AGAIN = "again"
+    #: It does so anew, so soon that there is nothing to say.
+    SWING = "swing"
+    #: A healthy observer blames a healthy robot.
+    FALSE = "false"
+    #: The observer is faulty itself, and what it says counts for nothing.
+    BROKEN = "broken"
+
+
+class Verdict(NamedTuple):
+    """What an alarm is, and which fault the suspect had."""
+
+    word: Word
+    fault: FaultSpan | None = None
+    #: Of a detection: time since the fault in which it could be found out [s].
+    delay_s: float | None = None
 
 
 class Held(NamedTuple):
@@ -36,8 +59,8 @@ class Held(NamedTuple):
     faulty: NDArray[np.bool_]
 
 
-class Judge:
-    """Debounces every observer's beliefs and compares them with the faults that were injected.
+class Judge(Truth):
+    """Debounces every observer's beliefs and compares them with the ground truth.
 
     All beliefs are kept until the end, because a fault may be announced after the first belief
     about it: 14 bytes each, about 3 MB per hour for four robots at five decisions a second.
@@ -51,47 +74,16 @@ class Judge:
     """
 
     def __init__(self, team: Iterable[str], threshold: float) -> None:
-        self.team = tuple(team)
+        super().__init__(team)
         self._index = {robot: i for i, robot in enumerate(self.team)}
         shape = (len(self.team),)
         self._detectors = {robot: Detector(threshold, shape) for robot in self.team}
-        self._faults: dict[str, tuple[FaultSpan, ...]] = {}
-        self._absences: dict[str, list[FaultSpan]] = {robot: [] for robot in self.team}
         self._alarms: list[Alarm] = []
+        self._verdicts: dict[Alarm, Verdict] = {}
+        #: How much was known when the verdicts were found.
+        self._known = (0, 0)
         self._t_s, self._p = array("d"), array("f")
         self._observer, self._suspect = array("B"), array("B")
-
-    @property
-    def faults(self) -> list[FaultSpan]:
-        """Every fault that is known, by its start."""
-        spans = [span for robot in self.team for span in self._of(robot)]
-        return sorted(spans, key=lambda span: (span.start_s, span.robot))
-
-    def set_faults(self, robot: str, spans: Iterable[FaultSpan]) -> None:
-        """Replace what is known about the faults of `robot`; strangers are ignored."""
-        if robot in self._index:
-            self._faults[robot] = tuple(spans)
-
-    def set_absent(self, robot: str, t_s: float, *, absent: bool) -> None:
-        """Note that `robot` is not heard since mission time `t_s` [s], or that it is back."""
-        spans = self._absences[robot]
-        if absent and not self.absent(robot):
-            spans.append(FaultSpan(robot=robot, kind=ABSENT, start_s=round(t_s, 3)))
-        elif not absent and self.absent(robot):
-            spans[-1] = spans[-1].model_copy(update={"end_s": round(t_s, 3)})
-
-    def absent(self, robot: str) -> bool:
-        """Whether nothing is heard of `robot` now."""
-        spans = self._absences[robot]
-        return bool(spans) and spans[-1].end_s is None
-
-    def _of(self, robot: str) -> list[FaultSpan]:
-        return [*self._faults.get(robot, ()), *self._absences.get(robot, ())]
-
-    def fault_of(self, robot: str, t_s: float) -> FaultSpan | None:
-        """The fault that `robot` has at mission time `t_s` [s]; the latest if there are several."""
-        active = [span for span in self._of(robot) if _covers(span, t_s)]
-        return max(active, key=lambda span: span.start_s, default=None)
 
     def believe(self, t_s: float, observer: str, p_adversary: Mapping[str, float]) -> list[Alarm]:
         """Take one decision's beliefs of `observer`; the alarms that they complete.
@@ -100,6 +92,7 @@ class Judge:
         """
         if observer not in self._index:
             return []
+        self.hear(observer, t_s)
         now = np.full(len(self.team), np.nan)
         for suspect, p in p_adversary.items():
             if suspect in self._index and suspect != observer and 0.0 <= p <= 1.0:
@@ -114,29 +107,59 @@ class Judge:
         self._alarms += alarms
         return alarms
 
+    def verdicts(self) -> Mapping[Alarm, Verdict]:
+        """What each alarm is, in the order in which they were raised."""
+        known = (self._changes, len(self._alarms))
+        if known != self._known:
+            self._known = known
+            last_s: dict[tuple[str, str, str, float], float] = {}
+            self._verdicts = {alarm: self._verdict(alarm, last_s) for alarm in self._alarms}
+        return self._verdicts
+
+    def _verdict(self, alarm: Alarm, last_s: dict[tuple[str, str, str, float], float]) -> Verdict:
+        """One of them; `last_s` is when each observer blamed each faulty robot last [s]."""
+        fault = self.fault_of(alarm.suspect, alarm.t_s)
+        if self.fault_of(alarm.observer, alarm.t_s):
+            return Verdict(Word.BROKEN, fault)
+        if fault is None:
+            return Verdict(Word.FALSE)
+        key = (alarm.observer, alarm.suspect, fault.kind, fault.start_s)
+        before_s = last_s.get(key)
+        last_s[key] = alarm.t_s
+        if before_s is None:
+            return Verdict(Word.DETECTION, fault, self.delay_s(fault, alarm.t_s))
+        return Verdict(Word.SWING if alarm.t_s < before_s + _SWING_S else Word.AGAIN, fault)
+
     def detections(self) -> list[Detection]:
-        """Alarms of healthy observers about a robot that was faulty at the time."""
-        found = []
-        for alarm in self._alarms:
-            fault = self.fault_of(alarm.suspect, alarm.t_s)
-            if fault and not self.fault_of(alarm.observer, alarm.t_s):
-                found.append(
-                    Detection(
-                        observer=alarm.observer,
-                        suspect=alarm.suspect,
-                        t_s=round(alarm.t_s, 3),
-                        delay_s=round(max(0.0, alarm.t_s - fault.start_s), 3),
-                    )
-                )
-        return found
+        """The first alarm of each healthy observer about each fault, while it lasted."""
+        return [
+            Detection(
+                observer=alarm.observer,
+                suspect=alarm.suspect,
+                t_s=round(alarm.t_s, 3),
+                delay_s=round(verdict.delay_s, 3),
+            )
+            for alarm, verdict in self.verdicts().items()
+            if verdict.delay_s is not None
+        ]
+
+    def found_out_s(self, fault: FaultSpan, observer: str) -> float | None:
+        """When a healthy `observer` first blamed the robot that had this fault [s]."""
+        times = (
+            alarm.t_s
+            for alarm, verdict in self.verdicts().items()
+            if (alarm.observer, alarm.suspect) == (observer, fault.robot)
+            and verdict.word is not Word.BROKEN
+            and covers(fault, alarm.t_s)
+        )
+        return min(times, default=None)
 
     def false_alarms(self) -> list[FalseAlarm]:
         """Alarms of healthy observers about a healthy robot."""
         return [
             FalseAlarm(observer=alarm.observer, suspect=alarm.suspect, t_s=round(alarm.t_s, 3))
-            for alarm in self._alarms
-            if not self.fault_of(alarm.suspect, alarm.t_s)
-            and not self.fault_of(alarm.observer, alarm.t_s)
+            for alarm, verdict in self.verdicts().items()
+            if verdict.word is Word.FALSE
         ]
 
     def quality(self) -> BeliefQuality:
@@ -149,11 +172,8 @@ class Judge:
         t_s, p = np.array(self._t_s), np.array(self._p)
         observer, suspect = np.array(self._observer), np.array(self._suspect)
         faulty = np.zeros((len(self.team), len(t_s)), bool)
-        for robot in self.team:
-            for span in self._of(robot):
-                end_s = np.inf if span.end_s is None else span.end_s
-                active = (t_s >= span.start_s - _SLACK_S) & (t_s < end_s - _SLACK_S)
-                faulty[self._index[robot]] |= active
+        for span in self.faults:
+            faulty[self._index[span.robot]] |= covered(span, t_s)
         row = np.arange(len(t_s))
         trusted = ~faulty[observer, row]
         columns = (t_s, observer, suspect, p, faulty[suspect, row])
@@ -166,8 +186,3 @@ def quality(p_adversary: NDArray[np.floating[Any]], faulty: NDArray[np.bool_]) -
         return BeliefQuality()
     error = np.asarray(p_adversary, np.float64) - faulty
     return BeliefQuality(auroc=auroc(p_adversary, faulty), brier=float(np.mean(error**2)))
-
-
-def _covers(span: FaultSpan, t_s: float) -> bool:
-    ended = span.end_s is not None and t_s >= span.end_s - _SLACK_S
-    return t_s >= span.start_s - _SLACK_S and not ended

@@ -17,6 +17,33 @@ BELIEF_STATUS: Final = {0: "tracked", 1: "not_visible", 2: "detected"}
 _NO_ORIGIN: Final = (0.0, 0.0, 0.0)
 
 
+#: So often is looked who is absent [s], by the clock that the recorder heard by.
+_LOOK_S: Final = 0.2
+
+
+class Feeder:
+    """Feeds a whole recording, from its begin, to a state that judges it as the monitor does.
+
+    Parameters
+    ----------
+    origins
+        Origin x, y, yaw of each robot's odometry [m, m, rad; map]; missing: zero.
+    """
+
+    def __init__(self, state: State, origins: Mapping[str, Pose]) -> None:
+        self._state, self._origins = state, origins
+        self._looked_s = 0.0
+
+    def take(self, event: Event) -> list[Alarm]:
+        """Take one event as the monitor takes the message; the alarms that it completes."""
+        alarms = feed(self._state, event, self._origins)
+        # a recording in which no agent reports does not tell who is absent
+        if event.heard_s >= self._looked_s + _LOOK_S and self._state.reported:
+            self._looked_s = event.heard_s
+            self._state.look_for_absent(event.heard_s)
+        return alarms
+
+
 def feed(state: State, event: Event, origins: Mapping[str, Pose]) -> list[Alarm]:
     """Take one event as the monitor takes the message; the alarms that it completes.
 
@@ -26,6 +53,7 @@ def feed(state: State, event: Event, origins: Mapping[str, Pose]) -> list[Alarm]
         Origin x, y, yaw of each robot's odometry [m, m, rad; map]; missing: zero.
     """
     value, robot = event.value, event.robot
+    state.time_s = max(state.time_s, event.t_s)
     if event.topic == "odom":
         _see(state, robot, value, origins.get(robot, _NO_ORIGIN), event.t_s)
     elif event.topic == "sites":
@@ -41,7 +69,7 @@ def feed(state: State, event: Event, origins: Mapping[str, Pose]) -> list[Alarm]
                 state.trust(robot, *read_trust(robot, status.values, status.message))
     elif event.topic == "diagnostics":
         for status in value:
-            _diagnose(state, status)
+            _diagnose(state, status, event.heard_s)
     elif event.topic == "swarm/score":
         for status in value:
             state.set_score(status.values)
@@ -49,8 +77,6 @@ def feed(state: State, event: Event, origins: Mapping[str, Pose]) -> list[Alarm]
         for name, spans in value.items():
             state.judge.set_faults(name, spans)
     elif event.topic == "swarm/estop":
-        # it has no stamp of its own
-        state.time_s = max(state.time_s, event.t_s)
         state.order_estop(value)
     return []
 
@@ -80,9 +106,9 @@ def _see(state: State, robot: str, motion: Motion, origin: Pose, t_s: float) -> 
     seen.heard_s = t_s
 
 
-def _diagnose(state: State, status: Status) -> None:
+def _diagnose(state: State, status: Status, heard_s: float) -> None:
     robot, _, part = status.name.partition("/")
     if robot in state.robots and part in ("agent", "gate"):
-        state.set_diagnostics(robot, part, status.values)
+        state.set_diagnostics(robot, part, status.values, heard_s)
     elif status.name == "recorder":
         state.set_recorder(status.level, status.message, status.values)

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from eir_ros.contract.report import FaultSpan
-from eir_ros.monitor.detections import ABSENT, Alarm
+from eir_ros.monitor.detections import Alarm, Word
 from eir_ros.monitor.state import State
+from eir_ros.monitor.truth import ABSENT
 
 #: A robot that is faster is said to move [m/s].
 _MOVING: Final = 0.02
@@ -73,12 +74,20 @@ class News:
 
 
 def about_alarm(alarm: Alarm, state: State) -> str:
-    """Return the line about one alarm: a detection, or a healthy robot that is blamed."""
-    fault = state.judge.fault_of(alarm.suspect, alarm.t_s)
+    """Return the line about one alarm, empty where a belief only swings round the threshold."""
+    verdict = state.judge.verdicts()[alarm]
     who = f"at {alarm.t_s:.1f} s {alarm.observer}"
+    fault, health = verdict.fault, "" if verdict.fault else ", which is healthy"
+    if verdict.word is Word.SWING:
+        return ""
+    if verdict.word is Word.BROKEN:  # what the broken say is no false alarm of the team
+        return f"{who}, which is broken itself, blames {alarm.suspect}{health}"
     if fault is None:
-        # what the broken say is no false alarm of the team
-        broken = state.judge.fault_of(alarm.observer, alarm.t_s) is not None
-        said = f"{who}, which is broken itself," if broken else who
-        return f"{said} blames {alarm.suspect}, which is healthy"
-    return f"{who} found out {alarm.suspect}, {alarm.t_s - fault.start_s:.1f} s after its fault"
+        if state.judge.silent(alarm.suspect, alarm.t_s):  # too short to be absent
+            health = ", whose agent is silent"
+        return f"{who} blames {alarm.suspect}{health}"
+    if verdict.delay_s is None:
+        return f"{who} blames {alarm.suspect} again"
+    if fault.kind == ABSENT:
+        return f"{who} has noticed that {alarm.suspect} is absent"
+    return f"{who} found out {alarm.suspect}, {verdict.delay_s:.1f} s after its fault"

@@ -17,7 +17,7 @@ from eir_ros.monitor.bag import Bag
 from eir_ros.monitor.bag_events import Event, Events, Status
 from eir_ros.monitor.counters import Counters
 from eir_ros.monitor.detections import Alarm, Judge
-from eir_ros.monitor.feed import feed
+from eir_ros.monitor.feed import Feeder, feed
 from eir_ros.monitor.state import HISTORY_S, MAX_ALARMS, State
 
 #: p(adversary) that counts as an alarm where nobody says which.
@@ -42,6 +42,9 @@ class _Shown(State):
         self.time_s = max(self.time_s, t_s)
         self.robots[observer].beliefs = dict(beliefs)
         return []
+
+    def _tell_stops(self) -> None:
+        """It knows those to come as well."""
 
 
 def _named(status: Status) -> Status:
@@ -84,11 +87,11 @@ class Playback:
     def _read(self, events: Events) -> None:
         """Keep what can be shown, and judge all beliefs once."""
         judged = State(self.team, self._judge, Counters(self.team))
+        feeder = Feeder(judged, self.about.odom_in_map)
         xs, ys = [_ARENA[0], _ARENA[2]], [_ARENA[1], _ARENA[3]]
         for event in events:
             self.duration_s = max(self.duration_s, event.t_s)
-            if event.topic in ("odom", "beliefs", "swarm/faults"):
-                self._alarms += feed(judged, event, self.about.odom_in_map)
+            self._alarms += feeder.take(event)
             if event.topic == "odom":
                 x, y, _ = judged.robots[event.robot].pose or (0.0, 0.0, 0.0)
                 xs, ys = [min(xs[0], x), max(xs[1], x)], [min(ys[0], y), max(ys[1], y)]

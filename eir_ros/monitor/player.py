@@ -69,7 +69,9 @@ class Player:
         self.playback, self.speed = playback, speed
         self.playing = True
         self._orders: queue.SimpleQueue[tuple[Order, Future[str]]] = queue.SimpleQueue()
-        self._server = Server("127.0.0.1", port, "", self._hello(), self._carry_out, read_order)
+        self._server = Server(
+            "127.0.0.1", port, "", self._hello(), self._carry_out, read_order, otherwise=""
+        )
         self._note_past()
 
     @property

@@ -24,10 +24,11 @@ from eir_ros.monitor.bag import Bag
 from eir_ros.monitor.bag_events import Events
 from eir_ros.monitor.counters import Counters
 from eir_ros.monitor.detections import Held, Judge, quality
-from eir_ros.monitor.feed import feed
+from eir_ros.monitor.feed import Feeder
 from eir_ros.monitor.measures import INPUTS, Gates, Latencies, Motions, Streams, Trust
 from eir_ros.monitor.report import mission_report
 from eir_ros.monitor.state import State
+from eir_ros.monitor.truth import ABSENT
 
 #: p(adversary) that counts as an alarm where nobody says which.
 _THRESHOLD: Final = 0.5
@@ -88,12 +89,12 @@ class _Reading:
 
     def _read(self) -> None:
         measures = (self.latencies, self.streams, self.motions, self.gates, self.trust)
-        sampled_s = -_LANE_S
+        feeder, sampled_s = Feeder(self.state, self.about.odom_in_map), -_LANE_S
         for event in self.events:
             self.heard.add(event.topic)
             for measure in measures:
                 measure.take(event)
-            feed(self.state, event, self.about.odom_in_map)
+            feeder.take(event)
             self.end_s = max(self.end_s, event.t_s)
             if event.t_s >= sampled_s + _LANE_S:
                 sampled_s = event.t_s
@@ -129,7 +130,7 @@ class _Reading:
         return Analysis(report, {robot: self.latencies.samples(robot) for robot in self.team})
 
     def _came(self, span: FaultSpan) -> bool:
-        return span.start_s <= self.state.time_s
+        return span.kind != ABSENT and span.start_s <= self.state.time_s
 
     def _source(self) -> Source:
         events = self.events
@@ -182,21 +183,19 @@ class _Reading:
 
     def _delays(self, span: FaultSpan) -> FaultDelays:
         end_s = self.state.time_s if span.end_s is None else span.end_s
-        alarms = [
-            found
-            for found in self.judge.detections()
-            if found.suspect == span.robot and span.start_s <= found.t_s <= end_s
-        ]
         observers = []
         for observer in self.team:
             if observer == span.robot:
                 continue
-            own = [f for f in self.judge.faults if f.robot == observer]
-            healthy = not any(
-                f.start_s < end_s and (f.end_s is None or f.end_s > span.start_s) for f in own
+            found_s = self.judge.found_out_s(span, observer)
+            delay_s = None if found_s is None else round(self.judge.delay_s(span, found_s), 3)
+            # who was faulty for a part of it may have missed it for that
+            faulty = any(
+                f.start_s < end_s and (f.end_s is None or f.end_s > span.start_s)
+                for f in self.judge.faults
+                if f.robot == observer
             )
-            delays = [found.delay_s for found in alarms if found.observer == observer]
-            delay_s = min(delays, default=None)
+            healthy = found_s is not None or not faulty
             observers.append(ObserverDelay(observer=observer, delay_s=delay_s, healthy=healthy))
         return FaultDelays(
             robot=span.robot,

@@ -8,6 +8,7 @@ from typing import Any, Final
 from eir_ros.contract.recording_report import RecordingReport, Spread
 from eir_ros.monitor import svg
 from eir_ros.monitor.recording_report import Analysis
+from eir_ros.monitor.truth import ABSENT
 
 #: What stands where nothing was measured.
 _NONE: Final = "\N{EN DASH}"
@@ -89,7 +90,7 @@ def _head(report: RecordingReport) -> Iterator[str]:
     yield _tiles(
         ("Mission", _number(report.duration_s, "s", 1), f"{report.decisions} decisions"),
         ("Sites served", _percent(score.served_fraction), "of the time, by working robots"),
-        ("Faults", str(len(report.faults)), "injected: ground truth"),
+        ("Faults", str(len(report.faults)), "injected, or an absence"),
         (
             "Detection delay",
             _number(middle, "s", 1),
@@ -117,16 +118,19 @@ def _timeline(report: RecordingReport) -> Iterator[str]:
     yield "<h2>What happened</h2>"
     yield _figure(
         svg.timeline(report),
-        "Hatched: the robot was broken on purpose (ground truth). Blue: mean p(adversary) that the "
-        "others gave it; orange, dashed: the largest. Dotted: what counts as an alarm. Filled "
+        "Hatched: the robot was broken on purpose, or absent (ground truth). Blue: mean "
+        "p(adversary) that the others gave it; orange, dashed: the largest. Dotted: what counts as "
+        "an alarm. Filled "
         "triangle: a detection; empty triangle: a false alarm. Tick below: an observer changed its "
         "attitude. Hover for names.",
     )
     rows: list[tuple[float, str]] = []
     for fault in report.faults:
-        rows.append((fault.start_s, f"{fault.robot} is broken: {fault.kind}"))
+        away = fault.kind == ABSENT
+        begun, back = ("absent", "there again") if away else (f"broken: {fault.kind}", "well again")
+        rows.append((fault.start_s, f"{fault.robot} is {begun}"))
         if fault.end_s is not None and fault.end_s <= report.duration_s:
-            rows.append((fault.end_s, f"{fault.robot} is well again"))
+            rows.append((fault.end_s, f"{fault.robot} is {back}"))
     for stop in report.estops:
         rows.append((stop.start_s, "e-stop"))
         if stop.end_s is not None:

@@ -68,6 +68,8 @@ class Server:
         Called in the server's thread with every order that was allowed.
     read_order
         What an order is: of the robots' operator, or of somebody who watches a recording.
+    otherwise
+        What can be done without the page, for the refusals.
 
     Raises
     ------
@@ -83,9 +85,11 @@ class Server:
         hello: dict[str, Any],
         carry_out: Carry,
         read_order: ReadOrder = orders.read_order,
+        otherwise: str = ", or run headless",
     ) -> None:
         self.access = Access(host, token)
-        self._socket = _bind(host, port)
+        self._otherwise = otherwise
+        self._socket = self._bind(host, port)
         #: The port that is served; another than was asked for when that was 0.
         self.port: int = self._socket.getsockname()[1]
         self._team: Sequence[str] = hello["team"]
@@ -110,6 +114,23 @@ class Server:
         self._server = _WebServer(config)
         self._thread = threading.Thread(target=self._serve, name="page", daemon=True)
 
+    def _bind(self, host: str, port: int) -> socket.socket:
+        """Listen already here, so that a taken port is found before anything else is started."""
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        # a port that was closed a moment ago may be taken again; one that is in use may not
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+            listener.listen(64)
+        except OSError as error:
+            listener.close()
+            raise EirError(
+                f"the operator page cannot be served on {host} port {port} ({error.strerror}); "
+                f"stop what uses the port or choose another with --port{self._otherwise}."
+            ) from error
+        return listener
+
     def start(self) -> None:
         """Answer requests from now on.
 
@@ -126,7 +147,7 @@ class Server:
             reason = error if isinstance(error, EirError) else repr(error)
             raise EirError(
                 f"the operator page could not be started ({reason}); "
-                "install the extra [monitor] anew, or run headless."
+                f"install the extra [monitor] anew{self._otherwise}."
             ) from error
 
     def stop(self) -> None:
@@ -348,21 +369,3 @@ class _Viewer:
             return None
         text: str | bytes = message.get("text") or message.get("bytes") or ""
         return text
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    """Listen already here, so that a taken port is found before anything else is started."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    # a port that was closed a moment ago may be taken again; one that is in use may not
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(64)
-    except OSError as error:
-        listener.close()
-        raise EirError(
-            f"the operator page cannot be served on {host} port {port} ({error.strerror}); "
-            "stop what uses the port, choose another with --port, or run headless."
-        ) from error
-    return listener

@@ -83,6 +83,8 @@ class State:
         #: Every step on every ladder of trust.
         self.trust_steps: list[TrustStep] = []
         self._history: deque[list[float | None]] = deque()
+        #: Since when it is looked who is absent [s; steady clock].
+        self._looks_since_s: float | None = None
 
     def believe(
         self, t_s: float, observer: str, beliefs: Mapping[str, tuple[float, str]]
@@ -122,6 +124,7 @@ class State:
             seen = self.robots[robot]
             seen.agent, seen.reported_s, seen.reported_t_s = values, now_s, self.time_s
             self.counters.update(robot, values)
+            self.judge.hear(robot, self.time_s)
         else:
             self.robots[robot].gate = values
             self._note_estop()
@@ -130,11 +133,18 @@ class State:
         """Take one status of /diagnostics of the recorder; `level` as in DiagnosticStatus."""
         self.recorder = {"level": level, "said": said, "size_mb": _number(values.get("size_mb"))}
 
+    @property
+    def reported(self) -> bool:
+        """Whether any agent has reported yet."""
+        return any(robot.reported_s is not None for robot in self.robots.values())
+
     def look_for_absent(self, now_s: float) -> None:
         """Note who is not there at `now_s` [s; steady clock], and who is back."""
+        if self._looks_since_s is None:
+            self._looks_since_s = now_s
         for name, robot in self.robots.items():
             if robot.reported_s is None:
-                absent = self.time_s > ABSENT_S
+                absent = min(self.time_s, now_s - self._looks_since_s) > ABSENT_S
             else:
                 absent = now_s - robot.reported_s > ABSENT_S
             back_s = self.time_s if not absent else robot.reported_t_s
@@ -159,10 +169,16 @@ class State:
     def _note_estop(self) -> None:
         now, last = round(self.time_s, 3), self.estops[-1] if self.estops else None
         held = last is not None and last.end_s is None
-        if self.estop and not held:
-            self.estops.append(EStopSpan(start_s=now))
-        elif last is not None and held and not self.estop:
+        if self.estop == held:
+            return
+        if last is not None and held:
             self.estops[-1] = last.model_copy(update={"end_s": now})
+        else:
+            self.estops.append(EStopSpan(start_s=now))
+        self._tell_stops()
+
+    def _tell_stops(self) -> None:
+        self.judge.set_stops(self.estops)
 
     @property
     def estop(self) -> bool:
@@ -206,12 +222,13 @@ class State:
             "robots": [self._robot(name, robot, now_s) for name, robot in self.robots.items()],
             "faults": [span.model_dump() for span in self.judge.faults],
             "alarms": [self._alarm(alarm) for alarm in self.alarms],
+            "estops": [span.model_dump() for span in self.estops[-MAX_ALARMS:]],
             "recorder": self.recorder,
             "trust_steps": [step.model_dump() for step in self.trust_steps[-MAX_ALARMS:]],
         }
 
     def _robot(self, name: str, robot: Robot, now_s: float) -> dict[str, Any]:
-        fault = self.judge.fault_of(name, self.time_s)
+        fault = self.judge.injected(name, self.time_s)
         age_s = now_s - robot.heard_s
         return {
             "name": name,
@@ -220,6 +237,7 @@ class State:
             "age_s": round(age_s, 1) if math.isfinite(age_s) else None,
             "action": robot.action,
             "fault": fault.kind if fault else None,
+            "absent": self.judge.absent_at(name, self.time_s),
             "beliefs": {
                 suspect: [round(p, 3), status] for suspect, (p, status) in robot.beliefs.items()
             },
@@ -237,12 +255,15 @@ class State:
         }
 
     def _alarm(self, alarm: Alarm) -> dict[str, Any]:
-        fault = self.judge.fault_of(alarm.suspect, alarm.t_s)
+        verdict = self.judge.verdicts()[alarm]
+        delay_s = verdict.delay_s
         return {
             "t_s": round(alarm.t_s, 2),
             "observer": alarm.observer,
             "suspect": alarm.suspect,
-            "delay_s": round(max(0.0, alarm.t_s - fault.start_s), 2) if fault else None,
+            "word": verdict.word,
+            "kind": verdict.fault.kind if verdict.fault else None,
+            "delay_s": None if delay_s is None else round(delay_s, 2),
         }
 
 

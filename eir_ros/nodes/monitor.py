@@ -206,7 +206,8 @@ class Monitor(ManagedNode):
         }
         mission_ns = messages.nanoseconds_of(message.header.stamp) - self._mission_start_ns
         for alarm in self.state.believe(mission_ns / 1e9, observer, beliefs):
-            _tell(about_alarm(alarm, self.state))
+            if line := about_alarm(alarm, self.state):
+                _tell(line)
 
     def _read(self, message: PointCloud2, dtype: Any, what: str) -> Any:
         """The points of a message; None, and a warning, when it is not what it should be."""
@@ -258,7 +259,14 @@ class Monitor(ManagedNode):
             self._estop.gate_is_stopped()
 
     def _on_estop(self, on: bool) -> None:
+        self._pass_time()
         self.state.order_estop(on)
+
+    def _pass_time(self) -> None:
+        """Real robots tell the time by what they decide, and nobody does while the e-stop holds."""
+        if not self._simulated and self.state.time_s:
+            now_ns = self.get_clock().now().nanoseconds - self._mission_start_ns
+            self.state.time_s = max(self.state.time_s, now_ns / 1e9)
 
     # Showing
 
@@ -288,6 +296,7 @@ class Monitor(ManagedNode):
 
     def _take_stock(self) -> None:
         """Remember, tell and draw the present."""
+        self._pass_time()
         self.state.remember()
         self.state.look_for_absent(time.monotonic())
         for line in self._news.lines(self.state):

@@ -12,8 +12,11 @@ from tiny_bundle import make_keys, write_tiny_bundle
 from eir_ros import __version__
 from eir_ros.cli import main as cli
 from eir_ros.cli.bundle import inspect
+from eir_ros.cli.card_words import MEANINGS, meanings
 from eir_ros.contract.errors import EirError
+from eir_ros.contract.paths import share
 from eir_ros.policy.bundle import load_bundle
+from eir_ros.policy.store import read_manifest
 
 
 class Said(NamedTuple):
@@ -177,6 +180,22 @@ def test_an_untrusted_bundle_cannot_write_over_the_first_line(
     out = capsys.readouterr().out
     assert "\x1b" not in out
     assert "?[2J: a?b 1" in out
+
+
+def test_numbers_of_a_card_stand_unexplained(tmp_path: Path, keys: Path, capsys) -> None:
+    card = {"return_per_episode": {"worst": {"mean": 70.2, "robot": 0}}, "blamed": 0.07}
+    write_tiny_bundle(tmp_path / "b", keys / "lab.key", scorecard=card)
+    inspect(tmp_path / "b", trusted_keys=keys)
+    out = capsys.readouterr().out
+    assert "worst: what the strongest attack leaves at the weakest robot" in out
+    assert "blamed: share of robots that somebody gives" in out
+    assert "brier: " not in out
+
+
+def test_every_number_of_the_shipped_card_is_explained() -> None:
+    card = read_manifest(share() / "policies" / "coverage").scorecard
+    told = {line.partition(":")[0] for line in meanings(card)}
+    assert told == set(MEANINGS)
 
 
 def test_inspect_leaves_no_trailing_blanks(

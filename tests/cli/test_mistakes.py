@@ -50,6 +50,22 @@ def test_a_matrix_from_another_folder_does_not_say_where_its_recipe_is_looked_fo
     assert f"smoke.yaml: {recipe}, is not in {tmp_path}" in found.stderr
 
 
+@pytest.mark.parametrize("option", ["--out", "--runs"])
+def test_results_that_cannot_be_written_are_found_out_after_hours_of_training(
+    tmp_path: Path, option: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    matrix = "config/matrices/smoke.yaml"
+    for plan in (["--plan"], []):
+        other = {"--out": tmp_path / "out", "--runs": tmp_path / "runs"}
+        other[option] = tmp_path / "file" / "below"
+        words = [word for pair in other.items() for word in pair]
+        found = eir("evaluate", matrix, *words, *plan)
+        assert found.returncode == 2
+        assert f"{tmp_path / 'file'} is a file; choose another folder with {option}" in found.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -65,6 +65,13 @@ def test_one_moment_is_enough_for_every_sort_of_file(play, tmp_path):
         assert Image.open(tmp_path / name).width > 300
 
 
+def test_a_sheet_of_six_moments_is_said_to_hold_the_whole_episode(play, tmp_path):
+    said = play("swarm-coverage", "--steps", 8, "--out", tmp_path / "a.png")
+    assert f"6 moments of 9 in {tmp_path / 'a.png'}" in said.out
+    said = play("swarm-coverage", "--steps", 1, "--out", tmp_path / "b.png")
+    assert "2 frames in" in said.out
+
+
 def test_the_same_seed_gives_the_same_picture(play, tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         assert (

@@ -145,3 +145,55 @@ def test_a_file_that_is_nested_without_end_is_a_crash(tmp_path: Path):
     path.write_text("[" * 20_000)
     with pytest.raises(EirError, match="nested too deeply"):
         load_yaml(path, Base)
+
+
+class Sorts(Schema):
+    """A value of every kind."""
+
+    few: tuple[int, ...] = ()
+    more: dict[str, float] = Setting(default_factory=dict)
+    base: Base | None = None
+    sure: bool = False
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({"few": "r2:stop"}, "'few' is 'r2:stop': input should be a list"),
+        ({"few": ["x"]}, "'few.0' is 'x': input should be a whole number"),
+        ({"more": 3}, "'more' is 3: input should be a mapping"),
+        ({"base": 3}, "'base' is 3: input should be a mapping of settings"),
+        ({"base": {"name": 3}}, "'base.name' is 3: input should be text; quote it if it is"),
+        ({"sure": "x"}, "'sure' is 'x': input should be true or false"),
+        ({"sure": None}, "'sure' is null: input should be true or false"),
+        ({"few": {str(k): k for k in range(99)}}, "'few': input should be a list"),
+    ],
+)
+def test_words_of_python_reach_the_user(data: object, expected: str):
+    with pytest.raises(EirError) as refused:
+        validate(data, Sorts, where="base.yaml")
+    assert str(refused.value) == f"base.yaml: {expected}."
+
+
+def test_a_mistake_has_no_line(tmp_path: Path):
+    path = tmp_path / "base.yaml"
+    path.write_text(
+        "name: r0\n\nwheels:\n  - radius: 1\n  - radius: 2\n    radus: 3\nmax_sped: 1\n"
+    )
+    with pytest.raises(EirError) as refused:
+        load_yaml(path, Base)
+    assert str(refused.value) == (
+        f"{path}:6: unknown key 'wheels.1.radus', did you mean 'radius'? "
+        f"{path}:7: unknown key 'max_sped', did you mean 'max_speed'?"
+    )
+    # what is missing stands nowhere, but in a place
+    path.write_text("max_speed: 1\n")
+    with pytest.raises(EirError, match=f"^{path}: key 'name' is missing"):
+        load_yaml(path, Base)
+
+
+def test_a_file_that_contains_itself_is_gone_through_without_end(tmp_path: Path):
+    path = tmp_path / "base.yaml"
+    path.write_text("name: r0\nwheels: &a [*a, *a]\n")
+    with pytest.raises(EirError, match=f"^{path}:2: "):
+        load_yaml(path, Base)

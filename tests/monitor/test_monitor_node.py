@@ -88,7 +88,6 @@ def test_a_mission_that_was_heard_is_not_in_the_report(bundle, tmp_path):
         belief.publish(PointCloud2())
         score.publish(told("world", mean_reward="0.5", ticks="20", time_s="2", paused="False"))
         decision.publish(told("r1/agent", action="0"))
-        estop.publish(Bool(data=True))
         trust.publish(told("r0/trust", quarantined="soon"))  # nonsense is skipped
         ladder = TrustReport("r0", TEAM, np.array([1, 2, 3]))
         step = Step(1.5, 1, Level.COOPERATE, Level.DISCOUNT, "belief 0.95 for 0.6 s")
@@ -96,6 +95,9 @@ def test_a_mission_that_was_heard_is_not_in_the_report(bundle, tmp_path):
         trust.publish(messages.diagnostics(messages.time_of(0), status))
         # who has heard the last of them has found everybody, and one round later heard the rest
         swarm.until(lambda: "r0 found out r2" in monitor.output())
+        # only now, or it could be heard first, and what comes under an e-stop takes no time
+        estop.publish(Bool(data=True))
+        swarm.until(lambda: "e-stop: every robot" in monitor.output())
         swarm.until(lambda: "r2: cooperate -> discount" in monitor.output())
         # best effort: said until it is heard
         said = messages.encode_odometry(HERE, messages.time_of(0), "r0/odom", "r0/base_link")
@@ -118,6 +120,37 @@ def test_a_mission_that_was_heard_is_not_in_the_report(bundle, tmp_path):
     assert found.decisions == 1
     assert [span.end_s for span in found.estops] == [None]
     assert found.belief.auroc == 1.0
+
+
+def test_no_time_passes_while_real_robots_stand_for_the_e_stop(bundle, tmp_path):
+    """They decide nothing then, and it is their decisions that tell the time."""
+    report = tmp_path / "report.json"
+    settings = bundle | {"headless": True, "report": str(report), "use_sim_time": False}
+    with probe() as swarm, node_process("monitor", "/", {"monitor": settings}, tmp_path) as monitor:
+        belief = swarm.node.create_publisher(PointCloud2, "/r0/beliefs", qos.EVENT)
+        fault = swarm.node.create_publisher(DiagnosticArray, "/swarm/faults", qos.FAULTS)
+        estop = swarm.node.create_publisher(Bool, "/swarm/estop", qos.ESTOP)
+        swarm.connected(belief, fault, estop)
+
+        def believe() -> None:
+            now_s = swarm.node.get_clock().now().nanoseconds / 1e9
+            belief.publish(beliefs(now_s, {2: 0.95}))
+
+        fault.publish(told("r2", kind="stop", start_s="0.000", end_s="", source="schedule"))
+        believe()
+        estop.publish(Bool(data=True))
+        swarm.until(lambda: "e-stop: every robot" in monitor.output())
+        estop.publish(Bool(data=False))
+        swarm.until(lambda: "the e-stop is released" in monitor.output())
+        swarm.until(lambda: believe() or "r0 found out r2" in monitor.output())
+        assert monitor.interrupt() == 0
+    found = MissionReport.model_validate_json(report.read_text())
+    (held,) = found.estops
+    assert held.end_s is not None
+    assert held.end_s > held.start_s
+    (told_of,) = found.detections
+    expected_s = told_of.t_s - (held.end_s - held.start_s)
+    assert told_of.delay_s == pytest.approx(expected_s, abs=0.01)
 
 
 def test_another_swarm_falsifies_the_report_unnoticed(bundle, tmp_path):

@@ -53,16 +53,43 @@ def test_an_e_stop_goes_unnoticed(state: State) -> None:
     assert list(news.lines(state)) == ["the world is paused", "the e-stop is released"]
 
 
+def blame(state: State, t_s: float, observer: str, suspect: str) -> str:
+    """What is said when `observer` has believed ill of `suspect` for long enough, at `t_s`."""
+    state.believe(t_s - 0.6, observer, {suspect: (0.1, "tracked")})
+    raised: list[Alarm] = []
+    for late_s in (0.4, 0.2, 0.0):
+        raised += state.believe(t_s - late_s, observer, {suspect: (0.9, "tracked")})
+    (alarm,) = raised
+    return about_alarm(alarm, state)
+
+
 def test_a_false_alarm_looks_like_a_detection(state: State) -> None:
     state.judge.set_faults("r1", [FaultSpan(robot="r1", kind="stop", start_s=5.0)])
-    assert about_alarm(Alarm(4.0, "r0", "r1"), state) == "at 4.0 s r0 blames r1, which is healthy"
-    assert (
-        about_alarm(Alarm(6.5, "r0", "r1"), state)
-        == "at 6.5 s r0 found out r1, 1.5 s after its fault"
-    )
+    assert blame(state, 4.0, "r0", "r1") == "at 4.0 s r0 blames r1, which is healthy"
+    assert blame(state, 6.5, "r0", "r1") == "at 6.5 s r0 found out r1, 1.5 s after its fault"
+
+
+def test_one_fault_is_found_out_a_hundred_times(state: State) -> None:
+    state.judge.set_faults("r1", [FaultSpan(robot="r1", kind="stop", start_s=5.0)])
+    blame(state, 6.5, "r0", "r1")
+    assert [blame(state, t_s, "r0", "r1") for t_s in (8.0, 10.0, 12.0)] == [""] * 3
+    assert blame(state, 30.0, "r0", "r1") == "at 30.0 s r0 blames r1 again"
+
+
+def test_who_blames_a_robot_that_fell_silent_is_told_that_it_is_healthy(state: State) -> None:
+    state.judge.hear("r1", 5.0)
+    assert blame(state, 6.0, "r0", "r1") == "at 6.0 s r0 blames r1, which is healthy"
+    assert blame(state, 7.0, "r0", "r1") == "at 7.0 s r0 blames r1, whose agent is silent"
+
+
+def test_a_robot_that_was_taken_away_has_a_fault(state: State) -> None:
+    state.judge.set_absent("r1", 5.0, absent=True)
+    assert blame(state, 6.5, "r0", "r1") == "at 6.5 s r0 has noticed that r1 is absent"
 
 
 def test_what_a_broken_robot_says_looks_like_a_false_alarm(state: State) -> None:
     state.judge.set_faults("r1", [FaultSpan(robot="r1", kind="stop", start_s=5.0)])
-    said = about_alarm(Alarm(6.0, "r1", "r0"), state)
-    assert said == "at 6.0 s r1, which is broken itself, blames r0, which is healthy"
+    said = "at 6.0 s r1, which is broken itself, blames r0"
+    assert blame(state, 6.0, "r1", "r0") == f"{said}, which is healthy"
+    state.judge.set_faults("r0", [FaultSpan(robot="r0", kind="stop", start_s=5.0)])
+    assert blame(state, 8.0, "r1", "r0") == said.replace("6.0", "8.0")

@@ -1,6 +1,7 @@
 """A recording that is entered somewhere shows what was shown there when it was played."""
 
 import json
+import socket
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -124,6 +125,14 @@ def test_playing_at_the_end_does_nothing(bag: Path):
     order(Speed(factor=4.0))
     assert (player.playing, player.speed) == (False, 4.0)
     player._server.stop()
+
+
+def test_a_taken_port_is_no_sentence_or_advises_what_a_replay_has_not(bag: Path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        result = CliRunner().invoke(app, ["replay", str(bag), "--port", str(port)])
+    assert isinstance(result.exception, EirError)
+    assert str(result.exception).endswith("uses the port or choose another with --port.")
 
 
 @pytest.mark.parametrize(

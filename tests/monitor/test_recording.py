@@ -15,7 +15,9 @@ from mcap.reader import make_reader
 from mcap_ros2.reader import read_ros2_messages
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
+from typer.testing import CliRunner
 
+from eir_ros.cli.main import app
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.recording import RECORD, About
 from eir_ros.monitor.bag import Bag
@@ -167,6 +169,24 @@ def test_what_was_split_off_needs_no_recovering(tmp_path: Path):
     assert numbers(tmp_path / "whole") == list(range(50))
     files[-1].write_bytes(b"")  # killed while it began a file
     assert 40 <= recover(tmp_path / "bag", tmp_path / "nearly") <= 50
+
+
+def test_a_whole_recording_is_copied_as_if_it_had_been_broken(tmp_path: Path):
+    bag, whole = tmp_path / "bag", tmp_path / "bag-whole"
+    record(bag).close()
+    said = CliRunner().invoke(app, ["recover", str(bag)])
+    assert (said.exit_code, said.output) == (
+        0,
+        f"{bag} is whole (30 messages): there is nothing to recover.\n",
+    )
+    assert not whole.exists()
+    (bag / "metadata.yaml").unlink()  # as if it had been killed
+    said = CliRunner().invoke(app, ["recover", str(bag)])
+    assert said.exit_code == 0
+    assert f"{whole}: 30 messages." in said.output
+    (tmp_path / "other").mkdir()
+    said = CliRunner().invoke(app, ["recover", str(tmp_path / "other")])
+    assert str(said.exception).endswith("no recording, expected a folder with .mcap files.")
 
 
 def test_a_torn_end_costs_more_than_the_torn_chunk(tmp_path: Path):

@@ -3,12 +3,21 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 pytest.importorskip("rosbags")
 
-from tiny_recording import ABOUT, TEAM, Writer, diagnostics, write_tiny_recording
+from tiny_recording import (
+    ABOUT,
+    TEAM,
+    TYPES,
+    Writer,
+    beliefs,
+    diagnostics,
+    write_tiny_recording,
+)
 from typer.testing import CliRunner
 
 from eir_ros.cli.main import app
@@ -16,6 +25,8 @@ from eir_ros.contract.errors import EirError
 from eir_ros.contract.recording_report import RecordingReport
 from eir_ros.monitor.bag import Bag
 from eir_ros.monitor.recording_report import analyse
+
+_T = TYPES.types
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +49,105 @@ def test_delays_are_of_another_observer_or_onset(report: RecordingReport):
         ("r0", "r2", 7.4),
         ("r1", "r2", 8.4),
     ]
+
+
+class Told:
+    """A recording of what three agents said of each other and of themselves, every 0.2 s."""
+
+    def __init__(self, folder: Path, **faults: tuple[str, str, str]) -> None:
+        self.folder, self._step = folder, 0
+        self._writer = Writer(folder, ABOUT, ())
+        for robot, (kind, start_s, end_s) in faults.items():
+            values = {"kind": kind, "start_s": start_s, "end_s": end_s, "source": "schedule"}
+            self._write("/swarm/faults", diagnostics(0.0, robot, **values), 0.0)
+
+    def _write(self, topic: str, message: Any, t_s: float) -> None:
+        self._writer.write(topic, "diagnostic_msgs/msg/DiagnosticArray", message, t_s)
+
+    def until(self, end_s: float, blamers: dict[str, float], gone: dict[str, float]) -> None:
+        """Go on; `blamers` blame r2 from then on; who is `gone` says nothing from then on."""
+        seconds = _T["builtin_interfaces/msg/Time"]
+        steps = range(self._step, round(end_s / 0.2))
+        self._step = steps.stop
+        for step in steps:
+            t_s = step / 5
+            clock = _T["rosgraph_msgs/msg/Clock"](seconds(*divmod(step * 200_000_000, 10**9)))
+            self._writer.write("/clock", "rosgraph_msgs/msg/Clock", clock, t_s)
+            for place, robot in enumerate(TEAM):
+                if t_s >= gone.get(robot, end_s):
+                    continue
+                p = 0.9 if t_s >= blamers.get(robot, end_s) else 0.1
+                about = {other: (p if other == 2 else 0.1, 0) for other in range(3)}
+                del about[place]
+                kind = "sensor_msgs/msg/PointCloud2"
+                self._writer.write(f"/{robot}/beliefs", kind, beliefs(t_s, about), t_s)
+                if step % 5 == 0:
+                    self._write("/diagnostics", diagnostics(t_s, f"{robot}/agent"), t_s)
+
+    def estop(self, on: bool) -> None:
+        """Order it now."""
+        stop = _T["std_msgs/msg/Bool"](on)
+        self._writer.write("/swarm/estop", "std_msgs/msg/Bool", stop, self._step / 5)
+
+    def report(self) -> RecordingReport:
+        """What is found in it."""
+        self._writer.recording.close()
+        return analyse(Bag(self.folder)).report
+
+
+def test_a_delay_is_dropped_because_its_observer_was_faulty_at_another_time(tmp_path: Path):
+    told = Told(tmp_path / "bag", r2=("stop", "2.0", ""), r0=("mute", "10.0", "12.0"))
+    told.until(20.0, blamers={"r0": 5.0}, gone={})
+    (found,) = (fault for fault in told.report().delays if fault.robot == "r2")
+    assert {d.observer: (d.delay_s, d.healthy) for d in found.observers} == {
+        "r0": (3.4, True),
+        "r1": (None, True),
+    }
+
+
+def test_who_was_faulty_while_it_could_have_noticed_has_missed_it(tmp_path: Path):
+    told = Told(tmp_path / "bag", r2=("stop", "2.0", ""), r0=("mute", "4.0", "12.0"))
+    told.until(20.0, blamers={"r0": 5.0, "r1": 5.0}, gone={})
+    report = told.report()
+    (found,) = (fault for fault in report.delays if fault.robot == "r2")
+    assert {d.observer: (d.delay_s, d.healthy) for d in found.observers} == {
+        "r0": (None, False),
+        "r1": (3.4, True),
+    }
+    assert [d.observer for d in report.detections] == ["r1"]
+
+
+def test_who_blames_a_robot_that_was_taken_away_raises_a_false_alarm(tmp_path: Path):
+    told = Told(tmp_path / "bag", r1=("stop", "1.0", "2.0"))
+    told.until(20.0, blamers={"r0": 9.0}, gone={"r2": 7.0})
+    report = told.report()
+    assert [(f.kind, f.robot, f.end_s) for f in report.faults] == [
+        ("stop", "r1", 2.0),
+        ("absent", "r2", None),
+    ]
+    # nobody injected it, so nobody was to find it out
+    assert [found.kind for found in report.delays] == ["stop"]
+    # its agent's last word about itself was at 6 s
+    assert report.faults[1].start_s == pytest.approx(6.0, abs=0.2)
+    assert [(d.observer, d.suspect, d.t_s) for d in report.detections] == [("r0", "r2", 9.4)]
+    assert report.false_alarms == ()
+
+
+def test_the_time_of_a_recorded_e_stop_is_time_to_find_out(tmp_path: Path):
+    told = Told(tmp_path / "bag", r2=("stop", "2.0", ""))
+    told.until(4.0, blamers={}, gone={})
+    told.estop(True)
+    told.until(14.0, blamers={}, gone={})
+    told.estop(False)
+    told.until(20.0, blamers={"r0": 15.0}, gone={})
+    report = told.report()
+    (stop,) = report.estops
+    (found,) = report.detections
+    assert found.t_s == 15.4
+    assert found.delay_s == pytest.approx(13.4 - 10.0, abs=0.4)
+    assert found.delay_s == pytest.approx(13.4 - ((stop.end_s or 0.0) - stop.start_s))
+    (delays,) = report.delays
+    assert [d.delay_s for d in delays.observers] == [found.delay_s, None]
 
 
 def test_false_alarms_are_counted_per_something_else(report: RecordingReport):

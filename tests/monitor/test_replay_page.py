@@ -69,8 +69,10 @@ def test_a_recording_cannot_be_moved_or_looks_live(page: Page, tmp_path: Path):
         expect(page.locator("#speed")).to_have_value("2")
         assert shown_s(page) >= 10.0
         # nothing here could be ordered
-        for control in ("#estop", "#pause", "#unlock", ".break"):
+        for control in ("#estop", "#pause", "#unlock", ".break", "#trust-hint"):
             expect(page.locator(control).first).to_be_hidden()
+        page.get_by_label(re.compile("r0 believes .* that r2")).click()
+        expect(page.locator("#trust")).to_be_hidden()
         page.keyboard.press("Escape")
         expect(page.locator("#answer")).to_contain_text("there is nothing here to stop")
         expect(page.locator("body")).not_to_have_attribute("data-overdue", "")

@@ -47,7 +47,42 @@ def test_the_picture_tells_who_is_broken_who_noticed_and_who_serves(state: State
     assert robots["r0"]["beliefs"] == {"r2": [0.9, "tracked"], "r1": [0.1, "not_visible"]}
     assert [site["by"] for site in picture["sites"]] == [None, "r1"]
     assert picture["paused"] is True
-    assert picture["alarms"] == [{"t_s": 4.0, "observer": "r0", "suspect": "r2", "delay_s": 3.0}]
+    assert picture["alarms"] == [
+        {
+            "t_s": 4.0,
+            "observer": "r0",
+            "suspect": "r2",
+            "word": "detection",
+            "kind": "mute",
+            "delay_s": 3.0,
+        }
+    ]
+
+
+def test_a_robot_whose_agent_is_gone_looks_broken_on_purpose(state: State):
+    state.set_score({"time_s": "4.0"})
+    for now_s in (10.0, 12.0, 14.0):
+        state.set_diagnostics("r0", "agent", {}, now_s)
+        state.set_diagnostics("r2", "agent", {}, min(now_s, 10.0))
+        state.look_for_absent(now_s)
+    state.set_score({"time_s": "9.0"})
+    state.set_diagnostics("r0", "agent", {}, 16.0)
+    state.look_for_absent(16.0)
+    told = {r["name"]: (r["absent"], r["fault"]) for r in state.picture(16.0)["robots"]}
+    # r1 never reported
+    assert told == {"r0": (False, None), "r1": (True, None), "r2": (True, None)}
+    assert [(s.robot, s.kind, s.start_s) for s in mission_report(state).faults] == [
+        ("r1", "absent", 0.0),
+        ("r2", "absent", 4.0),
+    ]
+
+
+def test_who_starts_to_listen_late_takes_everybody_for_absent(state: State):
+    state.set_score({"time_s": "100.0"})
+    state.look_for_absent(50.0)
+    assert not any(robot["absent"] for robot in state.picture(50.0)["robots"])
+    state.look_for_absent(55.1)
+    assert all(robot["absent"] for robot in state.picture(55.1)["robots"])
 
 
 def test_a_malformed_score_keeps_what_was_known(state: State):

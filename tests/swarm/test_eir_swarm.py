@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import socket
@@ -22,11 +23,15 @@ from tiny_bundle import make_keys
 
 from eir_ros.cli import prepare
 from eir_ros.cli.main import main
+from eir_ros.cli.order import ask
+from eir_ros.contract.errors import EirError
 from eir_ros.contract.report import SwarmReport
 from eir_ros.monitor.bag import Bag
 from eir_ros.monitor.recording_report import analyse
 from eir_ros.policy.signing import load_private_key
 from eir_ros.policy.store import sign_bundle
+from eir_ros.swarm.options import Options
+from eir_ros.swarm.process import Process
 
 ROOT = Path(__file__).parents[2]
 BUNDLE = Path(os.environ.get("EIR_TEST_BUNDLE", prepare.default_bundle()))
@@ -437,6 +442,10 @@ def refused(
         (("--roster", "/none.yaml"), "/none.yaml: cannot be read"),
         (("--json", "/none/report.json"), "its folder does not exist"),
         (("--record", "/tmp"), "/tmp exists already"),
+        (("--record", "/none/of/these"), "/none/of/these: its folder does not exist"),
+        (("--record", ""), "--record names no folder"),
+        (("--headless", "--port", "8081"), "--port is of the operator page, which --headless"),
+        (("--headless", "--address", "::1"), "--address is of the operator page, which"),
         (("--port", "0"), "should be greater than or equal to 1"),
         (("--duration", "inf"), "the duration is inf s, expected 0 to 1e+06"),
         (("--lockstep", "--no-simulation"), "lockstep needs the simulated world"),
@@ -448,6 +457,38 @@ def refused(
 )
 def test_a_wrong_word_starts_a_swarm(refused: Any, arguments: Any, words: str) -> None:
     assert words in refused(*arguments)
+
+
+@pytest.mark.parametrize("domain", ["233", "900", "seven", "-1"])
+def test_a_domain_that_there_cannot_be_ends_in_a_riddle(
+    refused: Any, monkeypatch: pytest.MonkeyPatch, domain: str
+) -> None:
+    monkeypatch.setenv("ROS_DOMAIN_ID", domain)
+    words = f"ROS_DOMAIN_ID is '{domain}'; expected a number from 0 to 232"
+    assert words in refused("--network-domain", "1")
+    with pytest.raises(EirError, match=words):
+        ask("estop_order", "stop", absent="")
+
+
+@pytest.mark.parametrize(
+    ("address", "token", "said"),
+    [
+        ("0.0.0.0", "", f"http://{socket.gethostname()}:8080/#token=made-up"),
+        ("::", "", f"http://{socket.gethostname()}:8080/#token=made-up"),
+        ("fd00::7", "", "http://[fd00::7]:8080/#token=made-up"),
+        ("10.0.0.7", "chosen", "http://10.0.0.7:8080"),
+        ("127.0.0.1", "", ""),
+    ],
+)
+def test_an_address_of_the_page_cannot_be_opened_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, address: str, token: str, said: str
+) -> None:
+    monkeypatch.setenv("EIR_TOKEN", token)
+    options = Options(bundle=BUNDLE, address=address, token=token or "made-up")
+    monitor = [Process("monitor", "monitor", "/", {"monitor": {}})]
+    assert prepare.page_from_elsewhere(monitor, options) == said
+    # a robot's own host serves none
+    assert prepare.page_from_elsewhere([], options) == ""
 
 
 def test_a_wrong_roster_starts_a_swarm(refused: Any, tmp_path: Path) -> None:
@@ -506,9 +547,9 @@ def test_a_hung_or_crashed_agent_ends_the_run_or_moves_its_robot(tmp_path: Path)
         odometry = graph.listen(Odometry, "/r1/odom", qos.sensor(1.0))
 
         def stands() -> bool:
-            """For a second; soon after it, its agent is killed and started again."""
-            last = [heard for heard in odometry[-11:] if stamp_s(heard) > 3.0]
-            return len(last) == 11 and np.ptp(places(last), axis=0).max() < 1e-6
+            """For half a second; soon after it, its agent is killed and started again."""
+            last = [heard for heard in odometry[-6:] if stamp_s(heard) > 3.0]
+            return len(last) == 6 and np.ptp(places(last), axis=0).max() < 1e-6
 
         graph.until(stands, PATIENCE_S)
         order = [sys.executable, "-m", "eir_ros.cli.main", "fault", "r3"]
@@ -519,7 +560,7 @@ def test_a_hung_or_crashed_agent_ends_the_run_or_moves_its_robot(tmp_path: Path)
             [*order, "slow", "gain=0.1", "--for", "2"], capture_output=True, text=True
         )
         assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout == "r3 is broken: slow(gain=0.1) for 2\n"
+        assert done.stdout == "r3 is broken: slow(gain=0.1) for 2 s\n"
 
         def goes_on() -> bool:
             later = [heard for heard in odometry if stamp_s(heard) > 8.0]
@@ -527,6 +568,10 @@ def test_a_hung_or_crashed_agent_ends_the_run_or_moves_its_robot(tmp_path: Path)
 
         # at the latest when its site moves, at 12 s
         graph.until(goes_on)
+        stranger = subprocess.run([*order[:-1], "r9", "stop"], capture_output=True, text=True)
+        # on a busy computer not all are found in time
+        said = r"error: no robot 'r9' with a node 'fault' was found here; expected one of r\d.*\.\n"
+        assert re.fullmatch(said, stranger.stderr)
         assert swarm.interrupt() == 1
     report = swarm.report()
     exits = [(end.name, end.exit) for end in report.processes if end.exit != 0]
@@ -534,5 +579,8 @@ def test_a_hung_or_crashed_agent_ends_the_run_or_moves_its_robot(tmp_path: Path)
     found = {fault.robot: fault for fault in report.faults}
     assert found["r3"].parameters == "gain=0.1"
     assert found["r3"].end_s == pytest.approx(found["r3"].start_s + 2.0, abs=1e-3)
-    assert (found["r2"].kind, found["r2"].end_s) == ("crash", 5.0)
+    # it counts for two seconds, and until there is an agent again
+    assert found["r2"].kind == "crash"
+    assert found["r2"].end_s is not None
+    assert 5.0 <= found["r2"].end_s < 60.0
     assert "Traceback" not in swarm.logs()

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from eir_ros.cli.main import app
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.faults import FaultKind
 from training import checkpoint
-from training.attack import load_attack, save_attack, train_attack
+from training.attack import attack_at, load_attack, save_attack, train_attack
 from training.attacks.base import WithFault
 from training.beliefs import judge_beliefs
 from training.calibration import blamed_share, calibrate_threshold
@@ -34,6 +36,21 @@ def test_an_attack_trains_the_adversary_and_leaves_the_victim_alone(victim, tmp_
     assert all(
         torch.equal(attack.adversary.state_dict()[k], v) for k, v in again.state_dict().items()
     )
+
+
+def test_an_earlier_attack_is_replaced_without_a_word(victim, tmp_path):
+    path, said = tmp_path / "attack-fresh.pt", "fresh, 2 updates against a"
+    checkpoint.save(victim, tmp_path / "checkpoint.pt")
+    assert attack_at(path) == ""
+    words = ["attack", str(tmp_path), "--iterations", "2", "--agent", "1"]
+    first = CliRunner().invoke(app, [*words, "--sampled"]).output
+    assert "is there already" not in first
+    assert f"{path}: {said} sampling team, agent 1, seed 0" in first
+    second = CliRunner().invoke(app, words).output
+    assert f"is there already ({said} sampling team, agent 1, seed 0); it will be repl" in second
+    assert f"{path}: {said} greedy team, agent 1, seed 0" in second
+    path.with_suffix(".json").unlink()
+    assert attack_at(path) == "an unknown one"
 
 
 @pytest.mark.parametrize(

@@ -323,7 +323,7 @@ class Illegal(Attack):
 @pytest.mark.parametrize(
     ("attack", "message"),
     [
-        (Narrow(), r"Narrow\.act returned actions of shape \(4, 1\); expected \(4, 2\)"),
+        (Narrow(), r"Narrow\.act returned \(4, 1\); expected a tensor of \(4, 2\)"),
         (Illegal(), r"Illegal\.act chose action 7 for agent 0, .* expected one of \[0, 1\]"),
     ],
 )
@@ -332,3 +332,54 @@ def test_what_somebodys_own_attack_returns_is_played_unseen(attack, message):
     with pytest.raises(EirError, match=message):
         arena.play(attack, 4, [0], 0)
     arena.close()
+
+
+class Nothing(Attack):
+    """Forgets to return what it chose."""
+
+    title: ClassVar[str] = "nothing"
+
+    def act(self, moment):
+        return None
+
+
+class Misspelt(Attack):
+    """Reads what there is not."""
+
+    title: ClassVar[str] = "misspelt"
+
+    def act(self, moment):
+        return moment.actoin
+
+
+@pytest.mark.parametrize(
+    ("attack", "message"),
+    [
+        (Nothing(), r"^Nothing\.act returned NoneType; expected a tensor of \(4, 2\)"),
+        (
+            Misspelt(),
+            r"^attack '.*test_attacks:Misspelt' failed in act\(\): AttributeError: 'Moment' object "
+            r"has no attribute 'actoin'.* \(test_attacks\.py, line \d+\)\.$",
+        ),
+    ],
+)
+def test_a_mistake_in_somebodys_own_attack_is_a_traceback(attack, message):
+    arena = Arena(team("toy"), 4)
+    with pytest.raises(EirError, match=message):
+        arena.play(attack, 4, [0], 0)
+    arena.close()
+
+
+def test_a_bug_in_an_attack_of_the_project_is_taken_for_a_mistake_of_the_user(monkeypatch):
+    monkeypatch.setattr(ATTACKS["frozen"], "act", lambda self, moment: moment.actoin)
+    arena = Arena(team("toy"), 4)
+    with pytest.raises(AttributeError, match="actoin"):
+        arena.play(make_attack("frozen"), 4, [0], 0)
+    arena.close()
+
+
+def test_a_module_that_fails_while_it_is_imported_is_a_traceback(tmp_path, monkeypatch):
+    (tmp_path / "half_an_attack.py").write_text("def act(self:\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(EirError, match="'half_an_attack:Mine' cannot be imported: SyntaxError"):
+        make_attack("half_an_attack:Mine")

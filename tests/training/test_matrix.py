@@ -21,6 +21,7 @@ from training.attack import (
 )
 from training.campaign import Progress, is_attacked, judge_one, plan_matrix, run_matrix
 from training.cells import Judge
+from training.durations import told
 from training.matrix import (
     attack_units,
     find_victim,
@@ -356,6 +357,17 @@ def test_the_time_left_forgets_what_was_not_done_yet_and_what_was_done_before():
     assert progress.left_s(2) == (10.0 * 1 + 10.0 * 4) / 2
     progress.add("toy-rare", "train", 30.0)
     assert progress.left_s(2) == (10.0 * 1 + 30.0 * 3) / 2
+    assert progress.untimed() == []
+    progress.total["toy", "judge"] = 1
+    assert progress.table(2).title == "about 50 s left, beside judge"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, "0 s"), (0.2, "1 s"), (40, "40 s"), (300, "5 min"), (6000, "1.7 h")],
+)
+def test_minutes_of_what_takes_seconds_are_told_as_0(seconds, said):
+    assert told(seconds) == said
 
 
 def test_the_interquartile_mean_leaves_out_the_outer_quarters():
@@ -429,7 +441,7 @@ def test_targets_tell_a_clear_lead_from_one_within_the_intervals():
     assert [target.verdict for target in targets(world(1.05))] == ["missed", "met"]
     # neither a success nor a failure
     assert [target.verdict for target in targets(world(5.0, seeds=2))] == ["open", "open"]
-    assert "(2 seeds, too few to tell)" in targets(world(5.0, seeds=2))[0].found
+    assert "; 2 seeds, too few to tell" in targets(world(5.0, seeds=2))[0].found
     # trained, but not attacked yet
     begun = world(5.0)
     del begun.cells["worst", "mappo", 2]
@@ -446,8 +458,9 @@ def test_a_target_that_no_team_can_reach_says_so():
     [target] = targets(World("smac", cells))
     assert target.verdict == "missed"
     assert target.found == (
-        "-2.2% against EAR-MAPPO; 1 of the 11 attacks so far; True Type has +1.0%; "
-        "with nobody corrupted, no team has more than +10.0%"
+        "2.2% below EAR-MAPPO, the best baseline; 1 of the 11 attacks so far; True Type, which is "
+        "told who is corrupted, is 1.0% above it; what the best team returns with nobody corrupted "
+        "is 10.0% above it"
     )
 
 

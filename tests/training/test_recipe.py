@@ -40,15 +40,38 @@ def test_the_shipped_recipe_is_valid_for_every_method(tiny_recipe):
         ("type_space=[[stop], [stop]]", "stop is told twice"),
         ("type_space=[[adversary]]", "mute, random_action, stop of faults.kinds is of no type"),
         ("replay.warmup=200000", "learning would never begin"),
-        ("belief.actor=memory", "actor is 'memory' and joint is false"),
+        ("belief.actor=memory", "=memory: belief.actor is memory and .* set belief.joint=true"),
         ("adversary.restarts=2000", "adversary.restarts is 2000, and there are"),
-        ("belief.joint=true", "joint is true and teacher_forcing is 0.5"),
+        ("belief.joint=true", "=true: belief.joint is true and .* set belief.teacher_forcing=0"),
         ("seed=[1", r"--set seed: '\[1' is not a YAML value"),
     ],
 )
 def test_a_wrong_setting_is_refused_and_the_valid_one_named(change, message):
     with pytest.raises(EirError, match=message):
         read_recipe("config/recipes/coverage.yaml", [change])
+
+
+def test_a_mistake_of_the_command_line_is_blamed_on_the_file(tmp_path):
+    path = tmp_path / "toy.yaml"
+    path.write_text(Path("config/recipes/toy.yaml").read_text().replace("\nwidth:", "\nwidht:"))
+    with pytest.raises(EirError) as refused:
+        read_recipe(path, ["itertions=3", "seed=1"])
+    line = path.read_text().splitlines().index("widht: 64") + 1
+    assert str(refused.value) == (
+        f"{path}:{line}: unknown key 'widht', did you mean 'width'? "
+        "--set itertions=3: unknown key 'itertions', did you mean 'iterations'?"
+    )
+    # what is set takes the place of what is written, all of it
+    with pytest.raises(EirError, match=r"^--set critic=\{gama: 1\}: .*'critic\.gama'"):
+        read_recipe("config/recipes/toy.yaml", ["critic={gama: 1}"])
+
+
+def test_a_method_without_beliefs_is_asked_how_its_belief_is_trained():
+    changes = ["belief.actor=memory", "method=recurrent-ear-mappo"]
+    recipe = read_recipe("config/recipes/toy.yaml", changes)
+    assert checkpoint.fresh(recipe).team.recalls
+    with pytest.raises(EirError, match=r"belief\.joint is false"):
+        read_recipe("config/recipes/toy.yaml", [changes[0], "method=eir-mappo"])
 
 
 @pytest.mark.parametrize(

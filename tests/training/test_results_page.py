@@ -8,7 +8,8 @@ import pytest
 
 from eir_ros.cli.report import report
 from eir_ros.contract.errors import EirError
-from training.report.newcomer import results_page, story
+from training.report import newcomer
+from training.report.newcomer import results_page, story, write_results
 from training.report.pages import write_report
 from training.report.scorecard import scorecard
 from training.report.table import World, read_results
@@ -74,6 +75,41 @@ def test_half_a_result_is_drawn_as_if_it_were_whole(tmp_path):
     report = (tmp_path / "report/report.md").read_text()
     assert "these cells answer no target yet" in report
     assert "cooperation.svg" not in report
+
+
+def test_one_seed_has_an_interval_and_a_probability_of_being_better(tmp_path):
+    page = results_page([world(1)], Path("results/here"))
+    assert "| EIR-MAPPO | 1 | 90 (1) | 50.5 (1) | 50 (1) |" in page
+    assert "[90" not in page
+    row = next(line for line in page.splitlines() if line.startswith("| MAPPO | 1 |"))
+    column = (
+        page[page.index("| method | seeds") :]
+        .splitlines()[0]
+        .split("|")
+        .index(" P(EIR-MAPPO is better) ")
+    )
+    assert not row.split("|")[column].strip()
+    three = results_page([world(3)], Path("results/here"))
+    row = next(line for line in three.splitlines() if line.startswith("| MAPPO | 3 |"))
+    assert row.split("|")[column].strip() == "1"
+
+
+def test_links_of_a_page_elsewhere_are_dead_and_its_header_is_of_another(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(newcomer, "read_results", lambda cells: [world()])
+    page = tmp_path / "here" / "page.md"
+    written = write_results(Path("results/here"), page)
+    text = page.read_text(encoding="utf-8")
+    assert f"`eir report results/here --docs {page}`" in text
+    for target in re.findall(r"\]\(([^)#]+)", text):
+        assert (page.parent / target).exists(), target
+    assert "attacks.md" in text
+    assert written[0] == page
+    assert {path.parent for path in written[1:]} == {page.parent / "images"}
+    # and where there is no documentation, no links
+    monkeypatch.chdir(tmp_path)
+    write_results(Path("results/here"), page)
+    assert not re.search(r"\]\([^)]*\.md", page.read_text(encoding="utf-8"))
 
 
 def test_a_recording_has_no_such_page(tmp_path):

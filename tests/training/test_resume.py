@@ -102,6 +102,27 @@ def test_a_run_that_is_refused_announces_nothing(
     assert capsys.readouterr().out == ""
 
 
+def test_a_run_that_goes_on_reads_like_a_new_one(tiny_recipe, tmp_path: Path, capsys):
+    def stop(run: Run, metrics: dict[str, float]) -> None:
+        raise KeyboardInterrupt
+
+    recipe = tiny_recipe("mappo", iterations=2, checkpoint_every=1)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, tmp_path, stop)
+    run_with_progress(recipe, tmp_path)
+    said = capsys.readouterr().out
+    assert "MAPPO, seed 0, going on after iteration 1 of 2, in" in said
+    assert "best under attack" not in said
+    run_with_progress(recipe, tmp_path)
+    assert "MAPPO, seed 0, all 2 iterations done before, in" in capsys.readouterr().out
+
+
+def test_an_unknown_world_is_told_after_the_recipe_of_the_folder(tiny_recipe, tmp_path: Path):
+    train(tiny_recipe("mappo", iterations=1), tmp_path)
+    with pytest.raises(EirError, match="did you mean 'swarm-coverage'"):
+        train(tiny_recipe("mappo", iterations=1, environment="swarm-coverge"), tmp_path)
+
+
 def test_a_loss_that_is_not_a_number_keeps_the_last_good_checkpoint(tiny_recipe, tmp_path: Path):
     def poison(run: Run, metrics: dict[str, float]) -> None:
         if run.iteration == 2:

@@ -161,6 +161,19 @@ def test_pictures_are_drawn_whole_and_the_same_every_time(make, tmp_path: Path):
     assert not list(tmp_path.glob("*partial*"))
 
 
+def test_a_curve_of_one_point_is_invisible_and_one_seed_is_called_a_mean(make, tmp_path: Path):
+    make("a", rows=ROWS[:1])
+    make("b", "eir-mappo", rows=ROWS[:1])
+    figure = plot.draw(plot.read_tracks([tmp_path]), ["return/healthy"])
+    assert [line.get_marker() for line in figure.axes[0].lines] == ["o", "o"]
+    assert figure.legends[0].get_title().get_text() == "one seed each"
+    make("a2", seed=1, rows=[*ROWS, {**ROWS[-1], "iteration": 9.0}])
+    figure = plot.draw(plot.read_tracks([tmp_path / "a2"]), ["return/healthy"])
+    assert [line.get_marker() for line in figure.axes[0].lines] == [""]
+    figure = plot.draw(plot.read_tracks([tmp_path]), ["return/healthy"])
+    assert "95 % band, where there are two seeds" in figure.legends[0].get_title().get_text()
+
+
 @pytest.mark.parametrize(
     ("out", "metrics", "message"),
     [

@@ -65,6 +65,9 @@ def _class_of(kind: str) -> type[Attack]:
             f"attack '{kind}' cannot be imported: {error}. Expected module:Class, with the folder "
             "of the module in PYTHONPATH."
         ) from error
+    except Exception as error:  # whatever somebody's own module does
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise EirError(f"attack '{kind}' cannot be imported: {reason}.") from error
     if not (isinstance(found, type) and issubclass(found, Attack)):
         raise EirError(
             f"'{kind}' is no attack; expected a class over training.attacks.base.Attack."

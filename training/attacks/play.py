@@ -17,6 +17,7 @@ from eir_ros.faults.schedule import Schedule
 from sim.drawing import Beliefs
 from sim.episode import Film
 from training.attacks.base import Attack, Moment
+from training.attacks.guard import blamed
 from training.checkpoint import Run
 from training.evaluate import EVALUATION_STREAM, Episodes
 from training.game import Game, make_game
@@ -101,7 +102,8 @@ class Arena:
         try:
             for part in range(-(-episodes // self._game.batch)):
                 turn = part * self._game.batch + np.arange(self._game.batch)
-                attack.begin(groups[turn % len(groups)], adversary)
+                with blamed(attack, "begin"):
+                    attack.begin(groups[turn % len(groups)], adversary)
                 parts.append(self._episodes(attack, [EVALUATION_STREAM, *stream, part], film))
         finally:
             self._run.team.source = trained
@@ -151,7 +153,8 @@ class Arena:
         """Returns (B,), p(adversary) (T, B, N, N-1), kinds (T, B, N), lengths (B,) up to T."""
         game, team, rng = self._game, self._run.team, np.random.default_rng([*seed, 1])
         noise = torch.Generator().manual_seed(int(rng.integers(2**63)))
-        planned = attack.schedule(self.num_agents, self.steps)
+        with blamed(attack, "schedule"):
+            planned = attack.schedule(self.num_agents, self.steps)
         game.reset([*seed, 0], _in_seconds(planned, self.step_s))
         hidden = team.initial_state(game.batch, game.num_agents)
         fresh, executed = torch.ones(game.batch, dtype=torch.bool), None
@@ -194,7 +197,9 @@ class Arena:
     def _decide(self, attack: Attack, moment: Moment) -> tuple[Tensor, Tensor]:
         """The team's scores and actions into `moment`; its beliefs and memory."""
         team = moment.team
-        seen = attack.observe(moment)
+        with blamed(attack, "observe"):
+            seen = attack.observe(moment)
+        _check_shape(attack, "observe", seen, moment.observation)
         read = moment.observation if attack.spares_belief else seen
         belief, hidden = team.believe(read, moment.hidden, moment.types)
         scores = team.scores(team.actor_input(seen, belief), hidden)
@@ -206,10 +211,13 @@ class Arena:
     def _executed(self, attack: Attack, moment: Moment) -> Tensor:
         """The joint action that the attack process lets through, (B, N) or (B, N, A)."""
         assert moment.action is not None
-        acting = attack.acting(moment)
+        with blamed(attack, "acting"):
+            acting = attack.acting(moment)
+        _check_shape(attack, "acting", acting, moment.kinds)
         corrupted = moment.action
         if acting.any():
-            corrupted = attack.act(moment)
+            with blamed(attack, "act"):
+                corrupted = attack.act(moment)
             _check(attack, corrupted, moment, acting)
         # who is of the type but holds back does what the team's policy says
         kinds = moment.kinds.masked_fill(moment.kinds == FaultKind.ADVERSARY, FaultKind.NONE)
@@ -237,11 +245,7 @@ def _check(attack: Attack, actions: Tensor, moment: Moment, acting: Tensor) -> N
     """Somebody's own attack may return anything."""
     assert moment.action is not None
     name = type(attack).__name__
-    if actions.shape != moment.action.shape:
-        raise EirError(
-            f"{name}.act returned actions of shape {tuple(actions.shape)}; expected "
-            f"{tuple(moment.action.shape)}: of every environment and agent, attacked or not."
-        )
+    _check_shape(attack, "act", actions, moment.action)
     if actions.dim() > 2:
         return
     count = moment.available.shape[-1]
@@ -252,6 +256,15 @@ def _check(attack: Attack, actions: Tensor, moment: Moment, acting: Tensor) -> N
         raise EirError(
             f"{name}.act chose action {int(actions[b, i])} for agent {i}, which is not available; "
             f"expected one of {moment.available[b, i].nonzero().flatten().tolist()}."
+        )
+
+
+def _check_shape(attack: Attack, method: str, found: object, like: Tensor) -> None:
+    shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+    if shape != tuple(like.shape):
+        raise EirError(
+            f"{type(attack).__name__}.{method} returned {shape}; expected a tensor of "
+            f"{tuple(like.shape)}: of every environment and agent, attacked or not."
         )
 
 

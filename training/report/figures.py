@@ -6,7 +6,7 @@ alone.
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from training.matrix import TOGETHER, TRAINING, WORST
 from training.methods import METHODS
+from training.plot import FEW_POINTS
 from training.report.statistics import Estimate, estimate
 from training.report.table import World
 
@@ -162,11 +163,13 @@ def learning_curves(world: World) -> str:
             for cell in world.of(WORST, method).values():
                 for start, curve in cell["curves"].items():
                     style = "-" if start.endswith("fresh") else ":"
-                    axes.plot(curve, style, color=colour, linewidth=1.0, label=label)
+                    mark = _mark(method, curve)
+                    axes.plot(curve, style, color=colour, linewidth=1.0, label=label, **mark)
                     label = None
         axes.set_xlabel("updates of the adversary (solid: fresh, dotted: warm)")
         axes.set_ylabel("return of the frozen team")
-        axes.legend(fontsize=8)
+        if axes.has_data():  # a world may have been judged by scripted attacks alone
+            axes.legend(fontsize=8)
 
     return _svg(draw, 6.8, 4.0)
 
@@ -186,13 +189,26 @@ def training_curves(world: World) -> str:
                 curves = [cell[what] for cell in cells if len(cell[what]) == len(cell["steps"])]
                 if curves:
                     label = title_of(method) if what == "healthy" else None
-                    mean = np.mean(curves, axis=0)
-                    axes.plot(cells[0]["steps"], mean, style, color=colour, lw=1.2, label=label)
-        axes.set_xlabel("environment steps of training (solid: no attack, dotted: attacked)")
+                    mean, mark = np.mean(curves, axis=0), _mark(method, cells[0]["steps"])
+                    if what == "attacked":
+                        mark["markerfacecolor"] = "none"
+                    axes.plot(
+                        cells[0]["steps"], mean, style, color=colour, lw=1.2, label=label, **mark
+                    )
+        few = any(_mark(m, cells[0]["steps"]) for m, cells in found.items() if cells)
+        styles = ("solid, filled", "dotted, hollow") if few else ("solid", "dotted")
+        axes.set_xlabel(
+            f"environment steps of training ({styles[0]}: no attack, {styles[1]}: attacked)"
+        )
         axes.set_ylabel("held-out return")
         axes.legend(fontsize=8)
 
     return _svg(draw, 6.8, 4.0)
+
+
+def _mark(method: str, points: Sequence[Any]) -> dict[str, Any]:
+    """Marks for a curve of so few points that no line would be seen; else none."""
+    return {"marker": LOOKS[method][1]} if len(points) <= FEW_POINTS else {}
 
 
 def _svg(draw: Callable[[Axes], Any], width: float, height: float) -> str:

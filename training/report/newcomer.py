@@ -1,5 +1,7 @@
 """`docs/results.md`: for each world what holds and what does not in a few lines, then tables."""
 
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,47 +37,72 @@ STORIES = {
 _WORDS = (
     "- **worst case**: what is left of the return when the strongest attack found works on one "
     f"agent, {METHODS[OURS].title} against the best baseline: the mean over the agents of a team, "
-    "and what is left at its weakest agent. Two adversaries, wolfpack and noise on all attack "
+    "and what is left at its weakest agent (which is chosen on other episodes, so that it may come "
+    "out above the mean). Two adversaries, wolfpack and noise on all attack "
     "more than one agent and are not among these; they stand in the tables.",
     f"- **cooperation**: the return with nobody corrupted, {METHODS[OURS].title} as a share of "
-    f"{METHODS[COOPERATIVE].title}; at least {KEEPS:.0%} is met.",
+    f"{METHODS[COOPERATIVE].title}; met where it is {KEEPS:.0%} or more.",
     f"- **unseen attacks**: the mean over {UNSEEN_COUNT} that no team was trained with (a random "
     "agent, PGD at three strengths, and the adversaries of the other methods), "
-    f"{METHODS[OURS].title} against the best baseline; the paper's gain is met.",
+    f"how far {METHODS[OURS].title} is above the best baseline; met where that is at least as far "
+    "as in the paper.",
     f"- **open**: fewer than {FEWEST_SEEDS} seeds on either side, which is too few to tell.",
 )
 #: Where the figures of a page go, beside it: the beginning of their names.
 FIGURES = "images/results-"
+#: Where the other pages of the documentation are, from the checkout.
+DOCS = Path("docs")
+#: A link to a page beside this one.
+_LINK = re.compile(r"\[([^\]]+)\]\(([\w-]+\.md)(#[\w-]*)?\)")
 #: What gained more than this share of a return in the last quarter of its training was still
 #: learning: an attack, or a team.
 CONVERGED = 0.02
 
 
-def write_results(cells: Path, page: Path) -> None:
+def write_results(cells: Path, page: Path) -> list[Path]:
     """Write `page`, and its figures, from the cells of `eir evaluate` in the folder `cells`.
+
+    Returns what was written, the page first.
 
     Raises
     ------
     EirError
         There are no cells, or one that cannot be read.
     """
-    worlds = read_results(cells)
+    worlds, written = read_results(cells), list[Path]()
     (page.parent / FIGURES).parent.mkdir(parents=True, exist_ok=True)
     for world in whole_and_variants(worlds)[0]:
         for name, draw in _figures(world).items():
             path = page.parent / f"{FIGURES}{world.name}-{name}.svg"
             write_whole(path, draw(world).encode())
-    write_whole(page, results_page(worlds, cells).encode())
+            written.append(path)
+    write_whole(page, _linked(results_page(worlds, cells, page), page).encode())
+    return [page, *written]
 
 
-def results_page(worlds: list[World], cells: Path) -> str:
-    """The whole page; `cells` is named in it."""
+def _linked(text: str, page: Path) -> str:
+    """`text` with links to other pages of the documentation only where they lead there."""
+
+    def link(found: re.Match[str]) -> str:
+        label, target, anchor = found.groups(default="")
+        if (page.parent / target).exists():
+            return found[0]
+        elsewhere = DOCS / target
+        if not elsewhere.exists():
+            return label
+        return f"[{label}]({Path(os.path.relpath(elsewhere, page.parent)).as_posix()}{anchor})"
+
+    return _LINK.sub(link, text)
+
+
+def results_page(worlds: list[World], cells: Path, page: Path = DOCS / "results.md") -> str:
+    """The whole page; `cells` and `page` are named in it."""
     card = scorecard(worlds)
     whole, variants = whole_and_variants(worlds)
     ordered = sorted(whole, key=lambda w: [*STORIES, w.name].index(w.name))
     lines = ["# What holds and what does not", ""]
     lines += [
-        f"Made by `eir report {cells.as_posix()} --docs docs/results.md` from the cells in "
+        f"Made by `eir report {cells.as_posix()} --docs {page.as_posix()}` from the cells in "
         f"`{cells.as_posix()}`, each of which says what command, commit and machine made it. "
         "[attacks.md](attacks.md) tells what the attacks are.",
         "",

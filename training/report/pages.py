@@ -17,7 +17,9 @@ from training.report.targets import OPEN, VERDICTS
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
   color: #1d2733; }
-table { border-collapse: collapse; font-size: 14px; display: block; overflow-x: auto; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-size: 14px; }
+td { white-space: nowrap; }
 td, th { border-bottom: 1px solid #d5dbe1; padding: .3rem .6rem; text-align: right; }
 td:first-child, th:first-child { text-align: left; }
 svg { max-width: 100%; height: auto; }
@@ -72,8 +74,10 @@ CAPTIONS = {
     "attacks": "Return under each attack: mean over agents, interquartile mean over seeds, BCa.",
     "epsilon": "Return against the strength of an attack on what one agent sees.",
     "transfer": "Who is hurt by whose adversary: rows are victims, columns where it was trained.",
-    "training": "How far training had come: a flat end means that more of it would not help.",
-    "curves": "How far attacks had come: a flat end means that the attacker has converged.",
+    "training": "How far training had come: the held-out return, by steps of training; a flat end "
+    "means that more of it would not help.",
+    "curves": "How far attacks had come: the return of the attacked team, by updates of the "
+    "adversary; a flat end means that the attacker has converged.",
 }
 
 
@@ -82,10 +86,16 @@ VARIED = "with settings changed"
 #: What stands above all tables.
 HOW_TO_READ = (
     "Every seed counts with its mean over the attacked agents. Numbers are interquartile means "
-    "over seeds (below four seeds, means) with 95 % BCa intervals; how many seeds stand behind "
-    "each is in parentheses. The worst case is the lowest of "
-    "fresh, warm-started, transferred and scripted attacks, chosen on other episodes than "
-    "those reported."
+    "over seeds (below four seeds, means) with 95 % BCa intervals, which one seed does not have; "
+    "how many seeds stand behind each is in parentheses. The worst case of an agent is what is "
+    "left under the strongest of fresh, warm-started, transferred and scripted attacks on it, "
+    "chosen on other episodes than those reported. `worst case` is the mean of that over the "
+    "agents of a team; `worst case, weakest agent` that of one agent, which is chosen on other "
+    "episodes, too: where agents are nearly alike, it may come out above the mean. "
+    "`attack still falling` is how much lower the attacked return was in the last quarter of an "
+    "attack's training than in the quarter before, and `training still rising` how much higher "
+    "the held-out return in the last quarter of a team's, both as shares of the largest return of "
+    "the curve: above 0.02, learning had not ended."
 )
 
 
@@ -129,7 +139,7 @@ def html(worlds: list[World], card: dict[str, Any], pictures: Pictures) -> str:
         f'<li class="{verdict}">{escape(line.replace("**", ""))}</li>'
         for verdict, line in verdicts(card)
     ]
-    parts = ["<h1>Report</h1>", f"<ul>{''.join(items)}</ul>"]
+    parts = ["<h1>Report</h1>", f"<ul>{''.join(items)}</ul>", f"<p>{escape(HOW_TO_READ)}</p>"]
     whole, variants = whole_and_variants(worlds)
     for world in whole:
         own = card[world.name]
@@ -142,15 +152,19 @@ def html(worlds: list[World], card: dict[str, Any], pictures: Pictures) -> str:
     for base, those in variants.items():
         rows = _html_table(ablation_rows(base, those, worlds, card))
         parts += [f"<h2>{escape(base)}, {VARIED}</h2>", rows]
-    head = f'<meta charset="utf-8"><title>Report</title><style>{_STYLE}</style>'
+    head = (
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>Report</title><style>{_STYLE}</style>"
+    )
     return (
         f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
     )
 
 
 def _summary(world: World, card: dict[str, Any]) -> Rows:
-    head = ["method", "seeds", "no attack", "worst case", "its lowest agent", "unseen attacks"]
-    head += ["regret to True Type", "P(EIR-MAPPO is better)", "attack still falling"]
+    head = ["method", "seeds", "no attack", "worst case", "worst case, weakest agent"]
+    head += ["unseen attacks", "regret to True Type", "P(EIR-MAPPO is better)"]
+    head.append("attack still falling")
     head.append("training still rising")
     rows = [head]
     for method in world.methods:
@@ -191,4 +205,5 @@ def _html_table(rows: Rows) -> str:
     head, *body = rows
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     lines = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in body)
-    return f"<table><tr>{top}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+    rows_ = "".join(f"<tr>{line}</tr>" for line in lines)
+    return f'<div class="wide"><table><tr>{top}</tr>{rows_}</table></div>'

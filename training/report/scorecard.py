@@ -6,7 +6,7 @@ from typing import Any
 from training.matrix import BELIEF, TOGETHER, TRAINING, WORST
 from training.report.statistics import estimate, probability_of_improvement
 from training.report.table import World
-from training.report.targets import ORACLE, OURS, targets
+from training.report.targets import FEWEST_SEEDS, ORACLE, OURS, targets
 
 
 def scorecard(worlds: list[World]) -> dict[str, Any]:
@@ -43,9 +43,11 @@ def _methods(world: World) -> dict[str, Any]:
         }
         if oracle and worst:
             entry["regret_to_true_type"] = round(estimate(oracle).value - estimate(worst).value, 4)
-        if method != OURS and worst and world.scores(WORST, OURS):
+        ours = world.scores(WORST, OURS)
+        # of one pair it would be 0 or 1
+        if method != OURS and min(len(ours), len(worst)) >= FEWEST_SEEDS:
             entry["probability_that_eir_is_better"] = round(
-                probability_of_improvement(world.scores(WORST, OURS), worst), 4
+                probability_of_improvement(ours, worst), 4
             )
         beliefs = list(world.of(BELIEF, method).values())
         if beliefs:
@@ -76,10 +78,12 @@ def _beliefs(cells: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def said(numbers: list[float] | None) -> str:
-    """An estimate of the scorecard as text: value [low, high] (scores)."""
+    """An estimate of the scorecard as text: value [low, high] (scores); one has no interval."""
     if numbers is None:
         return ""
     value, low, high, count = numbers
+    if count < 2:
+        return f"{value:.4g} ({count:g})"
     return f"{value:.4g} [{low:.4g}, {high:.4g}] ({count:g})"
 
 

@@ -34,6 +34,8 @@ class Estimate:
         return self.low > other.high or self.high < other.low
 
     def __str__(self) -> str:
+        if self.count < 2:  # one score has no interval
+            return f"{self.value:.2f}"
         return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
 
 

@@ -90,17 +90,23 @@ def _unseen(world: World) -> Target | None:
     def above(value: float) -> float:
         return (value - theirs.value) / abs(theirs.value)
 
+    def told(value: float) -> str:
+        share = above(value)
+        return f"{abs(share):.1%} {'above' if share >= 0 else 'below'}"
+
     mine = above(means[OURS].value)
     verdict, few = _verdict(world, mine >= gain, rival, world.unseen_attacks)
-    found = f"{mine:+.1%} against {METHODS[rival].title}{few}"
+    title = METHODS[rival].title
+    found = f"{told(means[OURS].value)} {title}, the best baseline{few}"
     count = len(world.unseen_attacks(OURS))
     if count < UNSEEN_COUNT:
         found += f"; {count} of the {UNSEEN_COUNT} attacks so far"
     if ORACLE in means:
-        found += f"; {METHODS[ORACLE].title} has {above(means[ORACLE].value):+.1%}"
+        found += f"; {METHODS[ORACLE].title}, which is told who is corrupted, is "
+        found += f"{told(means[ORACLE].value)} it"
     _, healthy = _best({method: world.estimate(TOGETHER, method) for method in world.methods})
     if healthy is not None:
-        found += f"; with nobody corrupted, no team has more than {above(healthy.value):+.1%}"
+        found += f"; what the best team returns with nobody corrupted is {told(healthy.value)} it"
     what = f"mean over unseen attacks at least {gain:.2%} above the best baseline"
     return Target(GENERAL, what, verdict, f"{mine:+.1%}", found)
 
@@ -128,4 +134,4 @@ def _verdict(
     seeds = min(len(world.of(cell, m)) for m in (OURS, rival) for cell in cells_of(m))
     if seeds >= FEWEST_SEEDS:
         return (MET if met else MISSED), ""
-    return OPEN, f" ({seeds} seed{'s' if seeds > 1 else ''}, too few to tell)"
+    return OPEN, f"; {seeds} seed{'s' if seeds > 1 else ''}, too few to tell"

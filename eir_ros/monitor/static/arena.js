@@ -2,20 +2,29 @@
 
 import { beliefAbout } from "./beliefs.js";
 import { fit, FONT } from "./canvas.js";
+import { Labels } from "./labels.js";
 import { beliefColour, colour } from "./palette.js";
-import { siteLetter } from "./words.js";
+import { kindWords, siteLetter } from "./words.js";
 
 const TRAIL_S = 8;
+// Room round the arena.
+const MARGIN_M = 0.14;
 // Below this nobody is suspected, and the ring stays calm.
 const NOTABLE = 0.2;
 // A robot that moved further than this between two pictures was put there.
 const JUMP_M = 0.6;
 const NAME_PX = 13;
+const SITE_PX = 3.5;
+// From a robot to the ring round it.
+const RING_PX = 6;
 const TURN = 2 * Math.PI;
 
 export class Arena {
   constructor(canvas, hello) {
+    const [xmin, ymin, xmax, ymax] = hello.arena;
+    canvas.parentElement.style.setProperty("--aspect", (xmax - xmin + 2 * MARGIN_M) / (ymax - ymin + 2 * MARGIN_M));
     this.canvas = canvas;
+    this.labels = new Labels();
     this.hello = hello;
     this.trails = new Map(hello.team.map((name) => [name, []]));
     this.repaint = fit(canvas, (context, width, height) => this.draw(context, width, height));
@@ -74,8 +83,7 @@ export class Arena {
   draw(context, width, height) {
     if (!this.picture) return;
     const [xmin, ymin, xmax, ymax] = this.hello.arena;
-    const margin = 0.14;
-    this.scale = Math.min(width / (xmax - xmin + 2 * margin), height / (ymax - ymin + 2 * margin));
+    this.scale = Math.min(width / (xmax - xmin + 2 * MARGIN_M), height / (ymax - ymin + 2 * MARGIN_M));
     const [cx, cy] = [(xmin + xmax) / 2, (ymin + ymax) / 2];
     this.x = (x) => width / 2 + (x - cx) * this.scale;
     this.y = (y) => height / 2 - (y - cy) * this.scale;
@@ -86,10 +94,11 @@ export class Arena {
     for (const robot of this.picture.robots) this.drawTrail(this.trails.get(robot.name));
     const placed = this.picture.robots.filter((robot) => robot.pose);
     for (const robot of placed) this.drawRobot(robot);
-    // after all of them, so that no robot hides the name of another
-    this.names = [];
-    for (const robot of placed) this.nameRobot(robot);
+    // after all of them, so that no robot hides a name
+    const sites = this.picture.sites.map((site) => ({ x: this.x(site.x), y: this.y(site.y), reach: SITE_PX }));
+    this.labels.begin(width, height, [...sites, ...placed.map((robot) => this.body(robot))]);
     for (const site of this.picture.sites) this.nameSite(site);
+    for (const robot of placed) this.nameRobot(robot);
   }
 
   drawFloor() {
@@ -150,14 +159,14 @@ export class Arena {
       context.stroke();
     }
     context.fillStyle = paint;
-    context.fillRect(x - 3.5, y - 3.5, 7, 7);
+    context.fillRect(x - SITE_PX, y - SITE_PX, 2 * SITE_PX, 2 * SITE_PX);
   }
 
   nameSite(site) {
-    const label = site.by === null ? siteLetter(site.id) : `${siteLetter(site.id)} · ${site.by}`;
+    const text = site.by === null ? siteLetter(site.id) : `${siteLetter(site.id)} · ${site.by}`;
     const paint = site.by === null ? colour("soft") : colour("calm");
-    const top = this.y(site.y) - this.hello.serve_radius * this.scale;
-    this.write(label, this.x(site.x), top - 6, { size: 12, weight: 600, paint });
+    const ring = { x: this.x(site.x), y: this.y(site.y), reach: this.hello.serve_radius * this.scale };
+    this.name(`site ${site.id}`, text, ring, ["above", "below", "right", "left"], { size: 12, weight: 600, paint });
   }
 
   drawTrail(trail) {
@@ -187,36 +196,40 @@ export class Arena {
     this.circle(x, y, radius);
     context.fill();
     this.drawHeading(x, y, radius, pose[2]);
-    this.drawRing(x, y, radius + 6, beliefAbout(robot.name, this.picture));
+    this.drawRing(x, y, radius + RING_PX, beliefAbout(robot.name, this.picture));
     if (robot.fault) this.drawCross(x, y, radius);
     context.globalAlpha = 1;
   }
 
   nameRobot(robot) {
-    const pose = this.pose(robot);
-    const x = this.x(pose[0]);
-    let y = this.y(pose[1]) + this.bodyRadius() + 24;
+    const what = robot.fault ? kindWords(robot.fault) : robot.absent && "absent";
+    const text = what ? `${robot.name} · ${what}` : robot.name;
     this.context.globalAlpha = this.opacity(robot);
-    const text = robot.fault ? `${robot.name} · ${robot.fault.replace("_", " ")}` : robot.name;
     const style = { size: NAME_PX, weight: 600, paint: colour("ink") };
-    this.context.font = `${style.weight} ${style.size}px ${FONT}`;
-    const half = this.context.measureText(text).width / 2 + 2;
-    const meets = (other) => Math.abs(other.x - x) < other.half + half && Math.abs(other.y - y) < NAME_PX;
-    // below those that it would cover; from the top, so that one pass is enough
-    for (const other of this.names) if (meets(other)) y = other.y + NAME_PX + 1;
-    this.names.push({ x, y, half });
-    this.names.sort((a, b) => a.y - b.y);
-    this.write(text, x, y, style);
+    this.name(robot.name, text, this.body(robot), ["below", "right", "left", "above"], style);
     this.context.globalAlpha = 1;
+  }
+
+  /** Write the name of what reaches round a place, on the best of these sides. */
+  name(key, text, round, sides, style) {
+    this.context.font = `${style.weight} ${style.size}px ${FONT}`;
+    const [x, y] = this.labels.place(key, this.context.measureText(text).width, round, sides);
+    this.write(text, x, y, style);
+  }
+
+  /** The room that a robot and the ring round it take. */
+  body(robot) {
+    const pose = this.pose(robot);
+    return { x: this.x(pose[0]), y: this.y(pose[1]), reach: this.bodyRadius() + RING_PX + 3 };
   }
 
   bodyRadius() {
     return Math.max(0.12 * this.scale, 9);
   }
 
-  /** A robot that has not been heard of for a while fades. */
+  /** A robot that has not been heard of for a while, or whose agent has not, fades. */
   opacity(robot) {
-    return robot.age_s > 2 && !this.picture.paused ? 0.4 : 1;
+    return robot.absent || (robot.age_s > 2 && !this.picture.paused) ? 0.4 : 1;
   }
 
   drawHeading(x, y, radius, yaw) {

@@ -43,7 +43,8 @@ function welcome(news, history) {
     const arena = new Arena(at("arena"), hello);
     const timeline = new Timeline(at("timeline"), hello, history);
     const robots = new Robots(at("robots"), hello, (robot, kind) => give({ do: "inject", robot, kind }));
-    views = [arena, timeline, robots, new Matrix(at("matrix"), hello.team, askTrust), new Tiles(document), new Events(at("events"))];
+    const matrix = new Matrix(at("matrix"), hello.team, hello.replay ? null : askTrust);
+    views = [arena, timeline, robots, matrix, new Tiles(document), new Events(at("events"))];
     showReplay();
   }
   settle();

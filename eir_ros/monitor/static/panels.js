@@ -2,7 +2,7 @@
 
 import { beliefAbout } from "./beliefs.js";
 import { beliefColour } from "./palette.js";
-import { actionWords, kindWords, micros, probability, quantity, siteLetter } from "./words.js";
+import { actionWords, clock, kindWords, micros, probability, quantity, siteLetter } from "./words.js";
 
 /** Make an element: `make("li", { class: "x" }, child, "text")`. */
 export function make(tag, attributes = {}, ...children) {
@@ -22,10 +22,14 @@ function label(element, text) {
 }
 
 const STATUS_WORDS = { tracked: "", not_visible: ", not in view", detected: ", detected" };
+const ABSENT = "absent";
 const TRUST_WORDS = { discount: ", discounted", quarantine: ", in quarantine", hold: ", and holds" };
 
 export class Matrix {
-  /** `ask(observer, suspect, level)` is called where an operator wants to change a level of trust. */
+  /**
+   * `ask(observer, suspect, level)` is called where an operator wants to change a level of trust;
+   * null where nobody can.
+   */
   constructor(table, team, ask) {
     this.cells = new Map();
     const head = make("tr", {}, make("td"));
@@ -37,6 +41,7 @@ export class Matrix {
         row.append(cell);
         if (observer === suspect) continue;
         this.cells.set(`${observer} ${suspect}`, cell);
+        if (!ask) continue;
         cell.tabIndex = 0;
         cell.onclick = () => ask(observer, suspect, cell.dataset.trust ?? "cooperate");
         cell.onkeydown = (event) => event.key === "Enter" && cell.onclick();
@@ -139,11 +144,16 @@ class Row {
     return this.kind.value + (given ? `(${given})` : "") + (seconds ? ` for ${seconds}` : "");
   }
 
+  /** Show which fault it is, if it is one that can be chosen. */
+  choose(fault) {
+    if ([...this.kind.options].some((option) => option.value === fault)) this.kind.value = fault;
+  }
+
   show(robot, picture) {
     const [word, mood] = stateWords(robot, picture);
     put(this.state, word);
     this.element.dataset.mood = mood;
-    put(this.doing, actionWords(robot.action));
+    put(this.doing, robot.absent ? "–" : actionWords(robot.action));
     const belief = beliefAbout(this.name, picture);
     this.gauge.hidden = !belief;
     if (belief) {
@@ -161,7 +171,7 @@ class Row {
     this.fault = robot.fault;
     this.kind.disabled = Boolean(robot.fault);
     this.length.disabled = this.kind.disabled;
-    if (robot.fault) this.kind.value = robot.fault;
+    this.choose(robot.fault);
     put(this.button, robot.fault ? "Clear" : "Inject");
     label(this.button, robot.fault ? `Clear the fault of ${this.name}` : `Inject a fault into ${this.name}`);
   }
@@ -172,6 +182,7 @@ function stateWords(robot, picture) {
   if (robot.age_s === null) return ["not heard yet", "quiet"];
   if (robot.age_s > 2 && !picture.paused) return [`silent for ${robot.age_s.toFixed(0)} s`, "quiet"];
   if (robot.fault) return [`✕ ${kindWords(robot.fault)}`, "broken"];
+  if (robot.absent) return [ABSENT, "quiet"];
   if (picture.estop) return ["stopped", "normal"];
   if (robot.gate && robot.gate !== "nominal") return [`gate: ${kindWords(robot.gate)}`, "held"];
   const site = picture.sites.find((other) => other.by === robot.name);
@@ -205,14 +216,16 @@ export class Events {
 
   /** Newest first; rebuilt only when something happened. */
   show(picture) {
-    const lines = [...faultLines(picture), ...picture.alarms.map(alarmLine), ...trustLines(picture)];
+    const lines = [
+      ...faultLines(picture), ...picture.alarms.flatMap(alarmLines), ...trustLines(picture), ...stopLines(picture),
+    ];
     lines.sort((a, b) => b.t - a.t);
     const seen = JSON.stringify(lines);
     if (seen === this.seen) return;
     this.seen = seen;
     this.list.replaceChildren(
       ...lines.slice(0, 60).map(({ t, mark, text }) =>
-        make("li", { "data-mark": mark }, make("time", {}, `${t.toFixed(1)} s`), make("span", {}, text))),
+        make("li", { "data-mark": mark }, make("time", { title: `${t.toFixed(1)} s` }, clock(t)), make("span", {}, text))),
     );
   }
 }
@@ -221,9 +234,12 @@ function faultLines(picture) {
   return picture.faults.flatMap((fault) => {
     if (fault.start_s > picture.time_s) return [];
     const kind = kindWords(fault.kind) + (fault.parameters ? ` (${fault.parameters})` : "");
-    const lines = [{ t: fault.start_s, mark: "fault", text: `${fault.robot} broken: ${kind}` }];
+    const away = fault.kind === ABSENT;
+    const begun = away ? `${fault.robot} absent: nothing is heard of its agent` : `${fault.robot} broken: ${kind}`;
+    const lines = [{ t: fault.start_s, mark: away ? "absent" : "fault", text: begun }];
     if (fault.end_s !== null && fault.end_s <= picture.time_s) {
-      lines.push({ t: fault.end_s, mark: "mended", text: `${fault.robot} mended (${kind})` });
+      const over = away ? `${fault.robot} is there again` : `${fault.robot} mended (${kind})`;
+      lines.push({ t: fault.end_s, mark: "mended", text: over });
     }
     return lines;
   });
@@ -234,10 +250,25 @@ function trustLines(picture) {
     ({ t: step.t_s, mark: "trust", text: `${step.observer} on ${step.line}` }));
 }
 
-function alarmLine(alarm) {
-  const found = `${alarm.observer} detected ${alarm.suspect}`;
-  if (alarm.delay_s === null) {
-    return { t: alarm.t_s, mark: "false", text: `${found}: a false alarm` };
+function stopLines(picture) {
+  return picture.estops.flatMap((stop) => {
+    const lines = [{ t: stop.start_s, mark: "estop", text: "E-stop: every robot is told to stand" }];
+    if (stop.end_s !== null) lines.push({ t: stop.end_s, mark: "released", text: "E-stop released" });
+    return lines;
+  });
+}
+
+/** What an alarm is, by the ground truth; nothing where a belief only swings round the threshold. */
+function alarmLines(alarm) {
+  const { t_s: t, observer, suspect, word } = alarm;
+  if (word === "swing") return [];
+  if (word === "false") return [{ t, mark: "false", text: `${observer} detected ${suspect}: a false alarm` }];
+  if (word === "again") return [{ t, mark: "again", text: `${observer} blames ${suspect} again` }];
+  if (word === "broken") {
+    return [{ t, mark: "again", text: `${observer}, broken itself, blames ${suspect}` }];
   }
-  return { t: alarm.t_s, mark: "detection", text: `${found} after ${alarm.delay_s.toFixed(1)} s` };
+  const found = alarm.kind === ABSENT
+    ? `${observer} has noticed that ${suspect} is absent`
+    : `${observer} detected ${suspect} after ${alarm.delay_s.toFixed(1)} s`;
+  return [{ t, mark: "detection", text: found }];
 }

@@ -3,7 +3,7 @@
 import { beliefAbout } from "./beliefs.js";
 import { fit, FONT } from "./canvas.js";
 import { beliefColour, colour } from "./palette.js";
-import { kindWords } from "./words.js";
+import { clock, kindWords } from "./words.js";
 
 const GUTTER = 40;
 const RIGHT = 14;
@@ -65,7 +65,7 @@ export class Timeline {
       context.lineTo(this.x(t), height - AXIS);
       context.stroke();
       context.fillStyle = colour("soft");
-      if (labelled) context.fillText(`${t} s`, this.x(t), height - 5);
+      if (labelled) context.fillText(clock(t, 0), this.x(t), height - 5);
     }
   }
 
@@ -82,13 +82,15 @@ export class Timeline {
     context.moveTo(GUTTER, bottom);
     context.lineTo(this.width - RIGHT, bottom);
     context.stroke();
-    for (const fault of this.picture.faults) {
-      if (fault.robot === name) this.drawFault(fault, top, height);
-    }
+    const faults = this.picture.faults.filter((fault) => fault.robot === name && fault.start_s <= this.end);
+    for (const fault of faults) this.drawFault(fault, top, height);
+    faults.forEach((fault, n) => this.nameFault(fault, faults[n + 1]?.start_s ?? this.start + this.span, top));
     this.drawBelief(i + 1, top, height);
     this.drawThreshold(bottom - this.hello.threshold * height);
     for (const alarm of this.picture.alarms) {
-      if (alarm.suspect === name && alarm.t_s >= this.start) this.drawAlarm(alarm, bottom);
+      // what the broken say counts for nothing
+      const counts = alarm.suspect === name && alarm.word !== "broken";
+      if (counts && alarm.t_s >= this.start) this.drawAlarm(alarm, bottom);
     }
   }
 
@@ -158,13 +160,26 @@ export class Timeline {
       context.lineTo(to, top + height);
     }
     context.stroke();
-    context.fillStyle = colour("ink");
+  }
+
+  /** Write which fault it is, as much of it as there is room for before the next one. */
+  nameFault(fault, next, top) {
+    const { context } = this;
+    const from = Math.max(this.x(fault.start_s), GUTTER) + 5;
+    if (this.x(Math.min(fault.end_s ?? this.end, this.end)) <= from - 5) return;
     context.font = `11px ${FONT}`;
     context.textAlign = "left";
+    const words = kindWords(fault.kind);
+    let text = words;
+    for (let n = words.length - 1; n > 0 && from + context.measureText(text).width > this.x(next) - 2; n--) {
+      text = `${words.slice(0, n)}…`;
+    }
+    if (text.length < 3) return;
+    context.fillStyle = colour("ink");
     context.strokeStyle = colour("panel");
     context.lineWidth = 3;
-    context.strokeText(kindWords(fault.kind), from + 5, top + 11);
-    context.fillText(kindWords(fault.kind), from + 5, top + 11);
+    context.strokeText(text, from, top + 11);
+    context.fillText(text, from, top + 11);
   }
 
   drawAlarm(alarm, bottom) {
@@ -176,8 +191,9 @@ export class Timeline {
     context.lineTo(x, bottom + 1);
     context.closePath();
     context.lineWidth = 1.5;
-    context.fillStyle = alarm.delay_s === null ? colour("panel") : colour("alarm");
-    context.strokeStyle = alarm.delay_s === null ? colour("alarm") : colour("panel");
+    const wrong = alarm.word === "false";
+    context.fillStyle = colour(wrong ? "panel" : "alarm");
+    context.strokeStyle = colour(wrong ? "alarm" : "panel");
     context.fill();
     context.stroke();
   }

@@ -6,9 +6,12 @@ export const siteLetter = (id) => String.fromCharCode(65 + (id % 26));
 
 export const kindWords = (kind) => kind.replaceAll("_", " ");
 
-export function clock(seconds) {
-  const minutes = Math.floor(seconds / 60);
-  return `${String(minutes).padStart(2, "0")}:${(seconds % 60).toFixed(1).padStart(4, "0")}`;
+/** Mission time as minutes and seconds, rounded to so many `digits`, 1 or 0. */
+export function clock(seconds, digits = 1) {
+  const steps = Math.round(seconds * 10 ** digits);
+  const [minutes, rest] = [Math.floor(steps / (60 * 10 ** digits)), steps % (60 * 10 ** digits)];
+  const shown = (rest / 10 ** digits).toFixed(digits).padStart(digits ? 4 : 2, "0");
+  return `${String(minutes).padStart(2, "0")}:${shown}`;
 }
 
 /** An action of the policy in words. */
