@@ -222,7 +222,7 @@ class Judge:
             "seed": victim.seed,
             "episodes": world.episodes,
             "sampled": world.sampled,
-            "set": world.set,
+            "set": world.settings_of(victim.method),
             "variant_of": world.variant_of,
             **result,
             "made_from": made_from,

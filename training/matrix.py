@@ -41,7 +41,9 @@ class World(Schema):
     recipe: str
     #: Seeds of each method.
     seeds: dict[MethodName, int]
-    #: Settings on top of the recipe, the same for every method.
+    #: Settings of single methods on top of the recipe, where each is to be at its best.
+    set_of: dict[MethodName, dict[str, Any]] = Setting(default_factory=dict)
+    #: Settings on top of these, the same for every method.
     set: dict[str, Any] = Setting(default_factory=dict)
     #: For an ablation: the world that this one varies, and whose teams' adversaries attack these
     #: teams, too. A report has one table of all variants of a world instead of a chapter for each.
@@ -53,13 +55,18 @@ class World(Schema):
     #: Updates of an adversary that is trained against a frozen team.
     attack_iterations: int = Setting(60, ge=1)
 
-    @field_validator("set")
+    @field_validator("set", "set_of")
     @classmethod
-    def _the_same_for_all(cls, changes: dict[str, Any]) -> dict[str, Any]:
-        for key in ("method", "seed"):
-            if key in changes:
-                raise ValueError(f"'{key}' is not to be set here: `seeds` says which there are")
+    def _no_other_team(cls, changes: dict[str, Any]) -> dict[str, Any]:
+        for settings in (changes, *(v for v in changes.values() if isinstance(v, dict))):
+            for key in ("method", "seed"):
+                if key in settings:
+                    raise ValueError(f"'{key}' is not to be set here: `seeds` says which there are")
         return changes
+
+    def settings_of(self, method: MethodName) -> dict[str, Any]:
+        """All that is set on top of the recipe for `method`."""
+        return {**self.set_of.get(method, {}), **self.set}
 
     @field_validator("seeds")
     @classmethod
@@ -183,7 +190,8 @@ def find_victim(matrix: Matrix, name: str) -> Victim:
 
 def changes_of(matrix: Matrix, victim: Victim) -> list[str]:
     """What is set on top of the recipe of `victim`, as `--set` takes it."""
-    found = {**matrix.worlds[victim.world].set, "method": victim.method, "seed": victim.seed}
+    settings = matrix.worlds[victim.world].settings_of(victim.method)
+    found = {**settings, "method": victim.method, "seed": victim.seed}
     # JSON is YAML, and has a word for what Python calls None
     return [
         f"{key}={value if isinstance(value, str) else json.dumps(value)}"
