@@ -307,6 +307,8 @@ def test_a_unit_that_crashes_is_reported_and_stops_nothing_else(tmp_path, capsys
         ("mappo: 1", "mappo: 0", "at least one method"),
         ("[random,", "[random, random,", "listed 2 times, expected once"),
         ("name: ", "name: ../", "match"),
+        ("sampled: true", "set_of: {mappo: {seed: 1}}", "'seed' is not to be set here"),
+        ("sampled: true", "set_of: {mapo: {width: 9}}", "set_of"),
     ],
 )
 def test_a_matrix_with_a_mistake_is_refused_by_name(tmp_path, old, new, message):
@@ -321,6 +323,16 @@ def test_rivals_share_the_seed_as_far_as_they_have_it(matrix):
     assert [rival.name for rival in rivals(matrix, mine)] == ["toy/eir-mappo-1", "toy/mappo-0"]
     with pytest.raises(EirError, match=r"no team 'toy/x'; it has toy/eir-mappo-0"):
         find_victim(matrix, "toy/x")
+
+
+def test_a_setting_of_one_method_reaches_another_or_outdoes_what_is_set_for_all(tmp_path):
+    path = tmp_path / "apart.yaml"
+    own = "    set_of: {mappo: {critic.gamma: 0.5, width: 9}}\n    sampled: true"
+    path.write_text(MATRIX.replace("    sampled: true", own))
+    matrix, names = read_matrix(path), ("toy/mappo-0", "toy/eir-mappo-0")
+    theirs, ours = (recipe_of(matrix, find_victim(matrix, name)) for name in names)
+    assert (theirs.critic.gamma, theirs.width) == (0.5, 8)
+    assert ours.critic.gamma != 0.5
 
 
 def test_a_variant_is_spared_the_adversaries_of_the_world_that_it_varies(tmp_path):
