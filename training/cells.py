@@ -199,13 +199,19 @@ class Judge:
         return {**found, "still_rising": rising if rising is None else round(rising, 4)}
 
     def _is_kept(self, path: Path, made_from: str) -> bool:
-        """Whether a cell is there, of the same team and adversaries, and played the same way."""
+        """Whether a cell is there, of the same team and adversaries, and played the same way.
+
+        And whether it still tells how that team differs from its recipe, which may be another now.
+        """
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-            played = found["made_from"], found["episodes"], found["sampled"]
+            made, told = found["made_from"], found.get("set", {})
+            played = made, told, found["episodes"], found["sampled"]
         except (OSError, ValueError, KeyError):  # none yet, or half of one
             return False
-        return bool(played == (made_from, self.world.episodes, self.world.sampled))
+        world = self.world
+        settings = world.settings_of(self.victim.method)
+        return bool(played == (made_from, settings, world.episodes, world.sampled))
 
     def _once(self, cell: Cell) -> bool:
         """Make a cell, unless it is there and was made from the same files."""

@@ -104,6 +104,10 @@ def test_cells_that_were_played_otherwise_or_half_written_are_kept(matrix, teams
     longer = matrix.worlds["toy"].model_copy(update={"episodes": 4})
     changed = matrix.model_copy(update={"worlds": {"toy": longer}})
     assert all(judge(changed, teams, out, "toy/mappo-0").values())
+    # the same team by another recipe, from which less is changed
+    told = {**longer.set, "width": 9}
+    changed = matrix.model_copy(update={"worlds": {"toy": longer.model_copy(update={"set": told})}})
+    assert all(judge(changed, teams, out, "toy/mappo-0").values())
 
 
 def test_an_attack_that_the_world_does_not_know_stops_those_after_it(tmp_path, matrix, teams):
