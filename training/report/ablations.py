@@ -39,14 +39,14 @@ def ablation_rows(
                 continue
             numbers = [own[key] for key in ("cooperation", "worst_case", "unseen_mean")]
             name = world.name.removeprefix(f"{base}-")
-            row = [name, _changes(world), METHODS[method].title]
+            row = [name, _changes(world, method), METHODS[method].title]
             row += [str(own["seeds"]), *map(said, numbers), *_belief(own.get("belief"))]
             rows.append(row)
     return rows
 
 
-def _changes(world: World) -> str:
-    found = next(iter(world.cells.values())).get("set", {})
+def _changes(world: World, method: str) -> str:
+    found = next(cell for (_, m, _), cell in world.cells.items() if m == method).get("set", {})
     return ", ".join(f"`{key}={value}`" for key, value in found.items()) or "nothing"
 
 
