@@ -140,24 +140,16 @@ def _check(start: str, agents: list[int], num_robots: int, batch: int) -> None:
         )
 
 
-def described(start: str, greedy: bool, updates: int, agents: list[int], seed: int) -> str:
-    """An attack in a few words, by which one is told from another."""
-    whom = "agent" if len(agents) == 1 else "agents"
-    return (
-        f"{start}, {updates} updates against a {'greedy' if greedy else 'sampling'} team, {whom} "
-        f"{', '.join(map(str, agents))}, seed {seed}"
-    )
-
-
 def attack_at(path: Path) -> str:
     """What attack lies at `path`, in a few words; empty where there is none."""
     if not path.exists():
         return ""
     try:
         story = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        return described(
-            story["start"], story["greedy"], len(story["curve"]), story["agents"], story["seed"]
-        )
+        team, agents = "greedy" if story["greedy"] else "sampling", story["agents"]
+        whom = f"agent{'s' if len(agents) > 1 else ''} {', '.join(map(str, agents))}"
+        updates = f"{len(story['curve'])} updates against a {team} team"
+        return f"{story['start']}, {updates}, {whom}, seed {story['seed']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "an unknown one"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import Field as Setting
-from pydantic import field_validator
+from pydantic import ValidationInfo, field_validator
 
 from eir_ros.contract.config import Schema, load_yaml
 from eir_ros.contract.errors import EirError
@@ -57,8 +57,8 @@ class World(Schema):
 
     @field_validator("set", "set_of")
     @classmethod
-    def _no_other_team(cls, changes: dict[str, Any]) -> dict[str, Any]:
-        for settings in (changes, *(v for v in changes.values() if isinstance(v, dict))):
+    def _no_other_team(cls, changes: dict[str, Any], about: ValidationInfo) -> dict[str, Any]:
+        for settings in changes.values() if about.field_name == "set_of" else [changes]:
             for key in ("method", "seed"):
                 if key in settings:
                     raise ValueError(f"'{key}' is not to be set here: `seeds` says which there are")

@@ -27,53 +27,7 @@ def give(robot: str, node: str, parameter: str, value: str, absent: str) -> None
     """
     if not re.fullmatch(ROBOT_NAME, robot):
         raise EirError(f"'{robot}' is no name of a robot; expected one of the roster, such as r2.")
-    try:
-        ask("order", f"/{robot}/{node}", parameter, value, absent=absent)
-    except AbsentError as error:
-        there = _robots_with(node)
-        if not there:
-            raise
-        raise EirError(
-            f"no robot '{robot}' with a node '{node}' was found here; expected one of "
-            f"{', '.join(there)}."
-        ) from error
-
-
-class AbsentError(EirError):
-    """Whom an order is for is not there."""
-
-
-#: Prints the robots that have a node of the name given, once no more have been found for a while.
-_LOOK = """
-import sys, time
-from eir_ros.nodes.at_a_shell import short_lived
-found = set()
-with short_lived("eir_look") as node:
-    begun = news = time.monotonic()
-    while (now := time.monotonic()) < min(begun + 6.0, news + 2.0):
-        there = node.get_node_names_and_namespaces()
-        robots = {space.strip("/") for name, space in there if name == sys.argv[1]}
-        if robots - found:
-            found, news = found | robots, now
-        time.sleep(0.1)
-print(*sorted(found))
-"""
-
-
-def _robots_with(node: str) -> list[str]:
-    """The robots that have a node of that name on this graph; none where nobody can tell."""
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", _LOOK, node],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_PATIENCE_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return []
-    return done.stdout.split() if done.returncode == 0 else []
+    ask("order", f"/{robot}/{node}", parameter, value, absent=absent)
 
 
 def ask(program: str, *arguments: str, absent: str) -> str:
@@ -102,6 +56,4 @@ def ask(program: str, *arguments: str, absent: str) -> str:
             "`eir doctor`."
         )
     reason = done.stdout.strip()
-    if reason.startswith("there is no "):
-        raise AbsentError(f"{reason}; {absent}")
-    raise EirError(reason)
+    raise EirError(f"{reason}; {absent}" if reason.startswith("there is no ") else reason)

@@ -128,11 +128,11 @@ def check_recording(plan: Iterable[Process], options: Options) -> None:
             raise EirError(f"{folder} exists already; a recording needs a new folder's name.")
         if not os.access(folder.parent, os.W_OK):
             raise EirError(f"{folder}: its folder does not exist or cannot be written to.")
-    if options.record is not None:
+    if folder is not None:
         # here, so that only who records needs what recordings are written with
         from eir_ros.monitor.recording import refuse_full_disk
 
-        refuse_full_disk(options.record, MIN_FREE_MB)
+        refuse_full_disk(folder, MIN_FREE_MB)
 
 
 def check_machine(plan: Iterable[Process], options: Options) -> None:

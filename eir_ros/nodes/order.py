@@ -9,6 +9,7 @@ import time
 
 from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from eir_ros.nodes.at_a_shell import domain, short_lived
@@ -28,7 +29,7 @@ def give(node_name: str, parameter: str, value: str) -> str:
             end = time.monotonic() + _PATIENCE_S
             while not client.service_is_ready():
                 if time.monotonic() > end:
-                    return f"there is no node {node_name} in {domain()}"
+                    return _nobody(node, node_name)
                 executor.spin_once(timeout_sec=0.05)
             order = Parameter(parameter, value=value).to_parameter_msg()
             future = client.call_async(SetParameters.Request(parameters=[order]))
@@ -39,6 +40,19 @@ def give(node_name: str, parameter: str, value: str) -> str:
             return "" if result.successful else result.reason or "no reason was given"
         finally:
             executor.shutdown()
+
+
+def _nobody(node: Node, node_name: str) -> str:
+    """Why there is nobody to give the order to: who else there is, as far as they were found."""
+    robot, _, name = node_name.strip("/").partition("/")
+    here = node.get_node_names_and_namespaces()
+    robots = sorted({space.strip("/") for other, space in here if other == name})
+    if not robots:
+        return f"there is no node {node_name} in {domain()}"
+    return (
+        f"no robot '{robot}' with a node '{name}' was found here; expected one of "
+        f"{', '.join(robots)}."
+    )
 
 
 if __name__ == "__main__":

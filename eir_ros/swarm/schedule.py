@@ -5,15 +5,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import yaml
 from pydantic import Field as Setting
-from pydantic import ValidationError
 
 from eir_ros.contract.config import Schema, load_yaml, validate
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.fault_parameters import check
 from eir_ros.contract.faults import LEARNED, Fault, FaultKind, make_fault, parse_fault
 from eir_ros.contract.manifest import ADVERSARY_FILE, Manifest
+from eir_ros.contract.places import Places, place_of, places_in
 from eir_ros.faults.timeline import by_robot
 
 
@@ -91,11 +90,15 @@ def check_faults(
 
 
 def _read_file(path: Path) -> Iterator[Fault]:
-    schedule = load_yaml(path, FaultSchedule)
-    for entry, node in zip(schedule.faults, _nodes(path), strict=True):
-        where = f"{path}:{node.start_mark.line + 1}"
+    schedule, places = load_yaml(path, FaultSchedule), places_in(path)
+    for number, entry in enumerate(schedule.faults):
+        key = f"faults.{number}"
+        own = {k.removeprefix(f"{key}."): at for k, at in places.items() if k.startswith(f"{key}.")}
+        where = places[key]
         try:
-            fault = _read_entry(entry, node, path)
+            fault = (
+                parse_fault(entry) if isinstance(entry, str) else _written_out(entry, where, own)
+            )
         except EirError as error:
             said = str(error)
             raise EirError(said if said.startswith(f"{path}:") else f"{where}: {said}") from error
@@ -103,18 +106,8 @@ def _read_file(path: Path) -> Iterator[Fault]:
         yield fault.model_copy(update={"where": where, "seed": seed})
 
 
-def _read_entry(entry: str | dict[str, Any], node: yaml.Node, path: Path) -> Fault:
-    if isinstance(entry, str):
-        return parse_fault(entry)
-    lines = _lines(node)
-    try:
-        read = validate(entry, Entry, where=f"{path}:{node.start_mark.line + 1}")
-    except EirError as error:
-        cause, line = error.__cause__, node.start_mark.line + 1
-        if isinstance(cause, ValidationError) and cause.errors()[0]["loc"]:
-            line = lines.get(str(cause.errors()[0]["loc"][0]), line)
-        here = f"{path}:{node.start_mark.line + 1}:"
-        raise EirError(str(error).replace(here, f"{path}:{line}:", 1)) from error
+def _written_out(entry: dict[str, Any], where: str, places: Places) -> Fault:
+    read = validate(entry, Entry, where, lambda: places)
     for key, look in (
         ("kind", lambda: FaultKind.parse(read.kind)),
         ("parameters", lambda: check(FaultKind.parse(read.kind).word, read.parameters)),
@@ -122,22 +115,8 @@ def _read_entry(entry: str | dict[str, Any], node: yaml.Node, path: Path) -> Fau
         try:
             look()
         except EirError as error:
-            raise EirError(f"{path}:{lines.get(key, 0)}: {error}") from error
+            raise EirError(f"{place_of(key, places) or where}: {error}") from error
     end = None if isinstance(read.end, str) else read.end
     return make_fault(
         read.robot, FaultKind.parse(read.kind), read.start, end, read.parameters, read.seed, ""
     )
-
-
-def _nodes(path: Path) -> list[yaml.Node]:
-    """The entries of a file that has been read, with the places where they stand."""
-    root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
-        if key.value == "faults":
-            return list(value.value)
-    return []
-
-
-def _lines(node: yaml.Node) -> dict[str, int]:
-    """The line of each key of a mapping."""
-    return {key.value: key.start_mark.line + 1 for key, _ in node.value}

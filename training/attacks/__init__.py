@@ -19,6 +19,7 @@ from training.attacks.actions import (
     TwoAdversaries,
 )
 from training.attacks.base import Attack, Moment, Nobody, WithFault
+from training.attacks.guard import reason_of
 from training.attacks.observations import Noise, TargetedPgd
 from training.attacks.wolfpack import Wolfpack
 
@@ -66,8 +67,7 @@ def _class_of(kind: str) -> type[Attack]:
             "of the module in PYTHONPATH."
         ) from error
     except Exception as error:  # whatever somebody's own module does
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise EirError(f"attack '{kind}' cannot be imported: {reason}.") from error
+        raise EirError(f"attack '{kind}' cannot be imported: {reason_of(error)}.") from error
     if not (isinstance(found, type) and issubclass(found, Attack)):
         raise EirError(
             f"'{kind}' is no attack; expected a class over training.attacks.base.Attack."

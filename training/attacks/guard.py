@@ -24,11 +24,15 @@ def blamed(attack: Attack, method: str) -> Iterator[None]:
         cls = type(attack)
         if cls.__module__.startswith("training."):
             raise
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise EirError(
-            f"attack '{cls.__module__}:{cls.__name__}' failed in {method}(): {reason} "
+            f"attack '{cls.__module__}:{cls.__name__}' failed in {method}(): {reason_of(error)} "
             f"({_place(error, cls)})."
         ) from error
+
+
+def reason_of(error: Exception) -> str:
+    """What was raised, in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _place(error: Exception, cls: type[Attack]) -> str:

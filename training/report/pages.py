@@ -164,8 +164,7 @@ def html(worlds: list[World], card: dict[str, Any], pictures: Pictures) -> str:
 def _summary(world: World, card: dict[str, Any]) -> Rows:
     head = ["method", "seeds", "no attack", "worst case", "worst case, weakest agent"]
     head += ["unseen attacks", "regret to True Type", "P(EIR-MAPPO is better)"]
-    head.append("attack still falling")
-    head.append("training still rising")
+    head += ["attack still falling", "training still rising"]
     rows = [head]
     for method in world.methods:
         own = card["methods"][method]
@@ -205,5 +204,5 @@ def _html_table(rows: Rows) -> str:
     head, *body = rows
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     lines = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in body)
-    rows_ = "".join(f"<tr>{line}</tr>" for line in lines)
-    return f'<div class="wide"><table><tr>{top}</tr>{rows_}</table></div>'
+    below = "".join(f"<tr>{line}</tr>" for line in lines)
+    return f'<div class="wide"><table><tr>{top}</tr>{below}</table></div>'
