@@ -30,6 +30,8 @@ with suppress(ImportError):
 
 #: Folders whose tests wait for processes, for the most part.
 REAL_TIME = {"chaos", "fuzz", "hosts", "launch", "link", "monitor", "nodes", "swarm"}
+#: ... but for these, whose robots wait for each other however long a step takes.
+LOCKSTEP = {"test_lockstep_parity.py"}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -49,8 +51,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class ByFolder(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            path = nodeid.partition("::")[0]
-            return "real time" if REAL_TIME.intersection(Path(path).parts) else path
+            path = Path(nodeid.partition("::")[0])
+            minds = REAL_TIME.intersection(path.parts) and path.name not in LOCKSTEP
+            return "real time" if minds else str(path)
 
     return ByFolder(config, log)
 
