@@ -24,6 +24,13 @@ MethodName = Literal[
     "true-type",
 ]
 
+#: Sections that only these methods read.
+_ONLY_FOR: dict[str, tuple[MethodName, ...]] = {
+    "belief": ("recurrent-ear-mappo", "eir-mappo"),
+    "replay": ("maddpg", "m3ddpg"),
+    "rmaac": ("rmaac",),
+}
+
 
 class Anneal(Schema):
     """A setting that moves linearly from its first to its last value over the run."""
@@ -216,6 +223,19 @@ class Recipe(Schema):
     def num_types(self) -> int:
         """K + 1."""
         return 1 + max(1, len(self.type_space))
+
+    def unread(self, changes: Iterable[str]) -> list[str]:
+        """One sentence for each of `changes`, such as `belief.hidden=8`, that its method ignores.
+
+        A recipe has the settings of every method, so that these can be compared; but who changes
+        one by hand expects that something comes of it.
+        """
+        found = []
+        for key in (change.partition("=")[0] for change in changes):
+            readers = _ONLY_FOR.get(key.partition(".")[0], (self.method,))
+            if self.method not in readers:
+                found.append(f"{self.method} does not read {key}; {' and '.join(readers)} would.")
+        return found
 
     def differences(self, other: "Recipe") -> list[str]:
         """One phrase for each setting that `other` has differently."""

@@ -84,6 +84,8 @@ def train(
             "--sweep seeds=1..5, or leave it out."
         )
     settings = read_recipe(recipe, changes)
+    for sentence in settings.unread(changes):
+        typer.echo(f"note: {sentence}", err=True)
 
     from training import ranks
     from training.players import Staff

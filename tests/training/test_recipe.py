@@ -51,6 +51,14 @@ def test_a_wrong_setting_is_refused_and_the_valid_one_named(change, message):
         read_recipe("config/recipes/coverage.yaml", [change])
 
 
+def test_a_setting_that_changes_nothing_is_taken_in_silence(tiny_recipe):
+    changes = ["belief.hidden=8", "critic.gamma=0.9", "seed=1"]
+    assert tiny_recipe("eir-mappo").unread(changes) == []
+    assert tiny_recipe("mappo").unread(changes) == [
+        "mappo does not read belief.hidden; recurrent-ear-mappo and eir-mappo would."
+    ]
+
+
 def test_a_mistake_of_the_command_line_is_blamed_on_the_file(tmp_path):
     path = tmp_path / "toy.yaml"
     path.write_text(Path("config/recipes/toy.yaml").read_text().replace("\nwidth:", "\nwidht:"))
