@@ -1,8 +1,9 @@
-"""Work through a matrix: stage by stage, with a table of progress and the time left."""
+"""Work through a matrix: seed by seed, each stage by stage, with a table of progress."""
 
 import json
 import time
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -104,6 +105,9 @@ def run_matrix(
 ) -> bool:
     """Do what is missing; True if nothing failed.
 
+    A world is judged with its first seed before the next one is trained, so that there is something
+    to compare whenever this is ended.
+
     Raises
     ------
     EirError
@@ -119,12 +123,14 @@ def run_matrix(
         check_world(matrix, label)
         teams = victims(matrix, label)
         for stage in STAGES:
-            progress.total[label, stage] = _count(stage, matrix, teams, runs)
-    for label in _worlds(matrix, world):
-        teams = ready = victims(matrix, label)
+            count = progress.total[label, stage] = _count(stage, matrix, teams, runs)
+            left = len(_units(stage, path, matrix, teams, runs, out))
+            progress.skip(label, stage, count - left)
+    for teams in _rounds(matrix, world):
+        ready = teams
         for stage in STAGES:
 
-            def note(outcome: Outcome, where: tuple[str, str] = (label, stage)) -> None:
+            def note(outcome: Outcome, where: tuple[str, str] = (teams[0].world, stage)) -> None:
                 progress.add(*where, outcome.wall_s)
                 if not outcome.ok:
                     progress.failed.append(outcome)
@@ -133,8 +139,6 @@ def run_matrix(
                     console.print(f"{outcome.name}: {outcome.wall_s:.0f} s", soft_wrap=True)
 
             units = _units(stage, path, matrix, ready, runs, out)
-            waiting = _count(stage, matrix, teams, runs) - _count(stage, matrix, ready, runs)
-            progress.skip(label, stage, progress.total[label, stage] - waiting - len(units))
             engine.run_units(units, engine_name, at_once, address, note)
             console.print(progress.table(at_once))
             # each stage hands on the teams that it is done for
@@ -306,6 +310,14 @@ def _trained(matrix: Matrix, victim: Victim, runs: Path) -> bool:
     except EirError:  # none yet, or a damaged one, of which the unit will speak
         return False
     return run.iteration >= run.recipe.iterations and run.recipe == recipe_of(matrix, victim)
+
+
+def _rounds(matrix: Matrix, world: str | None) -> Iterator[list[Victim]]:
+    """The teams of one world and seed at a time: those that share their adversaries."""
+    for label in _worlds(matrix, world):
+        teams = victims(matrix, label)
+        for seed in sorted({team.seed for team in teams}):
+            yield [team for team in teams if team.seed == seed]
 
 
 def _worlds(matrix: Matrix, world: str | None) -> list[str]:

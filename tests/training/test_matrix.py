@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from eir_ros.contract.errors import EirError
-from training import checkpoint
+from training import campaign, checkpoint
 from training.attack import (
     SMOOTHING,
     adversary_in,
@@ -297,6 +297,16 @@ def test_a_unit_that_crashes_is_reported_and_stops_nothing_else(tmp_path, capsys
     assert (runs / "toy/ear-mappo-0" / checkpoint.FILE).exists()
     assert "not judged: toy/mappo-0, which is not trained" in said
     assert not (tmp_path / "out/toy/mappo-0").exists()
+
+
+def test_nothing_is_judged_before_the_last_seed_is_trained(matrix, tmp_path, monkeypatch):
+    done = []
+    monkeypatch.setattr(campaign, "_is_done", lambda *about: True)
+    monkeypatch.setattr(
+        campaign.engine, "run_units", lambda units, *how: done.extend(u.name for u in units)
+    )
+    assert run_matrix(tmp_path / "tiny.yaml", matrix, tmp_path / "runs", tmp_path / "out")
+    assert done.index("judge toy/mappo-0") < done.index("train toy/eir-mappo-1")
 
 
 @pytest.mark.parametrize(
