@@ -208,6 +208,7 @@ class Agent(LifecycleNode):
             self._restart()
             self._tell_trust(None)
         try:
+            messages.check_origin(message.header.frame_id, self.settings.odom_in_map)
             self._inbox.odometry(tick, messages.decode_odometry(message))
         except InvalidMessageError as error:
             self._refuse(f"odom {error}", tick)

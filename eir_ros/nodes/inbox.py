@@ -22,7 +22,7 @@ class Inbox:
 
     A message belongs to tick round(stamp / tick_s). A tick is complete when its tracks and the
     odometry of the same tick are here and, where a decision is due, sites younger than one
-    decision.
+    decision, and not of a time that is yet to come.
 
     Parameters
     ----------
@@ -61,6 +61,15 @@ class Inbox:
     def decision_due(self, tick: int) -> bool:
         """Whether the policy decides at `tick`."""
         return tick % self.task.decision_ticks == 0
+
+    def _are_of_now(self, tick: int) -> bool:
+        """Whether the sites are of the time of `tick`.
+
+        They may be ahead by as much as tracks may be late. Any further, and it is a clock that is
+        wrong: they would be taken for new for as long as it is ahead, also when nobody sends them
+        any more.
+        """
+        return -self.task.decision_ticks < self._sites_at - tick <= _HISTORY
 
     def missing(self) -> str:
         """What keeps the next tick from being complete, for a report."""
@@ -126,7 +135,7 @@ class Inbox:
         motion = self._motions.get(tick)
         if motion is None or tick <= self.answered:
             return None
-        if self.decision_due(tick) and self._sites_at <= tick - self.task.decision_ticks:
+        if self.decision_due(tick) and not self._are_of_now(tick):
             return None
         self.answered = tick
         x, y, yaw = motion.pose

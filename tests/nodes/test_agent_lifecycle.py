@@ -56,6 +56,18 @@ def test_something_is_published_before_it_is_active(agent_settings, senses, tmp_
         assert "Traceback" not in process.output()
 
 
+def test_a_pose_in_the_map_is_moved_by_odom_in_map_once_more(agent_settings, senses, tmp_path):
+    parameters = agent_settings | {"odom_in_map": [0.5, 0.0, 0.0]}
+    with node_process("agent", "/r1", {"agent": parameters}, tmp_path):
+        senses.wait_for_agent()
+        senses.until(lambda: moves(senses.decide()))
+        senses.until(lambda: not moves(senses.decide(of="map")))
+        said = [message.status[0].message for _, message in senses.diagnostics]
+        said += [senses.report()[0].message]
+        assert any("odom is in 'map' already" in sentence for sentence in said)
+        senses.until(lambda: moves(senses.decide()))
+
+
 def test_a_restarted_agent_remembers_what_it_believed(agent_settings, senses, tmp_path):
     firsts = []
     for life in range(2):
