@@ -84,6 +84,10 @@ class Inbox:
         """Whether time has jumped to before what was answered: another mission."""
         return tick < self.answered - _HISTORY
 
+    def between(self, before: int, tick: int) -> int:
+        """How many ticks lie between two that were answered; of the first of a mission none."""
+        return 0 if before == _NEVER else max(0, tick - before - 1)
+
     def odometry(self, tick: int, motion: Motion) -> None:
         """Take the robot's own motion [`<r>/odom`]."""
         self._motions.pop(tick, None)

@@ -56,6 +56,23 @@ def test_something_is_published_before_it_is_active(agent_settings, senses, tmp_
         assert "Traceback" not in process.output()
 
 
+def test_an_agent_that_hears_nothing_says_that_all_is_well(agent_settings, senses, tmp_path):
+    with node_process("agent", "/r1", {"agent": agent_settings}, tmp_path):
+        senses.wait_for_agent()
+
+        def said():
+            status, values = senses.report()
+            # nobody is stopped, so nothing is counted
+            assert values["stale_inputs"] == "0"
+            return status.message
+
+        everything = "no tick has been complete yet: stale input: odom, tracks, sites"
+        senses.until(lambda: said() == everything)
+        senses.until(lambda: moves(senses.decide()))
+        senses.until(lambda: "no tick" not in senses.report()[0].message)
+        assert senses.report()[1]["missed_ticks"].isdecimal()
+
+
 def test_a_pose_in_the_map_is_moved_by_odom_in_map_once_more(agent_settings, senses, tmp_path):
     parameters = agent_settings | {"odom_in_map": [0.5, 0.0, 0.0]}
     with node_process("agent", "/r1", {"agent": parameters}, tmp_path):
