@@ -184,6 +184,7 @@ class GateNode(LifecycleNode):
             return
         self._odom_frame = message.header.frame_id
         try:
+            messages.check_origin(self._odom_frame, self.settings.odom_in_map)
             x, y, yaw = messages.decode_odometry(message).pose
         except InvalidMessageError as error:
             # as good as none: it goes stale

@@ -360,14 +360,14 @@ class Company(Chain):
         self.told = self.listen(DiagnosticArray, "/diagnostics", qos.DIAGNOSTICS)
         self.tick = 0
 
-    def step(self, ahead, *, frame="odom", seen_at=None, speed=0.5):
-        """One tick at 20 Hz; tracks may be of another frame or of an earlier tick."""
+    def step(self, ahead, *, frame="odom", seen_at=None, speed=0.5, of="odom"):
+        """One tick at 20 Hz; tracks may be of another frame or tick, odometry `of` one."""
         self.tick += 1
         stamp = messages.time_of(self.tick * 50_000_000)
         seen = np.zeros(0 if ahead is None else 1, clouds.TRACKS)
         seen["x"] = 0.0 if ahead is None else ahead
         old = messages.time_of((self.tick if seen_at is None else seen_at) * 50_000_000)
-        self.odometry.publish(messages.encode_odometry(HERE, stamp, "odom", "base_link"))
+        self.odometry.publish(messages.encode_odometry(HERE, stamp, of, "base_link"))
         self.tracks.publish(clouds.encode(seen, old, frame))
         self.command.publish(messages.encode_twist((speed, 0.0), stamp, "base"))
         self.spin(0.05)
@@ -413,6 +413,20 @@ def test_tracks_that_are_not_to_be_trusted_keep_a_robot_driving(company, wrong):
     company.until(lambda: company.status().get("state") == "stale_tracks")
     assert ("are in 'map', not 'odom'" in company.status()["invalid_inputs"]) == ("frame" in wrong)
     company.until(lambda: company.step(2.0) == 0.5)
+
+
+def test_a_pose_in_the_map_is_moved_by_odom_in_map_once_more():
+    company = Company()
+    company.gate(separation_m=0.3, estop_wait_s=0.0, odom_in_map=[0.5, 0.0, 0.0])
+    company.connected(company.tracks, company.odometry)
+    try:
+        company.until(lambda: company.step(2.0) == 0.5)
+        company.until(lambda: company.step(2.0, frame="map", of="map") == 0.0)
+        company.until(lambda: company.status().get("state") == "stale_odom")
+        assert "odom is in 'map' already" in company.status()["invalid_inputs"]
+        company.until(lambda: company.step(2.0) == 0.5)
+    finally:
+        company.close()
 
 
 def test_a_detector_that_repeats_itself_keeps_a_robot_driving(company):
