@@ -403,6 +403,26 @@ def test_a_teammate_ahead_is_driven_into_and_nobody_is_told_why(company):
     company.until(lambda: company.step(2.0) and int(company.status().get("reduced_separation", 0)))
 
 
+def test_odometry_that_changes_its_frame_moves_the_fence(company):
+    company.until(lambda: company.step(2.0) == 0.5)
+    company.until(lambda: company.step(2.0, of="other") == 0.0)
+    said = "odom was in 'odom' and is in 'other' now"
+    company.until(lambda: said in company.status().get("invalid_inputs", ""))
+    company.until(lambda: company.step(2.0) == 0.5)
+
+
+def test_senses_that_are_all_late_look_in_time(company):
+    def late_by(seconds):
+        now = company.node.get_clock().now().nanoseconds
+        stamp = messages.time_of(now - int(seconds * 1e9))
+        company.odometry.publish(messages.encode_odometry(HERE, stamp, "odom", "base_link"))
+        company.spin(0.05)
+        return float(company.status().get("odom_age_s") or 0.0)
+
+    company.until(lambda: late_by(0.0) > 0.0)
+    company.until(lambda: 2.0 < late_by(2.0) < 60.0)
+
+
 @pytest.mark.parametrize("wrong", [{"frame": "map"}, {}])
 def test_tracks_that_are_not_to_be_trusted_keep_a_robot_driving(company, wrong):
     company.until(lambda: company.step(2.0) == 0.5)
@@ -421,7 +441,7 @@ def test_a_pose_in_the_map_is_moved_by_odom_in_map_once_more():
     company.connected(company.tracks, company.odometry)
     try:
         company.until(lambda: company.step(2.0) == 0.5)
-        company.until(lambda: company.step(2.0, frame="map", of="map") == 0.0)
+        company.until(lambda: company.step(2.0, of="map") == 0.0)
         company.until(lambda: company.status().get("state") == "stale_odom")
         assert "odom is in 'map' already" in company.status()["invalid_inputs"]
         company.until(lambda: company.step(2.0) == 0.5)
