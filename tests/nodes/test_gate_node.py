@@ -214,6 +214,8 @@ def test_ctrl_c_ends_the_gate_cleanly_and_leaves_the_robot_driving(tmp_path):
         ({"max_sped": 1.0}, "unknown key 'max_sped', did you mean 'max_speed'"),
         ({"fence": [1.0, 0.0, -1.0, 2.0]}, "xmin < xmax"),
         ({"odom_in_map": [1.0]}, "three numbers"),
+        ({"max_speed": 1}, "'max_speed' is 1, which ROS takes for an integer; write 1.0"),
+        ({"max_speed": "fast"}, "max_speed"),
     ],
 )
 def test_a_wrong_parameter_is_refused_with_a_sentence(settings, sentence):
