@@ -14,7 +14,7 @@ from eir_ros.faults.schedule import FaultMixture, Schedule
 from training.checkpoint import Run
 from training.game import make_game
 from training.rollout import Collector, first_returns
-from training.team import Adversary, BeliefSource
+from training.team import Adversary
 
 #: First entry of every seed of an evaluation: never shared with training or attacks.
 EVALUATION_STREAM = 2_000_003
@@ -54,8 +54,6 @@ class Evaluator:
     ----------
     run
         The frozen team.
-    clamp
-        Replace every belief by full trust, to show what the belief is worth.
     batch
         Episodes played at once.
     greedy
@@ -63,12 +61,9 @@ class Evaluator:
         between plays.
     """
 
-    def __init__(
-        self, run: Run, clamp: bool = False, batch: int = 256, greedy: bool = True
-    ) -> None:
+    def __init__(self, run: Run, batch: int = 256, greedy: bool = True) -> None:
         torch.set_num_threads(1)
         self._run, self.greedy = run, greedy
-        self._source = BeliefSource.NONE if clamp else run.team.source
         self._game = make_game(run.recipe, batch)
         #: Steps that an episode may take.
         self.steps = self._game.horizon
@@ -120,7 +115,7 @@ class Evaluator:
     def _play(
         self, draw: Any, episodes: int, stream: list[int], adversary: Adversary | None
     ) -> Episodes:
-        run, trained = self._run, self._run.team.source
+        run = self._run
         collector = Collector(
             self._game,
             run.team,
@@ -130,13 +125,9 @@ class Evaluator:
             self.greedy,
         )
         found = []
-        run.team.source = self._source
-        try:
-            for part in range(-(-episodes // self._game.batch)):
-                seed = [EVALUATION_STREAM, *stream, part]
-                found.append(collector.collect(seed, self.steps, schedule=draw(seed)))
-        finally:
-            run.team.source = trained
+        for part in range(-(-episodes // self._game.batch)):
+            seed = [EVALUATION_STREAM, *stream, part]
+            found.append(collector.collect(seed, self.steps, schedule=draw(seed)))
         return Episodes(
             np.concatenate([first_returns(r).numpy() for r in found]),
             np.concatenate([1 - r.belief[..., COOPERATIVE].numpy() for r in found], axis=1),
