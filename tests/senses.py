@@ -34,12 +34,12 @@ class Senses(Probe):
         """Wait until the agent is there; both ways of every topic are tried by `answer`."""
         self.connected(self.odometry, self.tracks, self.sites)
 
-    def sense(self, *, x=0.0, tracks=(0, 2, 3), sites=(0, 1, 2), frame="map"):
-        """Say what is sensed at the next tick; returns its stamp."""
+    def sense(self, *, x=0.0, tracks=(0, 2, 3), sites=(0, 1, 2), frame="map", of="r1/odom"):
+        """Say what is sensed at the next tick, sites in `frame`, odometry `of`; its stamp."""
         self.tick += 1
         stamp = messages.time_of(self.tick * 100_000_000)
         motion = messages.Motion(np.array([x, 0.1, 0.2]), np.array([0.1, 0.0]), 0.0)
-        self.odometry.publish(messages.encode_odometry(motion, stamp, "r1/odom", "r1/base_link"))
+        self.odometry.publish(messages.encode_odometry(motion, stamp, of, "r1/base_link"))
         seen = np.zeros(len(tracks), TRACKS)
         seen["id"], seen["y"] = tracks, np.array(tracks) * 0.4
         self.tracks.publish(clouds.encode(seen, stamp, "r1/odom"))

@@ -25,6 +25,8 @@ def judge_beliefs(run: Run, arena: Arena, episodes: int) -> dict[str, Any]:
     """Beliefs about agents whose fault starts a third into the episode, and about healthy ones.
 
     A third of what a healthy team takes at the median, which may be far less than the time limit.
+    An adversary is the one that the team was trained with: one that learns against it afterwards
+    may be found out later.
 
     Returns
     -------
@@ -33,8 +35,8 @@ def judge_beliefs(run: Run, arena: Arena, episodes: int) -> dict[str, Any]:
         `auroc` over all steps after the onset, against healthy teammates in these and in healthy
         episodes at the same steps; `steps_to_detect` (median over observers and episodes, None
         where half of them never do) and `detected` (share that ever do). Over all kinds and as
-        many healthy episodes: `brier`, `calibration_error` and `blamed`, the share of healthy
-        agents ever blamed by anybody.
+        many healthy episodes: `brier` and `calibration_error`. Over healthy episodes alone:
+        `blamed`, the share of agents ever blamed by anybody.
     """
     healthy = arena.play(Nobody(), episodes, [STREAM])
     after = ONSET * float(np.median(healthy.running.sum(0))) / arena.steps

@@ -24,7 +24,9 @@ from training.matrix import (
     Victim,
     attack_units,
     cells_of,
+    donors_of,
     judge_unit,
+    named,
     recipe_of,
     rival_units,
     train_unit,
@@ -292,15 +294,20 @@ def _is_done(stage: str, matrix: Matrix, victim: Victim, runs: Path) -> bool:
 
 
 def is_attacked(matrix: Matrix, victim: Victim, unit: Unit, runs: Path) -> bool:
-    """Whether the adversary of `unit` is there, and was trained against this very team as said."""
+    """Whether the adversary of `unit` is there, and was trained against this very team as said.
+
+    A rival that began from the best of other donors than there are now is another one.
+    """
     path, world = Path(unit.command[-1]), matrix.worlds[victim.world]
     try:
         found = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         trained = len(found["curve"]), found["greedy"], found["victim"]["sha256"]
         team = digest(checkpoint.find(runs / victim.name))
+        donors = {named(path) for path in found.get("tried", ())}
     except (OSError, ValueError, KeyError):  # none yet, or half of one
         return False
-    return path.exists() and trained == (world.attack_iterations, not world.sampled, team)
+    wanted = world.attack_iterations, not world.sampled, team
+    return path.exists() and trained == wanted and donors == donors_of(unit)
 
 
 def _trained(matrix: Matrix, victim: Victim, runs: Path) -> bool:

@@ -26,6 +26,7 @@ from training.matrix import (
     Matrix,
     Victim,
     cells_of,
+    named,
     rivals,
 )
 from training.methods import METHODS
@@ -91,13 +92,18 @@ class Judge:
         return found
 
     def _against(self, victim: Victim) -> list[Path]:
-        """Files of the adversaries that were trained against that frozen team."""
+        """Files of the adversaries that were trained against that frozen team.
+
+        Of those against another team, none that began as one of this team's own: a transfer is to
+        be one that this team has not met.
+        """
+        found = {
+            path
+            for name, (path, _) in self._adversaries.items()
+            if name.startswith(f"{victim.method}:") and not name.endswith(":training")
+        }
         return sorted(
-            {
-                path
-                for name, (path, _) in self._adversaries.items()
-                if name.startswith(f"{victim.method}:") and not name.endswith(":training")
-            }
+            path for path in found if victim == self.victim or _donor(path) != self.victim.name
         )
 
     def _strongest(self, victim: Victim) -> Any:
@@ -253,6 +259,14 @@ def summary(returns: NDArray[np.floating[Any]]) -> dict[str, float]:
 
 def _rounded(means: dict[str, float]) -> dict[str, float]:
     return {name: round(value, 4) for name, value in sorted(means.items())}
+
+
+def _donor(attack: Path) -> str | None:
+    """The team, WORLD/METHOD-SEED, from whose adversary an attack of another team began."""
+    tried = json.loads(attack.with_suffix(".json").read_text(encoding="utf-8")).get("tried")
+    if not tried:
+        return None
+    return "/".join(named(min(tried, key=lambda donor: tried[donor]))[:2])
 
 
 def _curve(attack: Path) -> list[float]:

@@ -1,15 +1,16 @@
 """A matrix of evaluation: methods x worlds x seeds x attacks, and the units of work it takes.
 
-A matrix is a YAML file (`config/matrices`). Its work is done in stages, world by world: teams
-are trained, then attacked, attacked again from the adversaries of their rivals, then judged by all
-adversaries of their world and seed; so the stages do not overlap. Every unit is a command
-that keeps what is there.
+A matrix is a YAML file (`config/matrices`). Its work is done in stages, world by world and seed by
+seed: teams are trained, then attacked, attacked again from the adversaries of their rivals, then
+judged by all adversaries of their world and seed; so the stages do not overlap. Every unit is a
+command that keeps what is there.
 """
 
 import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -265,6 +266,17 @@ def rival_units(matrix: Matrix, victim: Victim, runs: Path) -> list[Unit]:
             donors += trained + [unit.command[-1] for unit in attack_units(matrix, rival, runs)]
     warm = [part for donor in donors for part in ("--warm-from", donor)]
     return [_attack_unit(matrix, victim, runs, "rival", *warm)] if warm else []
+
+
+def donors_of(unit: Unit) -> set[tuple[str, ...]]:
+    """Whose adversaries a rival unit tries, as `named` says it; empty for any other unit."""
+    words = unit.command
+    return {named(path) for word, path in pairwise(words) if word == "--warm-from"}
+
+
+def named(path: str) -> tuple[str, ...]:
+    """World, team and, of an attack, its file: wherever the folder of all runs is."""
+    return Path(path).parts[-3 if path.endswith(".pt") else -2 :]
 
 
 def judge_unit(matrix_path: Path, victim: Victim, runs: Path, out: Path) -> Unit:

@@ -137,6 +137,7 @@ def _play(
     from rich.console import Console
     from rich.table import Table
 
+    from eir_ros.contract.faults import FaultKind
     from training import checkpoint
     from training.attack import load_attack
     from training.attacks import make_attack, parse_settings
@@ -144,6 +145,9 @@ def _play(
     from training.cells import summary
 
     attack = make_attack(kind, parse_settings(changes))
+    # a fault of the field may be `adversary`, which is played by one
+    if adversary and not (attack.needs_adversary or attack.fault is FaultKind.ADVERSARY):
+        raise EirError(f"'{kind}' plays no adversary; leave out --adversary.")
     played_by = load_attack(adversary) if adversary else None
     arena = Arena(checkpoint.load(checkpoint.find(victim)), min(256, episodes), not sampled)
     quiet = summary(arena.play(make_attack("none"), episodes, [seed]).returns)

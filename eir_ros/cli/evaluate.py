@@ -35,6 +35,15 @@ def evaluate(
     A cell that fails is reported and stops nothing; the status is then 1. After Ctrl-C the same
     command goes on.
     """
+    from eir_ros.contract.errors import EirError
+
+    others = {"--plan": plan, "--world": world, "--jobs": jobs, "--address": address}
+    others["--engine"] = engine != "local"
+    if only is not None and (given := [name for name, value in others.items() if value]):
+        raise EirError(
+            f"--only judges one team, here and now; leave out {given[0]}, or --only for what is "
+            "missing of all."
+        )
     from training.campaign import judge_one, plan_matrix, run_matrix
     from training.matrix import find_victim, read_matrix
     from training.room import check_folder

@@ -26,7 +26,14 @@ def check_protection(options: Options) -> None:
                 "machine needs none."
             )
         # read here, so that the mistake is known before anything starts
-        signing.load_private_key(options.keys / f"{options.host}.key")
+        own = options.keys / f"{options.host}.key"
+        others = sorted(path.stem for path in options.keys.glob("*.key"))
+        if others and not own.exists():
+            raise EirError(
+                f"{options.keys} is the folder of keys of host {' and '.join(others)}, and this "
+                f"is to be '{options.host}'; give that host's own."
+            )
+        signing.load_private_key(own)
         known = signing.load_trusted_keys(options.keys)
         if options.host != OPERATOR and OPERATOR not in known:
             raise EirError(f"{options.keys}: there is no {OPERATOR}.pub, whose orders would count.")

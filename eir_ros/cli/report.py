@@ -44,7 +44,15 @@ def report(
     folder = out or source.absolute().with_name(f"{source.absolute().stem}-report")
     # WORLD/METHOD-SEED/ATTACK.json
     if source.is_dir() and any(source.glob("*/*-[0-9]*/*.json")):
+        _refuse_of_recordings(json_only, threshold)
+        if docs is not None and out is not None:
+            raise EirError("--docs writes its page and nothing else; leave out --out.")
         _of_matrix(source, folder, docs)
+    elif (whole := _results_around(source)) is not None:
+        raise EirError(
+            f"{source} is a part of the results of `eir evaluate`; give the folder of all its "
+            f"worlds: eir report {whole}"
+        )
     elif docs is not None:
         raise EirError(
             f"{source} holds no cells of `eir evaluate` (WORLD/METHOD-SEED/ATTACK.json), of which "
@@ -52,6 +60,30 @@ def report(
         )
     else:
         _of_recording(source, out, folder, json_only, threshold)
+
+
+def _refuse_of_recordings(json_only: bool, threshold: float | None) -> None:
+    """No option is given that a report of an evaluation would not look at."""
+    from eir_ros.contract.errors import EirError
+
+    if json_only:
+        raise EirError(
+            "--json is for a recording; the report of an evaluation has its numbers in "
+            "scorecard.json."
+        )
+    if threshold is not None:
+        raise EirError(
+            "--threshold is for a recording; how beliefs are judged is written in their cells."
+        )
+
+
+def _results_around(source: Path) -> Path | None:
+    """The folder of the results that `source`, of one world or one team, is a part of."""
+    if any(source.glob("*-[0-9]*/none.json")):
+        return source.absolute().parent
+    if (source / "none.json").exists():
+        return source.absolute().parent.parent
+    return None
 
 
 def _of_matrix(cells: Path, folder: Path, docs: Path | None) -> None:

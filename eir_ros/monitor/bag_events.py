@@ -6,6 +6,7 @@ Message types come from `rosbags`, which carries Jazzy's definitions.
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from sys import intern
 from typing import Any, Final, NamedTuple
@@ -18,6 +19,8 @@ from eir_ros.contract.report import FaultSpan
 from eir_ros.monitor.bag import Bag
 
 _CLOCK, _FAULTS = "/clock", "/swarm/faults"
+#: Within a robot's namespace.
+_TRUST = "trust"
 
 #: Types of a point's fields that are read, by their number in sensor_msgs/PointField.
 _FIELD_TYPES: Final = {
@@ -140,11 +143,20 @@ class Events:
             stamp_s = now_s if header is None else self._mission_s(_nanoseconds(header.stamp))
             if channel.topic == _FAULTS:
                 value = self._truth(value, _nanoseconds(found.header.stamp))
+            if topic == _TRUST:
+                value = tuple(map(self._in_mission_time, value))
             sent_s, heard_s = message.publish_time / 1e9, message.log_time / 1e9
             yield Event(now_s, stamp_s, sent_s, heard_s, robot, topic, value)
 
     def _mission_s(self, time_ns: int) -> float:
         return (time_ns - (self._start_ns or 0)) / 1e9
+
+    def _in_mission_time(self, status: Status) -> Status:
+        """A step of trust, which its agent dates by the time of the day."""
+        with suppress(KeyError, ValueError):
+            time_s = float(status.values["time_s"]) - (self._start_ns or 0) / 1e9
+            return status._replace(values={**status.values, "time_s": f"{time_s:.3f}"})
+        return status
 
     def _truth(self, statuses: tuple[Status, ...], stamp_ns: int) -> dict[str, list[FaultSpan]]:
         """Faults by robot; the times of a fault node count from its own start."""

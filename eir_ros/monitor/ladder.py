@@ -8,9 +8,14 @@ from eir_ros.contract.trust import Level
 
 
 def read_trust(
-    robot: str, values: Mapping[str, str], line: str
+    robot: str, values: Mapping[str, str], line: str, start_s: float = 0.0
 ) -> tuple[dict[str, str], TrustStep | None]:
     """The level of every teammate, by name, and the step that led there; None: the beginning.
+
+    Parameters
+    ----------
+    start_s
+        When the mission began, by the clock of the robots [s].
 
     Raises
     ------
@@ -24,7 +29,7 @@ def read_trust(
     }
     if "subject" not in values:
         return levels, None
-    t_s = float(values["time_s"])
+    t_s = float(values["time_s"]) - start_s
     if not math.isfinite(t_s):
         raise ValueError(f"time_s is {t_s}")
     subject = values["subject"]

@@ -1,5 +1,6 @@
 """Recordings: rosbag2 directories with MCAP storage that lose little when the writer is killed."""
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +20,9 @@ from eir_ros.monitor.bag import METADATA, Bag, Channel
 
 #: Version of rosbag2's metadata.yaml that Jazzy writes.
 _VERSION: Final = 9
+
+#: What `fdatasync` says of a file that is closed, and of one that is on no disk.
+_NOT_SYNCED: Final = (errno.EBADF, errno.EINVAL)
 
 #: What rosbag2 calls the start of a file without messages [ns].
 _NEVER_NS: Final = 2**63 - 1
@@ -200,9 +204,30 @@ class Recording:
                     self._introduce(topic)
 
     def sync(self) -> None:
-        """Wait until what was flushed is on the disk; may be called from another thread."""
-        with suppress(OSError, ValueError):  # split or closed meanwhile, which syncs as well
+        """Wait until what was flushed is on the disk; may be called from another thread.
+
+        Raises
+        ------
+        EirError
+            It is not: a disk tells so once, and not when it is written to.
+        """
+        try:
             os.fdatasync(self._file.stream.fileno())
+        except ValueError:  # split or closed meanwhile, which syncs as well
+            return
+        except OSError as error:
+            if error.errno not in _NOT_SYNCED:
+                raise EirError(
+                    f"{self.folder}: the disk lost what was written ({error.strerror})."
+                ) from error
+
+    @property
+    def deleted(self) -> bool:
+        """Whether somebody has deleted the file that is being written."""
+        try:
+            return os.fstat(self._file.stream.fileno()).st_nlink == 0
+        except (OSError, ValueError):  # closed
+            return False
 
     def close(self) -> None:
         """Complete the recording: index and metadata.yaml."""

@@ -85,6 +85,7 @@ class Agent(LifecycleNode):
         self.get_logger().info("active; every belief starts from its prior")
         self._active = True
         self._reporter.reset()
+        self._watchdog.reset()
         done = super().on_activate(state)
         self._tell_trust(None)
         return done
@@ -163,7 +164,7 @@ class Agent(LifecycleNode):
         self._inputs.append(
             self.create_subscription(DiagnosticArray, "gate_events", self._on_gate, qos.EVENT)
         )
-        # every complete tick winds it up again, so it only fires when inputs are missing
+        # activation and every complete tick wind it up, so it only fires when inputs are missing
         self._watchdog = self.create_timer(deadline_s, self._on_silence, clock=self._steady)
         self._reporter = self.create_timer(1.0, self._report, clock=self._steady)
         self._sleep()
@@ -208,6 +209,7 @@ class Agent(LifecycleNode):
             self._restart()
             self._tell_trust(None)
         try:
+            messages.check_origin(message.header.frame_id, self.settings.odom_in_map)
             self._inbox.odometry(tick, messages.decode_odometry(message))
         except InvalidMessageError as error:
             self._refuse(f"odom {error}", tick)
@@ -249,10 +251,11 @@ class Agent(LifecycleNode):
 
     def _on_silence(self) -> None:
         """Hold, because no tick has become complete for the length of the deadline."""
-        if self._last_command is None:
-            # nothing has ever come: there is nobody to stop yet
-            return
         problem = self._inbox.missing()
+        if self._last_command is None:
+            # there is nobody to stop yet, but whoever looks why this robot does not move is told
+            self._counters.tell(f"no tick has been complete yet: {problem}")
+            return
         self._counters.stale(problem)
         self._stand(problem)
 
@@ -263,10 +266,12 @@ class Agent(LifecycleNode):
 
         Trust is told before: the gate shall know whom to keep off when the command comes to it.
         """
+        before = self._inbox.answered
         found = self._inbox.take()
         if found is None:
             return
         tick, sensed = found
+        self._counters.missed_ticks += self._inbox.between(before, tick)
         answer = self._core.tick(tick, sensed, self._stopped)
         stamp = messages.time_of(self._inbox.stamp_of(tick))
         for step in answer.decided.steps if answer.decided is not None else ():

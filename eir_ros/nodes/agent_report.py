@@ -25,6 +25,8 @@ class Counters:
         self.overruns = 0
         #: Inputs that were missing, invalid or too old, each of which made the agent hold.
         self.stale_inputs = 0
+        #: Ticks between two that were answered that were not: lost, or stamped beside the ticks.
+        self.missed_ticks = 0
         self.decisions = 0
         #: Of these, those since the beliefs began at the prior.
         self.since_prior = 0
@@ -34,6 +36,10 @@ class Counters:
     def stale(self, problem: str) -> None:
         """Count one reason to hold."""
         self.stale_inputs += 1
+        self.tell(problem)
+
+    def tell(self, problem: str) -> None:
+        """Say in the next report what is wrong, though nobody has to be stopped for it."""
         self._problems[problem] = None
 
     def status(
@@ -61,6 +67,7 @@ class Counters:
             "inference_us_histogram": self.inference_us.dumps(),
             "overruns": self.overruns,
             "stale_inputs": self.stale_inputs,
+            "missed_ticks": self.missed_ticks,
             "decisions": self.decisions,
             "decisions_since_prior": self.since_prior,
         }

@@ -49,7 +49,8 @@ def encode(points: NDArray[np.void], stamp: Time, frame: str) -> PointCloud2:
     cloud.header.frame_id = frame
     cloud.height = 1
     cloud.width = len(points)
-    cloud.fields = _fields(points.dtype)
+    # a list of its own: whoever appends to it must not change what all others are compared with
+    cloud.fields = list(_fields(points.dtype))
     cloud.point_step = points.dtype.itemsize
     cloud.row_step = points.dtype.itemsize * len(points)
     cloud.data = array("B", points.tobytes())

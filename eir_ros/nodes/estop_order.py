@@ -1,7 +1,8 @@
 """The e-stop, pressed or released once by whoever sits at a shell.
 
 A program of its own, like `eir_ros.nodes.order`: `python -m eir_ros.nodes.estop_order stop`. Prints
-the gates that have it. Status 0: every gate that was found; 2: there is none, with the reason.
+the gates that have it. Status 0: every gate that was found; 2: there is none, and who keeps the
+order for those that start.
 """
 
 import sys
@@ -22,8 +23,8 @@ _PATIENCE_S, _OTHERS_S = 6.0, 2.0
 _PERIOD_S = 0.1
 
 
-def press(on: bool) -> list[str]:
-    """Stop every robot, or release them; the names of the gates that have taken it."""
+def press(on: bool) -> tuple[list[str], list[str]]:
+    """Stop every robot, or release them; the gates that have taken it, and who keeps it."""
     with short_lived("eir_estop") as node:
         publisher = node.create_publisher(Bool, TOPIC, qos.ESTOP)
         begun = news = time.monotonic()
@@ -43,7 +44,7 @@ def press(on: bool) -> list[str]:
             # once: a stop that somebody gives meanwhile must not be taken back
             publisher.publish(Bool(data=False))
         publisher.wait_for_all_acked(Duration(seconds=_OTHERS_S))
-        return sorted(found)
+        return sorted(found), sorted(_keepers(node))
 
 
 def _gates(node: Node) -> set[str]:
@@ -51,7 +52,14 @@ def _gates(node: Node) -> set[str]:
     return {name for name in hearing if name.endswith("/gate")}
 
 
+def _keepers(node: Node) -> set[str]:
+    """Who hears orders and tells them on to gates that start: monitors, and links."""
+    telling = nodes_of(node.get_publishers_info_by_topic(TOPIC))
+    return telling & nodes_of(node.get_subscriptions_info_by_topic(TOPIC))
+
+
 if __name__ == "__main__":
-    gates = press(sys.argv[1] == "stop")
-    print(" ".join(gates) or f"there is no gate in {domain()}")
+    gates, keepers = press(sys.argv[1] == "stop")
+    kept = f"no gate is in {domain()} yet; {' '.join(keepers)} keeps the order for those that start"
+    print(" ".join(gates) or (kept if keepers else f"there is no gate in {domain()}"))
     sys.exit(0 if gates else 2)

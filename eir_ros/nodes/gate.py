@@ -179,16 +179,20 @@ class GateNode(LifecycleNode):
         return self._simulated or stamp != last
 
     def _on_odometry(self, message: Odometry) -> None:
-        stamp = message.header.stamp
+        stamp, frame = message.header.stamp, message.header.frame_id
         if not self._is_news("odom", stamp):
             return
-        self._odom_frame = message.header.frame_id
         try:
+            messages.check_origin(frame, self.settings.odom_in_map)
+            if self._odom_frame not in ("", frame):
+                raise InvalidMessageError(f"was in '{self._odom_frame}' and is in '{frame}' now")
             x, y, yaw = messages.decode_odometry(message).pose
         except InvalidMessageError as error:
             # as good as none: it goes stale
             self._told.invalid("odom", error)
             return
+        self._odom_frame = frame
+        self._told.odom_age(self.get_clock().now().nanoseconds / 1e9 - _seconds(stamp))
         place = compose(self.settings.odom_in_map, (x, y, yaw))
         self._gate.odometry(*place, now=self._now(stamp))
         self._sensed_at("odom", stamp)

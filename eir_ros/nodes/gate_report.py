@@ -35,10 +35,15 @@ class GateReport:
         self._reason: Reason = "no_command"
         self._last_reason: Reason = ""
         self._invalid: dict[str, str] = {}
+        self._odom_age_s: float | None = None
 
     def command(self) -> None:
         """Count a command of the agent."""
         self._commands += 1
+
+    def odom_age(self, age_s: float) -> None:
+        """Take how long ago, by this computer's clock, odometry that came now was true [s]."""
+        self._odom_age_s = age_s if self._odom_age_s is None else max(self._odom_age_s, age_s)
 
     def invalid(self, what: str, error: InvalidMessageError) -> None:
         """Remember, for the next report, an input that was as good as none."""
@@ -73,9 +78,12 @@ class GateReport:
             "estop": gate.estop,
             # of the commands that were sent, those from which this rule took most away
             **{f"reduced_{why}": gate.counts[why] for why in REASONS},
+            # the oldest since the last report: senses that are all as late look in time
+            "odom_age_s": "" if self._odom_age_s is None else f"{self._odom_age_s:.3f}",
             "invalid_inputs": "; ".join(f"{what} {why}" for what, why in self._invalid.items()),
         }
         self._invalid.clear()
+        self._odom_age_s = None
         return self._status(f"{self._robot}/gate", values, reason or "nominal")
 
     def _status(self, name: str, values: Mapping[str, Any], message: str) -> DiagnosticStatus:

@@ -22,7 +22,7 @@ class Inbox:
 
     A message belongs to tick round(stamp / tick_s). A tick is complete when its tracks and the
     odometry of the same tick are here and, where a decision is due, sites younger than one
-    decision.
+    decision, and not of a time that is yet to come.
 
     Parameters
     ----------
@@ -62,6 +62,15 @@ class Inbox:
         """Whether the policy decides at `tick`."""
         return tick % self.task.decision_ticks == 0
 
+    def _are_of_now(self, tick: int) -> bool:
+        """Whether the sites are of the time of `tick`.
+
+        They may be ahead by as much as tracks may be late. Any further, and it is a clock that is
+        wrong: they would be taken for new for as long as it is ahead, also when nobody sends them
+        any more.
+        """
+        return -self.task.decision_ticks < self._sites_at - tick <= _HISTORY
+
     def missing(self) -> str:
         """What keeps the next tick from being complete, for a report."""
         newest = max(self._motions, default=_NEVER)
@@ -74,6 +83,10 @@ class Inbox:
     def went_back(self, tick: int) -> bool:
         """Whether time has jumped to before what was answered: another mission."""
         return tick < self.answered - _HISTORY
+
+    def between(self, before: int, tick: int) -> int:
+        """How many ticks lie between two that were answered; of the first of a mission none."""
+        return 0 if before == _NEVER else max(0, tick - before - 1)
 
     def odometry(self, tick: int, motion: Motion) -> None:
         """Take the robot's own motion [`<r>/odom`]."""
@@ -126,7 +139,7 @@ class Inbox:
         motion = self._motions.get(tick)
         if motion is None or tick <= self.answered:
             return None
-        if self.decision_due(tick) and self._sites_at <= tick - self.task.decision_ticks:
+        if self.decision_due(tick) and not self._are_of_now(tick):
             return None
         self.answered = tick
         x, y, yaw = motion.pose

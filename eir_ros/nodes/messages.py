@@ -33,6 +33,8 @@ class Motion(NamedTuple):
 
 #: No robot is so far away or so fast, and sums and squares of such numbers are finite [m, m/s].
 LARGEST: Final = 1e9
+#: The frame of sites, fence and beliefs (REP-105).
+MAP: Final = "map"
 #: Holds at no time: a robot without a fault has this one on the wire.
 _HEALTHY = Span(FaultKind.NONE, 0.0, 0.0, "schedule")
 
@@ -88,6 +90,20 @@ def decode_odometry(message: Odometry) -> Motion:
     cos, sin = math.cos(yaw), math.sin(yaw)
     velocity = (linear.x * cos - linear.y * sin, linear.x * sin + linear.y * cos)
     return Motion(np.array([position.x, position.y, yaw]), np.array(velocity), yaw_rate)
+
+
+def check_origin(frame: str, odom_in_map: Sequence[float]) -> None:
+    """Whether odometry in `frame` may be moved by `odom_in_map`, x, y, yaw [m, m, rad; map].
+
+    Raises
+    ------
+    InvalidMessageError
+        It is in the map already: a robot that is taken to be elsewhere has its fence elsewhere.
+    """
+    if frame.strip("/") == MAP and any(odom_in_map):
+        raise InvalidMessageError(
+            f"is in '{MAP}' already, and odom_in_map would move it once more; make that zero"
+        )
 
 
 def encode_twist(command: Floats, stamp: Time, frame: str) -> TwistStamped:

@@ -224,7 +224,8 @@ class Monitor(ManagedNode):
     def _on_trust(self, robot: str, message: DiagnosticArray) -> None:
         try:
             (status,) = message.status
-            levels, step = read_trust(robot, messages.values_of(status), status.message)
+            values, start_s = messages.values_of(status), self._mission_start_ns / 1e9
+            levels, step = read_trust(robot, values, status.message, start_s)
         except (EirError, ValueError, KeyError) as error:
             said = f"ignored: trust of {robot}: {error!r}"
             self.get_logger().warning(said, throttle_duration_sec=5.0)

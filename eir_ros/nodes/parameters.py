@@ -50,6 +50,12 @@ def declare(
             else:
                 parameter = node.declare_parameter(name, _plain(field.default), descriptor)
         except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+            value = getattr(node._parameter_overrides.get(name), "value", None)
+            if kind is Parameter.Type.DOUBLE and type(value) is int:
+                raise EirError(
+                    f"{where}: parameter '{name}' is {value}, which ROS takes for an integer; "
+                    f"write {float(value)}."
+                ) from error
             raise EirError(f"{where}: parameter {error}") from error
         if parameter.type_ != Parameter.Type.NOT_SET:
             given[name] = _plain(parameter.value)

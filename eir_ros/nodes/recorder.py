@@ -200,7 +200,14 @@ class Recorder(ManagedNode):
             return
         # a slow disk must not keep messages waiting until they are dropped
         if self._syncing is None or self._syncing.done():
+            if self._syncing is not None and (failed := self._syncing.exception()):
+                self._give_up(str(failed))
+                return
             self._syncing = self._disk.submit(self._recording.sync)
+        if self._recording.deleted:
+            self._recording.abandon()
+            self._stopped(f"{self.settings.out} was deleted, and what was recorded with it")
+            return
         left_mb = free_mb(self._folder)
         if left_mb < self._min_free_mb():
             self._end(f"the disk is nearly full: {left_mb:.0f} MB are free")

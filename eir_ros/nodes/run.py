@@ -22,6 +22,7 @@ from eir_ros.nodes import sealed
 from eir_ros.swarm.alive import Pulse
 
 RCLError = rclpy_implementation.RCLError
+UnknownROSArgsError = rclpy_implementation.UnknownROSArgsError
 
 #: A process that has not ended so long after the signal says where its threads are [s].
 _LATE_S = 6.0
@@ -36,9 +37,9 @@ class FinishedError(Exception):
 def run(factory: Callable[[], Iterable[Node]], args: list[str] | None = None) -> int:
     """Spin the nodes that `factory` makes in one thread; return the exit status.
 
-    SIGINT and SIGTERM end the loop between two callbacks and the status is 0. An `EirError` of the
-    factory or of a callback is one line on stderr and status 2. Anything else is a bug and keeps
-    its traceback.
+    SIGINT and SIGTERM end the loop between two callbacks and the status is 0. Arguments that ROS
+    refuses and an `EirError` of the factory or of a callback are one line on stderr and status 2.
+    Anything else is a bug and keeps its traceback.
     """
     try:
         return _run(factory, args)
@@ -56,7 +57,7 @@ def run(factory: Callable[[], Iterable[Node]], args: list[str] | None = None) ->
 def _run(factory: Callable[[], Iterable[Node]], args: list[str] | None) -> int:
     stop = _Stop()
     try:
-        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        _begin(args)
         _spin(factory, stop)
     except (FinishedError, ExternalShutdownException, ShutdownException):
         return 0
@@ -68,6 +69,17 @@ def _run(factory: Callable[[], Iterable[Node]], args: list[str] | None) -> int:
         if not stop.asked:
             raise
     return 0
+
+
+def _begin(args: list[str] | None) -> None:
+    try:
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    except UnknownROSArgsError as error:
+        raise EirError(f"unknown arguments after --ros-args: {error}") from error
+    except RCLError as error:
+        # a parameter file that is none, a malformed remapping, a ROS_DOMAIN_ID that is no number
+        reason, *_ = str(error).removeprefix("failed to initialize rcl: ").split(", at /")
+        raise EirError(f"ROS 2 refuses what the node was started with: {reason}") from error
 
 
 def _spin(factory: Callable[[], Iterable[Node]], stop: "_Stop") -> None:

@@ -51,6 +51,7 @@ def make_plan(roster: Roster, manifest: Manifest, options: Options) -> tuple[Pro
     _check_time(options)
     _check_absent(options, [robot.name for robot in team])
     _check_limits(manifest, team)
+    _check_timeouts(manifest, team, options)
     if options.faults and not options.breakable:
         raise EirError(
             "faults are scheduled, but the fault nodes that inject them are left out; real robots "
@@ -115,6 +116,18 @@ def _check_limits(manifest: Manifest, team: tuple[Robot, ...]) -> None:
                     f"'{manifest.name}' was trained with robots that reach {commanded:g}; raise "
                     "the limit if the robot can, or train and export a team for it."
                 )
+
+
+def _check_timeouts(manifest: Manifest, team: tuple[Robot, ...], options: Options) -> None:
+    """A gate that does not wait for the next tick stops its robot between any two of them."""
+    tick_s = manifest.task.tick_s
+    for robot in team:
+        if robot.command_timeout_s <= tick_s and not options.lockstep:
+            raise EirError(
+                f"robot '{robot.name}' has command_timeout_s {robot.command_timeout_s:g} s, but "
+                f"agents and senses of bundle '{manifest.name}' speak every {tick_s:g} s: its gate "
+                f"would brake at each; expected more than that, {2 * tick_s:g} s for example."
+            )
 
 
 def _names(team: tuple[Robot, ...]) -> list[str]:

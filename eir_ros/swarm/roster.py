@@ -31,6 +31,10 @@ _RESERVED: Final = ("swarm", "world", "monitor", "recorder", "operator", "eir")
 OPERATOR: Final = "operator"
 
 
+#: No gate takes a limit below this one [m/s, rad/s, m/s^2, rad/s^2, s].
+LEAST: Final = 0.01
+
+
 class RobotType(Schema):
     """What all robots of one type have in common. SI units."""
 
@@ -39,14 +43,14 @@ class RobotType(Schema):
     #: Radius of the robot's footprint [m].
     radius: float = Setting(gt=0, le=2)
     #: Limits that the gate enforces [m/s; base_link], [rad/s], [m/s^2].
-    max_speed: float = Setting(gt=0, le=5)
-    max_yaw_rate: float = Setting(gt=0, le=20)
-    max_deceleration: float = Setting(gt=0, le=50)
+    max_speed: float = Setting(ge=LEAST, le=5)
+    max_yaw_rate: float = Setting(ge=LEAST, le=20)
+    max_deceleration: float = Setting(ge=LEAST, le=50)
     #: How fast the gate lets speed and yaw rate grow [m/s^2], [rad/s^2].
-    max_acceleration: float = Setting(10.0, gt=0, le=1e4)
-    max_yaw_acceleration: float = Setting(60.0, gt=0, le=1e4)
+    max_acceleration: float = Setting(10.0, ge=LEAST, le=1e4)
+    max_yaw_acceleration: float = Setting(60.0, ge=LEAST, le=1e4)
     #: Silence of the agent, or of the senses, after which the gate slows down to a stand [s].
-    command_timeout_s: float = Setting(gt=0, le=5)
+    command_timeout_s: float = Setting(ge=LEAST, le=5)
     #: Room that the gate keeps between this robot's body and those of its teammates, and between
     #: it and obstacles [m]; None: they may touch, and tracks are not asked for.
     separation: float | None = Setting(0.05, ge=0, le=5)
@@ -73,12 +77,12 @@ class RobotEntry(Schema):
     pose: Pose
     #: Origin of the robot's odometry [m, m, rad; map]; where it was switched on, unless given.
     odom_in_map: Pose | None = None
-    max_speed: float | None = Setting(default=None, gt=0, le=5)
-    max_yaw_rate: float | None = Setting(default=None, gt=0, le=20)
-    max_deceleration: float | None = Setting(default=None, gt=0, le=50)
-    max_acceleration: float | None = Setting(default=None, gt=0, le=1e4)
-    max_yaw_acceleration: float | None = Setting(default=None, gt=0, le=1e4)
-    command_timeout_s: float | None = Setting(default=None, gt=0, le=5)
+    max_speed: float | None = Setting(default=None, ge=LEAST, le=5)
+    max_yaw_rate: float | None = Setting(default=None, ge=LEAST, le=20)
+    max_deceleration: float | None = Setting(default=None, ge=LEAST, le=50)
+    max_acceleration: float | None = Setting(default=None, ge=LEAST, le=1e4)
+    max_yaw_acceleration: float | None = Setting(default=None, ge=LEAST, le=1e4)
+    command_timeout_s: float | None = Setting(default=None, ge=LEAST, le=5)
     separation: float | None = Setting(default=None, ge=0, le=5)
     quarantine_separation: float | None = Setting(default=None, ge=0, le=5)
     obstacles: bool | None = None

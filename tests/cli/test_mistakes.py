@@ -33,6 +33,33 @@ def test_an_option_of_another_kind_of_attack_is_passed_over(
     assert said in found.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["report", "results/robustness", "--json"], "--json is for a recording"),
+        (["report", "results/robustness", "--threshold", "0.9"], "--threshold is for a recording"),
+        (["report", "results/robustness", "--docs", "p.md", "--out", "o"], "leave out --out"),
+        (["evaluate", "config/matrices/smoke.yaml", "--only", "toy/mappo-0", "--plan"], "--plan"),
+        (
+            ["evaluate", "config/matrices/smoke.yaml", "--only", "toy/mappo-0", "--jobs", "2"],
+            "--jobs",
+        ),
+        (["attack", "nobody", "random", "--adversary", "a.pt"], "'random' plays no adversary"),
+    ],
+)
+def test_an_option_that_is_not_looked_at_is_passed_over(words: list[str], said: str) -> None:
+    found = eir(*words)
+    assert found.returncode == 2
+    assert said in found.stderr
+
+
+@pytest.mark.parametrize("part", ["smac", "smac/mappo-0"])
+def test_results_of_one_world_are_taken_for_a_broken_recording(part: str) -> None:
+    found = eir("report", f"results/robustness/{part}")
+    assert found.returncode == 2
+    assert f"eir report {ROOT / 'results/robustness'}" in found.stderr
+
+
 def test_a_place_that_cannot_be_written_ends_in_a_traceback(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     found = eir("report", "results/robustness", "--out", tmp_path / "file" / "report")

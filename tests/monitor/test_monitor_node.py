@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -120,6 +121,23 @@ def test_a_mission_that_was_heard_is_not_in_the_report(bundle, tmp_path):
     assert found.decisions == 1
     assert [span.end_s for span in found.estops] == [None]
     assert found.belief.auroc == 1.0
+
+
+def test_a_step_of_trust_of_a_real_robot_is_dated_by_the_time_of_the_day(bundle, tmp_path):
+    report = tmp_path / "report.json"
+    settings = bundle | {"headless": True, "report": str(report), "use_sim_time": False}
+    with probe() as swarm, node_process("monitor", "/", {"monitor": settings}, tmp_path) as monitor:
+        trust = swarm.node.create_publisher(DiagnosticArray, "/r0/trust", qos.EVENT)
+        swarm.connected(trust)
+        step = Step(time.time(), 1, Level.COOPERATE, Level.DISCOUNT, "belief 0.95 for 0.6 s")
+        status = TrustReport("r0", TEAM, np.array([1, 2, 3])).status(
+            Ladder(LadderSettings(), 3, 0.8), step
+        )
+        trust.publish(messages.diagnostics(messages.time_of(time.time_ns()), status))
+        swarm.until(lambda: "r2: cooperate -> discount" in monitor.output())
+        assert monitor.interrupt() == 0
+    (found,) = MissionReport.model_validate_json(report.read_text()).trust_steps
+    assert 0.0 <= found.t_s < 300.0
 
 
 def test_no_time_passes_while_real_robots_stand_for_the_e_stop(bundle, tmp_path):

@@ -1,8 +1,10 @@
 """Recordings as other tools read them, and what is left of them when things go wrong."""
 
+import errno
+import os
 import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -256,6 +258,28 @@ def test_a_disk_that_fills_up_spoils_what_was_recorded(tmp_path: Path):
     assert (tmp_path / "bag" / "bag_0.mcap").stat().st_size == written
     assert recover(tmp_path / "bag", tmp_path / "whole") == 30
     assert numbers(tmp_path / "whole") == list(range(30))
+
+
+@pytest.mark.parametrize(
+    ("number", "lost"), [(errno.EIO, True), (errno.ENOSPC, True), (errno.EINVAL, False)]
+)
+def test_a_disk_that_loses_what_it_took_is_not_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, lost: bool
+):
+    recording = record(tmp_path / "bag")
+
+    def fails(file: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    # no disk here can be made to fail
+    monkeypatch.setattr(os, "fdatasync", fails)
+    refused = pytest.raises(EirError, match="the disk lost what was written")
+    with refused if lost else nullcontext():
+        recording.sync()
+    monkeypatch.undo()
+    recording.close()
+    recording.sync()
+    assert not recording.deleted
 
 
 @pytest.mark.parametrize(

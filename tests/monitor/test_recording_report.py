@@ -255,6 +255,20 @@ def test_a_gate_that_counts_by_itself_is_not_believed(tmp_path: Path):
     assert found.interventions == {"fence": 4}
 
 
+@pytest.mark.parametrize("start_s", [0, 1_700_000_000])
+def test_steps_of_trust_are_dated_by_the_time_of_the_day(tmp_path: Path, start_s: int) -> None:
+    about = ABOUT.model_copy(update={"mission_start_ns": start_s * 10**9})
+    writer = Writer(tmp_path / "bag", about, ())
+    kind = "diagnostic_msgs/msg/DiagnosticArray"
+    for subject, when in (("r2", f"{start_s + 7.6:.3f}"), ("r1", "soon")):
+        line, levels = f"{subject}: cooperate -> discount", {"level_r2": "discount"}
+        told = diagnostics(start_s + 7.6, "r0/trust", line, subject=subject, time_s=when, **levels)
+        writer.write("/r0/trust", kind, told, 7.6)
+    writer.recording.close()
+    (step,) = analyse(Bag(tmp_path / "bag")).report.trust_steps
+    assert (step.observer, step.subject, step.t_s) == ("r0", "r2", 7.6)
+
+
 def test_steps_of_trust_and_stops_are_lost(report: RecordingReport):
     assert [(s.t_s, s.observer, s.suspect, s.status) for s in report.trust] == [
         (7.0, "r0", "r2", "detected"),

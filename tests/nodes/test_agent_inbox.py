@@ -70,6 +70,26 @@ def test_a_decision_is_made_on_old_sites(inbox):
     assert inbox.missing() == "stale input: sites"
 
 
+def test_ticks_that_nobody_answers_are_not_counted(inbox):
+    give(inbox, 4)
+    before, (tick, _) = inbox.answered, inbox.take()
+    assert inbox.between(before, tick) == 0
+    for number, missed in ((5, 0), (6, 0), (9, 2)):
+        give(inbox, number)
+        before, (tick, _) = inbox.answered, inbox.take()
+        assert inbox.between(before, tick) == missed
+
+
+def test_sites_of_a_clock_that_is_ahead_never_grow_old(inbox):
+    inbox.sites(300, sites(0, 1, 2))
+    give(inbox, 4, with_sites=False)
+    assert inbox.take() is None
+    # but tracks may be late, so that sites of the next decisions are here before them
+    inbox.sites(8, sites(0, 1, 2))
+    give(inbox, 6, with_sites=False)
+    assert inbox.take()[0] == 6
+
+
 def test_tracks_that_take_long_to_make_never_find_their_odometry(inbox):
     for tick in range(5):
         inbox.odometry(tick, MOTION)

@@ -56,6 +56,35 @@ def test_something_is_published_before_it_is_active(agent_settings, senses, tmp_
         assert "Traceback" not in process.output()
 
 
+def test_an_agent_that_hears_nothing_says_that_all_is_well(agent_settings, senses, tmp_path):
+    with node_process("agent", "/r1", {"agent": agent_settings}, tmp_path):
+        senses.wait_for_agent()
+
+        def said():
+            status, values = senses.report()
+            # nobody is stopped, so nothing is counted
+            assert values["stale_inputs"] == "0"
+            return status.message
+
+        everything = "no tick has been complete yet: stale input: odom, tracks, sites"
+        senses.until(lambda: said() == everything)
+        senses.until(lambda: moves(senses.decide()))
+        senses.until(lambda: "no tick" not in senses.report()[0].message)
+        assert senses.report()[1]["missed_ticks"].isdecimal()
+
+
+def test_a_pose_in_the_map_is_moved_by_odom_in_map_once_more(agent_settings, senses, tmp_path):
+    parameters = agent_settings | {"odom_in_map": [0.5, 0.0, 0.0]}
+    with node_process("agent", "/r1", {"agent": parameters}, tmp_path):
+        senses.wait_for_agent()
+        senses.until(lambda: moves(senses.decide()))
+        senses.until(lambda: not moves(senses.decide(of="map")))
+        said = [message.status[0].message for _, message in senses.diagnostics]
+        said += [senses.report()[0].message]
+        assert any("odom is in 'map' already" in sentence for sentence in said)
+        senses.until(lambda: moves(senses.decide()))
+
+
 def test_a_restarted_agent_remembers_what_it_believed(agent_settings, senses, tmp_path):
     firsts = []
     for life in range(2):

@@ -128,6 +128,14 @@ def test_a_cloud_is_not_read_back(dtype, count):
     np.testing.assert_array_equal(clouds.decode(message, dtype), points)
 
 
+def test_a_field_that_is_added_to_one_cloud_is_in_all_others():
+    points, message = cloud()
+    message.fields.append(message.fields[0])
+    np.testing.assert_array_equal(clouds.decode(cloud()[1], TRACKS), points)
+    with pytest.raises(InvalidMessageError, match="has fields"):
+        clouds.decode(message, TRACKS)
+
+
 def spoil_nan(message):
     message.data[4:8] = array("B", np.float32(np.nan).tobytes())
 

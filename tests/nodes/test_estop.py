@@ -1,6 +1,7 @@
 """The e-stop: who is heard, which order counts, and who remembers it."""
 
 import re
+import threading
 
 import pytest
 
@@ -162,6 +163,25 @@ def test_nobody_at_a_shell_can_stop_and_release_the_swarm(swarm, tmp_path):
         assert (released.exit_code, released.output) == (0, "released: r2\n")
         swarm.until(lambda: stands() == "False")
         assert gate.interrupt() == 0
+
+
+def test_a_stop_that_is_kept_for_gates_that_start_is_said_to_be_lost(swarm):
+    kept = []
+    EStopKeeper(node(swarm, "monitor"), kept.append)
+    said = []
+
+    def press():
+        said.append(CliRunner().invoke(app, ["estop"]))
+
+    shell = threading.Thread(target=press)
+    shell.start()
+    swarm.until(lambda: not shell.is_alive())
+    assert set(kept) == {True}
+    assert isinstance(said[0].exception, EirError)
+    assert re.fullmatch(
+        r"no gate is in ROS_DOMAIN_ID=\d+ yet; .*/monitor keeps the order for those that start",
+        str(said[0].exception),
+    )
 
 
 def test_an_estop_that_nobody_hears_is_said_to_be_given():

@@ -214,6 +214,8 @@ def test_ctrl_c_ends_the_gate_cleanly_and_leaves_the_robot_driving(tmp_path):
         ({"max_sped": 1.0}, "unknown key 'max_sped', did you mean 'max_speed'"),
         ({"fence": [1.0, 0.0, -1.0, 2.0]}, "xmin < xmax"),
         ({"odom_in_map": [1.0]}, "three numbers"),
+        ({"max_speed": 1}, "'max_speed' is 1, which ROS takes for an integer; write 1.0"),
+        ({"max_speed": "fast"}, "max_speed"),
     ],
 )
 def test_a_wrong_parameter_is_refused_with_a_sentence(settings, sentence):
@@ -360,14 +362,14 @@ class Company(Chain):
         self.told = self.listen(DiagnosticArray, "/diagnostics", qos.DIAGNOSTICS)
         self.tick = 0
 
-    def step(self, ahead, *, frame="odom", seen_at=None, speed=0.5):
-        """One tick at 20 Hz; tracks may be of another frame or of an earlier tick."""
+    def step(self, ahead, *, frame="odom", seen_at=None, speed=0.5, of="odom"):
+        """One tick at 20 Hz; tracks may be of another frame or tick, odometry `of` one."""
         self.tick += 1
         stamp = messages.time_of(self.tick * 50_000_000)
         seen = np.zeros(0 if ahead is None else 1, clouds.TRACKS)
         seen["x"] = 0.0 if ahead is None else ahead
         old = messages.time_of((self.tick if seen_at is None else seen_at) * 50_000_000)
-        self.odometry.publish(messages.encode_odometry(HERE, stamp, "odom", "base_link"))
+        self.odometry.publish(messages.encode_odometry(HERE, stamp, of, "base_link"))
         self.tracks.publish(clouds.encode(seen, old, frame))
         self.command.publish(messages.encode_twist((speed, 0.0), stamp, "base"))
         self.spin(0.05)
@@ -403,6 +405,26 @@ def test_a_teammate_ahead_is_driven_into_and_nobody_is_told_why(company):
     company.until(lambda: company.step(2.0) and int(company.status().get("reduced_separation", 0)))
 
 
+def test_odometry_that_changes_its_frame_moves_the_fence(company):
+    company.until(lambda: company.step(2.0) == 0.5)
+    company.until(lambda: company.step(2.0, of="other") == 0.0)
+    said = "odom was in 'odom' and is in 'other' now"
+    company.until(lambda: said in company.status().get("invalid_inputs", ""))
+    company.until(lambda: company.step(2.0) == 0.5)
+
+
+def test_senses_that_are_all_late_look_in_time(company):
+    def late_by(seconds):
+        now = company.node.get_clock().now().nanoseconds
+        stamp = messages.time_of(now - int(seconds * 1e9))
+        company.odometry.publish(messages.encode_odometry(HERE, stamp, "odom", "base_link"))
+        company.spin(0.05)
+        return float(company.status().get("odom_age_s") or 0.0)
+
+    company.until(lambda: late_by(0.0) > 0.0)
+    company.until(lambda: 2.0 < late_by(2.0) < 60.0)
+
+
 @pytest.mark.parametrize("wrong", [{"frame": "map"}, {}])
 def test_tracks_that_are_not_to_be_trusted_keep_a_robot_driving(company, wrong):
     company.until(lambda: company.step(2.0) == 0.5)
@@ -413,6 +435,20 @@ def test_tracks_that_are_not_to_be_trusted_keep_a_robot_driving(company, wrong):
     company.until(lambda: company.status().get("state") == "stale_tracks")
     assert ("are in 'map', not 'odom'" in company.status()["invalid_inputs"]) == ("frame" in wrong)
     company.until(lambda: company.step(2.0) == 0.5)
+
+
+def test_a_pose_in_the_map_is_moved_by_odom_in_map_once_more():
+    company = Company()
+    company.gate(separation_m=0.3, estop_wait_s=0.0, odom_in_map=[0.5, 0.0, 0.0])
+    company.connected(company.tracks, company.odometry)
+    try:
+        company.until(lambda: company.step(2.0) == 0.5)
+        company.until(lambda: company.step(2.0, of="map") == 0.0)
+        company.until(lambda: company.status().get("state") == "stale_odom")
+        assert "odom is in 'map' already" in company.status()["invalid_inputs"]
+        company.until(lambda: company.step(2.0) == 0.5)
+    finally:
+        company.close()
 
 
 def test_a_detector_that_repeats_itself_keeps_a_robot_driving(company):

@@ -52,3 +52,23 @@ def test_a_participant_is_left_to_the_exit_handlers(base: str, way: str, status:
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [str(status)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--params-file", "nowhere.yaml"], "Couldn't parse params file: '--params-file nowhere"),
+        (["-r", "__ns:=/2nd"], "refuses what the node was started with"),
+        (["--no-such-option"], "unknown arguments after --ros-args: ['--no-such-option']"),
+    ],
+)
+def test_a_mistake_in_ros_arguments_is_a_traceback_and_started_again(
+    arguments: list[str], said: str
+) -> None:
+    command = [sys.executable, "-m", "eir_ros.nodes.gate", "--ros-args", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    # a service manager starts what ends with any other status once more
+    assert done.returncode == 2
+    assert "error: " in done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,6 +1,7 @@
 """A recording that cannot be read, or that dies with its recorder, is no evidence."""
 
 import math
+import shutil
 import time
 from contextlib import contextmanager
 from itertools import count
@@ -185,6 +186,15 @@ def test_a_full_disk_ends_the_recording_in_silence_or_spoils_it(tmp_path):
         assert "Traceback" not in process.output()
     with Reader(tmp_path / "bag") as reader:
         assert reader.message_count == kept
+
+
+def test_a_recording_that_somebody_deletes_goes_on_into_nothing(tmp_path):
+    with at_work(tmp_path) as (other, process, heard, say):
+        shutil.rmtree(tmp_path / "bag")
+        other.until(lambda: say() and status_of(heard).level == DiagnosticStatus.ERROR)
+        assert "bag was deleted, and what was recorded with it" in status_of(heard).message
+        assert process.interrupt() == 0
+        assert "Traceback" not in process.output()
 
 
 def test_a_recorder_starts_on_a_disk_that_is_full_already(tmp_path):

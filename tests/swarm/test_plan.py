@@ -253,6 +253,14 @@ def test_a_robot_too_slow_for_the_policy_is_planned(
     make_plan(roster.model_copy(update={"robots": tuple(robots)}), manifest, OPTIONS)
 
 
+def test_a_gate_that_brakes_between_two_ticks_is_planned(manifest: Manifest) -> None:
+    for silence_s in (0.05, 0.1):
+        hasty = with_setting(f"{{command_timeout_s: {silence_s}}}")
+        with pytest.raises(EirError, match=f"'r0' has command_timeout_s {silence_s} s, .* 0.1 s"):
+            make_plan(hasty, manifest, OPTIONS)
+    make_plan(with_setting("{command_timeout_s: 0.15}"), manifest, OPTIONS)
+
+
 @pytest.mark.parametrize("word", ["r9:stop@1", "r22:mute"])
 def test_a_fault_of_a_stranger_is_planned(roster: Roster, manifest: Manifest, word: str) -> None:
     with pytest.raises(EirError, match="the team is r0, r1, r2, r3"):

@@ -63,6 +63,7 @@ def test_a_misspelt_key_is_ignored(data: dict[str, Any]) -> None:
         ({"pose": [0, 0]}, ["robots.0.pose"]),
         ({"pose": [0, 0, float("nan")]}, ["robots.0.pose"]),
         ({"max_speed": -1}, ["robots.0.max_speed", "-1"]),
+        ({"max_deceleration": 0.005}, ["robots.0.max_deceleration", "0.005", "0.01"]),
         ({"tracks": "hearsay"}, ["'hearsay'", "detection"]),
     ],
 )

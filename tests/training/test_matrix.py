@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +150,21 @@ def test_an_adversary_that_was_trained_for_less_long_is_kept(matrix, teams):
     run.iteration += 1
     checkpoint.save(run, path)
     assert not attacked()
+
+
+def test_a_rival_that_began_from_other_donors_than_there_are_now_is_kept(matrix, teams):
+    victim = find_victim(matrix, "toy/mappo-0")
+    [unit] = rival_units(matrix, victim, teams)
+    fresh, path = teams / "toy/mappo-0/attack-fresh.pt", Path(unit.command[-1])
+    shutil.copy(fresh, path)
+    story = json.loads(fresh.with_suffix(".json").read_text())
+    # the folder of all runs was elsewhere then
+    home = "/before/toy/eir-mappo-0"
+    tried = {home: 1.0, f"{home}/attack-fresh.pt": 2.0, f"{home}/attack-warm.pt": 3.0}
+    path.with_suffix(".json").write_text(json.dumps({**story, "tried": tried}))
+    assert is_attacked(matrix, victim, unit, teams)
+    path.with_suffix(".json").write_text(json.dumps({**story, "tried": {home: 1.0}}))
+    assert not is_attacked(matrix, victim, unit, teams)
 
 
 def test_a_team_that_is_half_trained_or_half_attacked_is_judged(matrix, teams, tmp_path):
@@ -522,6 +538,22 @@ def test_a_team_is_judged_before_its_rivals_were_attacked(matrix, teams, tmp_pat
     (teams / "toy/mappo-0/attack-fresh.pt").unlink()
     with pytest.raises(EirError, match=r"no adversary was trained against toy/mappo-0 yet.*eir-m"):
         judge(matrix, teams, tmp_path / "out", "toy/eir-mappo-0")
+
+
+def test_a_transfer_that_began_as_the_team_s_own_adversary_counts_as_unseen(
+    matrix, teams, tmp_path
+):
+    judge(matrix, teams, tmp_path, "toy/eir-mappo-0")
+    fresh = teams / "toy/mappo-0/attack-fresh.pt"
+    story = json.loads(fresh.with_suffix(".json").read_text())
+    story["curve"] = [dict.fromkeys(row, -100.0) for row in story["curve"]]
+    for donor, remade in (("eir-mappo-0", False), ("eir-mappo-1/attack-fresh.pt", True)):
+        story["tried"] = {str(teams / "toy" / donor): 1.0, str(teams / "toy/mappo-0"): 2.0}
+        rival = fresh.with_name("attack-rival.pt")
+        shutil.copy(fresh, rival)
+        rival.with_suffix(".json").write_text(json.dumps(story))
+        made = judge(matrix, teams, tmp_path, "toy/eir-mappo-0")
+        assert made["transfer-mappo"] == remade
 
 
 def test_a_report_shows_how_far_training_had_come(matrix, teams, tmp_path):

@@ -11,7 +11,7 @@ from eir_ros.contract.errors import EirError
 from training.report import newcomer
 from training.report.newcomer import results_page, story, write_results
 from training.report.pages import write_report
-from training.report.scorecard import scorecard
+from training.report.scorecard import found_out, scorecard
 from training.report.table import World, read_results
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +52,20 @@ def test_few_seeds_and_attacks_that_still_gained_are_admitted():
     assert "EIR-MAPPO" in doubts[0]
     assert "fewer than five seeds" in doubts[1]
     assert not [line for line in told(world(5)) if line.startswith("Doubt")]
+
+
+def test_a_seed_whose_observers_never_find_out_shortens_the_time_to_detect():
+    one = world(2)
+    for seed, steps in enumerate((4.0, None)):
+        kind = {"auroc": 0.9, "steps_to_detect": steps, "detected": 0.4 + 0.1 * seed}
+        told_of = {"brier": 0.1, "calibration_error": 0.1, "blamed": 0.0}
+        one.cells["belief", "eir-mappo", seed] = {**told_of, "kinds": {"adversary": kind}}
+    belief = scorecard([one])["toy"]["methods"]["eir-mappo"]["belief"]
+    assert belief["steps_to_detect"] == {"adversary": None}
+    assert found_out(belief)[1] == "adversary not in every seed"
+    one.cells["belief", "eir-mappo", 1]["kinds"]["adversary"]["steps_to_detect"] = 6.0
+    belief = scorecard([one])["toy"]["methods"]["eir-mappo"]["belief"]
+    assert found_out(belief)[1] == "adversary 5"
 
 
 def test_a_page_tells_every_world_before_the_tables_and_twice_the_same():

@@ -34,7 +34,7 @@ class Frozen(Attack):
 
     title: ClassVar[str] = "frozen agent"
 
-    #: Share of the episode after which it freezes.
+    #: Share of the time limit after which it freezes; see `WithFault`.
     after: float = Setting(0.1, ge=0, lt=1)
 
     def onset(self, steps: int) -> int:
@@ -81,7 +81,7 @@ class LateSwitch(Attack):
     sees: ClassVar[str] = "observations"
     needs_adversary: ClassVar[bool] = True
 
-    #: Share of the episode after which it turns.
+    #: Share of the time limit after which it turns; see `WithFault`.
     after: float = Setting(0.3, ge=0, lt=1)
 
     def onset(self, steps: int) -> int:

@@ -162,7 +162,7 @@ class WithFault(Attack):
     title: ClassVar[str] = "a fault of the field"
 
     word: str = "random_action"
-    #: Share of the episode after which it starts.
+    #: Share of the time limit after which it starts; episodes may be over long before that limit.
     after: float = Setting(0.0, ge=0, lt=1)
 
     @field_validator("word")
@@ -176,7 +176,7 @@ class WithFault(Attack):
         return FaultKind.parse(self.word)
 
     def onset(self, steps: int) -> int:
-        """After the share `after` of the episode."""
+        """After the share `after` of the time limit."""
         return int(self.after * steps)
 
 

@@ -48,7 +48,7 @@ def worst_case(
     Parameters
     ----------
     episodes
-        Episodes reported; half as many are used to screen and to refine.
+        Episodes reported; half as many, in whole batches of the arena, to screen and to refine.
     shortlist
         Candidates that are refined.
     """

@@ -1,4 +1,8 @@
-"""True Type: EIR-MAPPO that is told θ, the oracle that no robot can have and the upper bound."""
+"""True Type: EIR-MAPPO that is told θ, the oracle that no robot can have.
+
+It has no memory. So it is an upper bound only where EIR-MAPPO's actor reads the belief alone, and
+not with `belief.actor: memory`.
+"""
 
 from training.methods.ear_mappo import EarMappo
 from training.team import BeliefSource

@@ -43,7 +43,7 @@ _WORDS = (
     f"- **cooperation**: the return with nobody corrupted, {METHODS[OURS].title} as a share of "
     f"{METHODS[COOPERATIVE].title}; met where it is {KEEPS:.0%} or more.",
     f"- **unseen attacks**: the mean over {UNSEEN_COUNT} that no team was trained with (a random "
-    "agent, PGD at three strengths, and the adversaries of the other methods), "
+    "agent, PGD at three strengths, and the strongest adversaries against the other methods), "
     f"how far {METHODS[OURS].title} is above the best baseline; met where that is at least as far "
     "as in the paper.",
     f"- **open**: fewer than {FEWEST_SEEDS} seeds on either side, which is too few to tell.",
@@ -219,9 +219,10 @@ def _belief(own: dict[str, Any]) -> list[str]:
         return []
     auroc, steps = found_out(belief)
     return [
-        f"Its beliefs: AUROC {auroc}; steps until half of the observers know: {steps}; "
-        f"{belief['blamed']:.1%} of healthy agents are ever blamed, which is to be given half a "
-        "chance or more of being an adversary."
+        f"Its beliefs, of the adversary that it was trained with: AUROC {auroc}; steps until half "
+        f"of the observers know: {steps}; {belief['blamed']:.1%} of agents are ever blamed where "
+        "nobody is corrupted, which is to be given more than half a chance of being an adversary "
+        "three times in a row."
     ]
 
 

@@ -92,6 +92,8 @@ HOW_TO_READ = (
     "chosen on other episodes than those reported. `worst case` is the mean of that over the "
     "agents of a team; `worst case, weakest agent` that of one agent, which is chosen on other "
     "episodes, too: where agents are nearly alike, it may come out above the mean. "
+    "`regret to True Type` and `P(EIR-MAPPO is better)` are of the worst case; the first may be "
+    "negative, since True Type has no memory and is told nothing under PGD. "
     "`attack still falling` is how much lower the attacked return was in the last quarter of an "
     "attack's training than in the quarter before, and `training still rising` how much higher "
     "the held-out return in the last quarter of a team's, both as shares of the largest return of "

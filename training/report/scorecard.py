@@ -69,7 +69,7 @@ def _beliefs(cells: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "auroc": {w: _mean([c["kinds"][w]["auroc"] for c in cells]) for w in sorted(kinds)},
         "steps_to_detect": {
-            w: _mean([c["kinds"][w]["steps_to_detect"] for c in cells]) for w in sorted(kinds)
+            w: _delay([c["kinds"][w]["steps_to_detect"] for c in cells]) for w in sorted(kinds)
         },
         "brier": _mean([c["brier"] for c in cells]),
         "calibration_error": _mean([c["calibration_error"] for c in cells]),
@@ -91,7 +91,7 @@ def found_out(belief: dict[str, Any]) -> tuple[str, str]:
     """AUROC and steps to detect of the beliefs in a scorecard as text, kind by kind."""
     auroc = ", ".join(f"{word} {value}" for word, value in belief["auroc"].items())
     steps = ", ".join(
-        f"{word} {'never' if value is None else format(value, 'g')}"
+        f"{word} {'not in every seed' if value is None else format(value, 'g')}"
         for word, value in belief["steps_to_detect"].items()
     )
     return auroc, steps
@@ -102,6 +102,14 @@ def _rounded(scores: list[float]) -> list[float] | None:
         return None
     one = estimate(scores)
     return [round(one.value, 4), round(one.low, 4), round(one.high, 4), one.count]
+
+
+def _delay(medians: list[float | None]) -> float | None:
+    """Mean over seeds; None where half of the observers of any seed never find out.
+
+    A mean of the other seeds alone would be shorter the more often a belief fails.
+    """
+    return None if None in medians else _mean(medians)
 
 
 def _mean(values: list[float | None]) -> float | None:
