@@ -1,5 +1,6 @@
 """The page for newcomers hides nothing, and is what the committed cells give."""
 
+import importlib
 import json
 import re
 from pathlib import Path
@@ -138,6 +139,15 @@ def test_the_committed_page_is_not_what_the_committed_cells_give():
     text = PAGE.read_text(encoding="utf-8")
     [cells] = re.findall(r"`eir report (\S+) --docs docs/results\.md`", text)
     assert text == results_page(read_results(ROOT / cells), Path(cells))
+
+
+def test_the_readme_tells_other_numbers_than_the_committed_cells_give(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    make_evidence = importlib.import_module("make_evidence")
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert make_evidence.written(text, make_evidence.evidence()) == text
+    with pytest.raises(SystemExit, match="has no lines <!-- evidence: begin -->"):
+        make_evidence.written("a README without marks", "")
 
 
 def test_a_variant_is_a_row_of_the_ablations_and_no_world_of_its_own():
