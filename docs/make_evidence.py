@@ -11,7 +11,7 @@ from pathlib import Path
 from training.methods import METHODS
 from training.records import write_whole
 from training.report.pages import table
-from training.report.scorecard import found_out, scorecard
+from training.report.scorecard import found_out, ranged, scorecard
 from training.report.table import read_results
 from training.report.targets import COOPERATIVE, ORACLE, OURS
 
@@ -57,10 +57,7 @@ def evidence(cells: Path = CELLS) -> str:
 
 
 def _said(found: list[float] | None) -> str:
-    if found is None:
-        return "-"
-    value, low, high, seeds = found
-    return f"{value:.1f}" if seeds < 2 else f"{value:.1f} [{low:.1f}, {high:.1f}]"
+    return "-" if found is None else ranged(found, ".1f")
 
 
 def written(text: str, made: str) -> str:

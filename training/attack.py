@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -140,12 +141,24 @@ def _check(start: str, agents: list[int], num_robots: int, batch: int) -> None:
         )
 
 
+def story_of(attack: Path) -> dict[str, Any]:
+    """What `save_attack` wrote beside the weights at `attack`.
+
+    Raises
+    ------
+    OSError, ValueError
+        It is not there, or it is half of one.
+    """
+    found: dict[str, Any] = json.loads(attack.with_suffix(".json").read_text(encoding="utf-8"))
+    return found
+
+
 def attack_at(path: Path) -> str:
     """What attack lies at `path`, in a few words; empty where there is none."""
     if not path.exists():
         return ""
     try:
-        story = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        story = story_of(path)
         team, agents = "greedy" if story["greedy"] else "sampling", story["agents"]
         whom = f"agent{'s' if len(agents) > 1 else ''} {', '.join(map(str, agents))}"
         updates = f"{len(story['curve'])} updates against a {team} team"

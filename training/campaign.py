@@ -1,6 +1,5 @@
 """Work through a matrix: seed by seed, each stage by stage, with a table of progress."""
 
-import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from rich.table import Table
 
 from eir_ros.contract.errors import EirError
 from training import checkpoint, engine
+from training.attack import story_of
 from training.attacks import make_attack
 from training.attacks.play import check_attack
 from training.cells import Judge
@@ -300,7 +300,7 @@ def is_attacked(matrix: Matrix, victim: Victim, unit: Unit, runs: Path) -> bool:
     """
     path, world = Path(unit.command[-1]), matrix.worlds[victim.world]
     try:
-        found = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        found = story_of(path)
         trained = len(found["curve"]), found["greedy"], found["victim"]["sha256"]
         team = digest(checkpoint.find(runs / victim.name))
         donors = {named(path) for path in found.get("tried", ())}

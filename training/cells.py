@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from eir_ros.contract.errors import EirError
 from training import checkpoint
-from training.attack import load_attack
+from training.attack import load_attack, story_of
 from training.attacks import make_attack
 from training.attacks.play import Arena
 from training.attacks.worst import REPORT, Candidate, still_falling, worst_case
@@ -263,7 +263,7 @@ def _rounded(means: dict[str, float]) -> dict[str, float]:
 
 def _donor(attack: Path) -> str | None:
     """The team, WORLD/METHOD-SEED, from whose adversary an attack of another team began."""
-    tried = json.loads(attack.with_suffix(".json").read_text(encoding="utf-8")).get("tried")
+    tried = story_of(attack).get("tried")
     if not tried:
         return None
     return "/".join(named(min(tried, key=lambda donor: tried[donor]))[:2])
@@ -271,5 +271,4 @@ def _donor(attack: Path) -> str | None:
 
 def _curve(attack: Path) -> list[float]:
     """Mean return of the victim before each update of an attack, over the agents it played."""
-    story = json.loads(attack.with_suffix(".json").read_text(encoding="utf-8"))
-    return [float(np.mean(list(row.values()))) for row in story["curve"]]
+    return [float(np.mean(list(row.values()))) for row in story_of(attack)["curve"]]

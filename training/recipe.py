@@ -174,6 +174,7 @@ class Recipe(Schema):
     options: dict[str, Any] = Setting(default_factory=dict)
     observe: Observe = Observe()
     method: MethodName
+    #: Below the first numbers of the seeds of attacks and evaluations.
     seed: int = Setting(0, ge=0, lt=1_000_000)
     #: Environments stepped together, in so many groups of equal size. A group is what one worker
     #: or rank takes; results depend on the number of groups, not on who takes them.

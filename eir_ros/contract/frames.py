@@ -1,9 +1,12 @@
 """Planar poses x, y, yaw [m, m, rad] and how they chain, after REP-105."""
 
 import math
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator
+
+#: The frame of sites, fence, beliefs and markers.
+MAP: Final = "map"
 
 
 def _three_numbers(value: Any) -> Any:

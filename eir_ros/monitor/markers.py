@@ -9,6 +9,7 @@ from geometry_msgs.msg import Point
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
+from eir_ros.contract.frames import MAP
 from eir_ros.monitor.state import State
 
 _ROBOT_RADIUS: Final = 0.12
@@ -107,7 +108,7 @@ def _marker(
     stamp: Time,
 ) -> Marker:
     marker = Marker(ns=namespace, id=number, type=kind, action=Marker.ADD)
-    marker.header.frame_id = "map"
+    marker.header.frame_id = MAP
     marker.header.stamp = stamp
     marker.pose.position.x, marker.pose.position.y = position
     marker.pose.orientation.w = 1.0

@@ -22,6 +22,7 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import PointCloud2
 
 from eir_ros.contract.errors import EirError
+from eir_ros.contract.frames import MAP
 from eir_ros.contract.trust import parse_order
 from eir_ros.contract.types import teammates
 from eir_ros.nodes import clouds, messages, qos, realtime
@@ -221,7 +222,7 @@ class Agent(LifecycleNode):
         self._on_cloud("tracks", message, info, self._odom_frame or message.header.frame_id)
 
     def _on_sites(self, message: PointCloud2, info: dict[str, int]) -> None:
-        self._on_cloud("sites", message, info, "map")
+        self._on_cloud("sites", message, info, MAP)
 
     def _on_cloud(self, name: str, message: PointCloud2, info: dict[str, int], frame: str) -> None:
         if not self._active:
@@ -304,7 +305,7 @@ class Agent(LifecycleNode):
         self._counters.since_prior += 1
         self._counters.inference_us.add(decided.step.inference_us)
         points = belief_points(self._mates, self._last_seen, visible, decided)
-        self._beliefs_pub.publish(clouds.encode(points, stamp, "map"))
+        self._beliefs_pub.publish(clouds.encode(points, stamp, MAP))
         status = decision_status(
             self.settings.robot,
             self._core.task.actions,

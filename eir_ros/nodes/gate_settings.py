@@ -6,28 +6,29 @@ from eir_ros.contract.config import Schema, validate
 from eir_ros.contract.frames import Pose
 from eir_ros.nodes import realtime
 from eir_ros.safety.gate import GateLimits
+from eir_ros.swarm.roster import LEAST
 
 
 class Parameters(Schema):
     """Parameters of the gate node."""
 
     robot: str = Setting(description="Name of this robot")
-    max_speed: float = Setting(0.5, ge=0.01, le=5.0, description="[m/s]")
-    max_yaw_rate: float = Setting(3.0, ge=0.01, le=20.0, description="[rad/s]")
+    max_speed: float = Setting(0.5, ge=LEAST, le=5.0, description="[m/s]")
+    max_yaw_rate: float = Setting(3.0, ge=LEAST, le=20.0, description="[rad/s]")
     max_acceleration: float = Setting(
-        10.0, ge=0.01, le=1e4, description="How fast speed may grow [m/s^2]"
+        10.0, ge=LEAST, le=1e4, description="How fast speed may grow [m/s^2]"
     )
     max_yaw_acceleration: float = Setting(
-        60.0, ge=0.01, le=1e4, description="How fast the yaw rate may grow [rad/s^2]"
+        60.0, ge=LEAST, le=1e4, description="How fast the yaw rate may grow [rad/s^2]"
     )
     max_deceleration: float = Setting(
-        3.0, ge=0.01, le=50.0, description="Of the stop that follows silence [m/s^2]"
+        3.0, ge=LEAST, le=50.0, description="Of the stop that follows silence [m/s^2]"
     )
     command_timeout_s: float = Setting(
-        0.25, ge=0.01, le=600.0, description="Older commands, odometry and tracks are stale"
+        0.25, ge=LEAST, le=600.0, description="Older commands, odometry and tracks are stale"
     )
     reaction_s: float = Setting(
-        0.3, ge=0.01, le=5.0, description="From measuring a pose until the next command acts"
+        0.3, ge=LEAST, le=5.0, description="From measuring a pose until the next command acts"
     )
     period_s: float = Setting(
         0.02, ge=0.0, le=1.0, description="Least time between two commands that do not brake"

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.fault_parameters import check, in_words
 from eir_ros.contract.faults import FaultKind
+from eir_ros.contract.frames import MAP
 from eir_ros.faults.timeline import Span
 from eir_ros.nodes.clouds import InvalidMessageError
 
@@ -33,8 +34,6 @@ class Motion(NamedTuple):
 
 #: No robot is so far away or so fast, and sums and squares of such numbers are finite [m, m/s].
 LARGEST: Final = 1e9
-#: The frame of sites, fence and beliefs (REP-105).
-MAP: Final = "map"
 #: Holds at no time: a robot without a fault has this one on the wire.
 _HEALTHY = Span(FaultKind.NONE, 0.0, 0.0, "schedule")
 

@@ -28,6 +28,7 @@ from std_srvs.srv import SetBool
 from eir_ros.contract.config import Model, Schema, validate
 from eir_ros.contract.coverage import CoverageTask
 from eir_ros.contract.errors import EirError
+from eir_ros.contract.frames import MAP
 from eir_ros.nodes import clouds, messages, qos
 from eir_ros.nodes.clouds import InvalidMessageError
 from eir_ros.nodes.graph import nodes_of
@@ -306,7 +307,7 @@ class World(ManagedNode):
             self._odom_pubs[place].publish(odometry)
             self._tracks_pubs[place].publish(clouds.encode(track_points(sensed), stamp, frame))
             if mission.sim.decision_due:
-                self._sites_pubs[place].publish(clouds.encode(site_points(sensed), stamp, "map"))
+                self._sites_pubs[place].publish(clouds.encode(site_points(sensed), stamp, MAP))
         duration_s = self.settings.duration_s
         over = bool(duration_s) and mission.sim.time_s >= duration_s - 1e-6
         if mission.sim.decision_due or over:

@@ -29,8 +29,6 @@ TracksSource = Literal["detection", "motion_capture", "odometry"]
 _RESERVED: Final = ("swarm", "world", "monitor", "recorder", "operator", "eir")
 #: The host of world, monitor and recorder.
 OPERATOR: Final = "operator"
-
-
 #: No gate takes a limit below this one [m/s, rad/s, m/s^2, rad/s^2, s].
 LEAST: Final = 0.01
 

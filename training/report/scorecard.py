@@ -81,10 +81,13 @@ def said(numbers: list[float] | None) -> str:
     """An estimate of the scorecard as text: value [low, high] (scores); one has no interval."""
     if numbers is None:
         return ""
+    return f"{ranged(numbers, '.4g')} ({numbers[-1]:g})"
+
+
+def ranged(numbers: list[float], form: str) -> str:
+    """`said` without the number of scores, each number in `form`."""
     value, low, high, count = numbers
-    if count < 2:
-        return f"{value:.4g} ({count:g})"
-    return f"{value:.4g} [{low:.4g}, {high:.4g}] ({count:g})"
+    return f"{value:{form}}" if count < 2 else f"{value:{form}} [{low:{form}}, {high:{form}}]"
 
 
 def found_out(belief: dict[str, Any]) -> tuple[str, str]:
