@@ -77,28 +77,24 @@ class Evaluator:
         episodes: int,
         stream: list[int],
         robot: int | None = None,
-        onset_s: tuple[float, float] = (0.0, 0.0),
         adversary: Adversary | None = None,
     ) -> Episodes:
-        """Play `episodes` (rounded up to whole batches) with one faulty robot in each.
+        """Play `episodes` (rounded up to whole batches), in each one robot faulty from the start.
 
         Parameters
         ----------
         robot
             The faulty one; None takes each in turn.
-        onset_s
-            Range from which the moment of the fault is drawn [s; steps where there are no robots].
         adversary
             Plays the corrupted robot where `kind` is ADVERSARY; default: the one of training.
         stream
             Held-out seed.
         """
 
-        def draw(seed: list[int]) -> Schedule:
-            rng = np.random.default_rng([*seed, 3])
+        def draw(_: list[int]) -> Schedule:
             b, n = self._game.batch, self._game.num_agents
             robots = np.arange(b) % n if robot is None else np.full(b, robot)
-            return Schedule.single(b, n, kind, robots, rng.uniform(*onset_s, b))
+            return Schedule.single(b, n, kind, robots)
 
         return self._play(draw, episodes, stream, adversary)
 

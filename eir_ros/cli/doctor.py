@@ -1,5 +1,6 @@
 """`eir doctor`: what this machine has, what it lacks, and how to mend it."""
 
+import ctypes
 import json
 import os
 import shutil
@@ -106,6 +107,7 @@ def examine(
         yield _bundle(bundle, trusted_keys)
     if job is Job.ROBOT:
         yield _trusted_keys(trusted_keys)
+        yield _clock()
     if job is not Job.ROBOT:
         yield _pybullet()
     if job is Job.SWARM:
@@ -274,6 +276,38 @@ def _trusted_keys(given: Path | None) -> Finding:
             "folder that holds NAME.pub alone",
         )
     return Finding("trusted keys", True, f"{', '.join(keys)} in {folder}")
+
+
+class _Timex(ctypes.Structure):
+    """`struct timex` of adjtimex(2), as far as it is read here."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        *((name, ctypes.c_long) for name in ("offset", "freq", "maxerror", "esterror")),
+        ("status", ctypes.c_int),
+        ("rest", ctypes.c_long * 26),
+    )
+
+
+def _clock_status() -> int:
+    """The kernel's STA_ flags of its clock; with modes of 0 nothing is changed."""
+    timex = _Timex()
+    ctypes.CDLL(None).adjtimex(ctypes.byref(timex))
+    return timex.status
+
+
+def _clock() -> Finding:
+    """Whether the clock follows a time server, because those of a swarm must agree."""
+    unsynchronised = 0x0040
+    if _clock_status() & unsynchronised:
+        return Finding(
+            "clock",
+            False,
+            "no time server that the kernel knows of",
+            "clocks must agree, see docs/robots.md: run chrony on every computer of the swarm and "
+            "look at `chronyc tracking`; PTP may keep a clock without telling the kernel",
+        )
+    return Finding("clock", True, "synchronised with a time server")
 
 
 def _pybullet() -> Finding:

@@ -1,13 +1,9 @@
 """Whether somebody else sends what only one may: the clock, the truth about a robot's faults."""
 
 from collections.abc import Mapping
-from typing import Final
 
+from eir_ros.contract.lease import REMAINS_S
 from eir_ros.contract.report import Intruder
-
-#: How long two of a name may be there, since a process that was killed stays on the graph for its
-#: lease of 20 s, beside the one that was started in its place [s].
-PATIENCE_S: Final = 30.0
 
 
 class Intruders:
@@ -30,7 +26,7 @@ class Intruders:
             Now, on the steady clock and in time of the mission [s].
         """
         doubled = {"/clock": (clocks, "/clock", 0.0)} | {
-            node: (number, "/swarm/faults", PATIENCE_S) for node, number in truths.items()
+            node: (number, "/swarm/faults", REMAINS_S) for node, number in truths.items()
         }
         lines = []
         for sender, (number, topic, patience_s) in doubled.items():

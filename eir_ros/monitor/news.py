@@ -23,6 +23,7 @@ class News:
         self._recorder_level = 0
         self._restarts: dict[str, int] = {}
         self._absent: set[str] = set()
+        self._shared: dict[str, str] = {}
 
     def lines(self, state: State) -> Iterator[str]:
         """Lines about what changed since the last call; call a few times a second."""
@@ -35,6 +36,7 @@ class News:
             yield from self._about_fault(span, state.time_s)
         for name in state.robots:
             yield from self._about_presence(name, state)
+            yield from self._about_senders(name, state)
         if state.paused != self._paused:
             self._paused = state.paused
             yield "the world is paused" if state.paused else "the world goes on"
@@ -61,6 +63,15 @@ class News:
         elif not absent and name in self._absent:
             self._absent.discard(name)
             yield f"{name} is there again"
+
+    def _about_senders(self, name: str, state: State) -> Iterator[str]:
+        shared = state.robots[name].gate.get("shared", "")
+        if shared != self._shared.get(name, ""):
+            self._shared[name] = shared
+            if shared:
+                yield f"{name} has more than one sender of {shared}"
+            else:
+                yield f"{name} has one sender of each of its topics again"
 
     def _about_fault(self, span: FaultSpan, time_s: float) -> Iterator[str]:
         key = (span.robot, span.start_s)

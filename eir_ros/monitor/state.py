@@ -247,6 +247,7 @@ class State:
             "tracks_source": robot.agent.get("tracks_source"),
             "gate": robot.gate.get("state"),
             "gate_reason": robot.gate.get("last_reason"),
+            "shared": robot.gate.get("shared"),
             "tick_ms": _rounded(self.counters.percentiles("tick_ms", name)),
             "inference_us": _rounded(self.counters.percentiles("inference_us", name)),
             "overruns": self.counters.total("overruns", name),

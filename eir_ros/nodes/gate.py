@@ -22,11 +22,13 @@ from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2
 
 from eir_ros.contract.frames import Pose, compose
+from eir_ros.contract.lease import REMAINS_S
 from eir_ros.nodes import clouds, messages, qos, realtime
 from eir_ros.nodes.clouds import InvalidMessageError
 from eir_ros.nodes.estop import EStopListener
 from eir_ros.nodes.gate_report import GateReport
 from eir_ros.nodes.gate_settings import Parameters
+from eir_ros.nodes.graph import Shared
 from eir_ros.nodes.parameters import declare
 from eir_ros.nodes.run import run
 from eir_ros.nodes.trust_report import decode as decode_trust
@@ -38,6 +40,10 @@ WATCHDOG_S: Final = 0.05
 
 #: Before every input is there, nothing is said: a base that nobody drives stands by itself.
 _NOT_YET: Final = ("no_command", "no_odom", "no_tracks")
+
+#: What only one node may send: another one's commands pass the gate by, and of two that sense none
+#: is to be trusted.
+_OWNED: Final = ("cmd_vel", "cmd_vel_faulty", "odom", "tracks")
 
 
 class GateNode(LifecycleNode):
@@ -89,6 +95,7 @@ class GateNode(LifecycleNode):
         self._inputs.append(
             self.create_subscription(TwistStamped, "cmd_vel_faulty", self._on_command, qos.COMMAND)
         )
+        self._shared = Shared(self, _OWNED, REMAINS_S)
         self._watchdog = self.create_timer(WATCHDOG_S, self._on_silence, clock=self._steady)
         self._reporter = self.create_timer(1.0, self._report, clock=self._steady)
         return super().on_configure(state)
@@ -316,6 +323,8 @@ class GateNode(LifecycleNode):
             self._events_pub.publish(messages.diagnostics(stamp, event))
 
     def _report(self) -> None:
+        for line in self._told.shared(self._shared.look(self._steady_s())):
+            self.get_logger().error(line)
         status = self._told.status(self._gate)
         self._diagnostics_pub.publish(messages.diagnostics(self.get_clock().now().to_msg(), status))
 

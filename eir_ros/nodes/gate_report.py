@@ -1,6 +1,6 @@
 """What a gate tells those who watch: what it took away, how often, and why."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -36,6 +36,7 @@ class GateReport:
         self._last_reason: Reason = ""
         self._invalid: dict[str, str] = {}
         self._odom_age_s: float | None = None
+        self._shared: dict[str, str] = {}
 
     def command(self) -> None:
         """Count a command of the agent."""
@@ -48,6 +49,15 @@ class GateReport:
     def invalid(self, what: str, error: InvalidMessageError) -> None:
         """Remember, for the next report, an input that was as good as none."""
         self._invalid[what] = str(error)
+
+    def shared(self, nodes: Mapping[str, Sequence[str]]) -> list[str]:
+        """Take who sends what only one may, by topic; a line about each topic that is new in it."""
+        before, self._shared = self._shared, {t: " and ".join(of) for t, of in nodes.items()}
+        return [
+            f"{topic} has more than one publisher: {of}; end all but the one that it belongs to"
+            for topic, of in self._shared.items()
+            if topic not in before
+        ]
 
     def note(self, allowed: Allowed, asked: tuple[float, float]) -> DiagnosticStatus | None:
         """Take what is allowed of what was asked; the event, where the reason is another now."""
@@ -81,10 +91,16 @@ class GateReport:
             # the oldest since the last report: senses that are all as late look in time
             "odom_age_s": "" if self._odom_age_s is None else f"{self._odom_age_s:.3f}",
             "invalid_inputs": "; ".join(f"{what} {why}" for what, why in self._invalid.items()),
+            # what has several publishers, of which one is right
+            "shared": "; ".join(f"{topic} by {of}" for topic, of in self._shared.items()),
         }
         self._invalid.clear()
         self._odom_age_s = None
-        return self._status(f"{self._robot}/gate", values, reason or "nominal")
+        status = self._status(f"{self._robot}/gate", values, reason or "nominal")
+        if self._shared:
+            status.level = DiagnosticStatus.ERROR
+            status.message += f", {' and '.join(self._shared)} shared"
+        return status
 
     def _status(self, name: str, values: Mapping[str, Any], message: str) -> DiagnosticStatus:
         level = DiagnosticStatus.OK if message == "nominal" else DiagnosticStatus.WARN

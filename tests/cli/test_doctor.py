@@ -15,12 +15,15 @@ from eir_ros.cli import doctor
 from eir_ros.cli.main import app
 from eir_ros.policy.signing import default_trusted_keys, generate_key
 
+CLOCK_STATUS = doctor._clock_status
+
 
 @pytest.fixture(autouse=True)
 def sound_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every library and the bundle are in order; the tests below break one thing each."""
     monkeypatch.setattr(doctor, "_probe", lambda *_: (True, "2.0"))
     monkeypatch.setattr(doctor, "_bundle", lambda *_: doctor.Finding("bundle", True, "fine"))
+    monkeypatch.setattr(doctor, "_clock_status", lambda: 0)
     for name in ("ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_DOMAIN_ID", "ROS_STATIC_PEERS"):
         monkeypatch.delenv(name, raising=False)
 
@@ -171,3 +174,24 @@ def test_a_real_probe_tells_a_broken_library_from_a_sound_one(monkeypatch: pytes
     good, found = doctor._probe("0", "no_such_library")
     assert not good
     assert found == "ModuleNotFoundError: No module named 'no_such_library'"
+
+
+@pytest.mark.parametrize(("status", "good"), [(0x0001, True), (0x0041, False)])
+def test_a_robot_whose_clock_runs_free_looks_sound(
+    status: int, good: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A warning: one robot without a network has no time server either."""
+    monkeypatch.setattr(doctor, "_clock_status", lambda: status)
+    found = findings("--for", "robot")["clock"]
+    assert found["good"] is good
+    assert ("chronyc tracking" in found["mend"]) is not good
+    assert "clock" not in findings("--for", "swarm")
+
+
+def test_the_kernel_is_misread() -> None:
+    """Against the state that adjtimex returns."""
+    import ctypes
+
+    # TIME_ERROR, which is 5, stands for "not synchronised" among less usual things
+    state = ctypes.CDLL(None).adjtimex(ctypes.byref(doctor._Timex()))
+    assert (state == 5) == bool(CLOCK_STATUS() & 0x0040)

@@ -1,6 +1,7 @@
 """Who sends what only one may."""
 
-from eir_ros.monitor.intruders import PATIENCE_S, Intruders
+from eir_ros.contract.lease import REMAINS_S
+from eir_ros.monitor.intruders import Intruders
 
 ALONE = {"/r0/fault": 1, "/r1/fault": 1}
 
@@ -21,8 +22,8 @@ def test_what_a_killed_gate_leaves_is_taken_for_an_intruder():
     intruders = Intruders()
     doubled = ALONE | {"/r1/fault": 2}
     assert intruders.count(1, doubled, 0.0, 0.0) == []
-    assert intruders.count(1, doubled, PATIENCE_S - 1.0, 0.0) == []
-    assert intruders.count(1, ALONE, PATIENCE_S, 0.0) == []
-    assert intruders.count(1, doubled, PATIENCE_S + 1.0, 0.0) == []
-    (line,) = intruders.count(1, doubled, 2 * PATIENCE_S + 1.0, 0.0)
+    assert intruders.count(1, doubled, REMAINS_S - 1.0, 0.0) == []
+    assert intruders.count(1, ALONE, REMAINS_S, 0.0) == []
+    assert intruders.count(1, doubled, REMAINS_S + 1.0, 0.0) == []
+    (line,) = intruders.count(1, doubled, 2 * REMAINS_S + 1.0, 0.0)
     assert "/swarm/faults as /r1/fault" in line

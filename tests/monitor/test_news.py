@@ -53,6 +53,16 @@ def test_an_e_stop_goes_unnoticed(state: State) -> None:
     assert list(news.lines(state)) == ["the world is paused", "the e-stop is released"]
 
 
+def test_a_second_sender_of_motor_commands_is_known_to_the_gate_alone(state: State) -> None:
+    news = News()
+    state.set_diagnostics("r1", "gate", {"shared": "cmd_vel by /joy and /r1/gate"})
+    said = ["r1 has more than one sender of cmd_vel by /joy and /r1/gate"]
+    assert list(news.lines(state)) == said
+    assert list(news.lines(state)) == []
+    state.set_diagnostics("r1", "gate", {"shared": ""})
+    assert list(news.lines(state)) == ["r1 has one sender of each of its topics again"]
+
+
 def blame(state: State, t_s: float, observer: str, suspect: str) -> str:
     """What is said when `observer` has believed ill of `suspect` for long enough, at `t_s`."""
     state.believe(t_s - 0.6, observer, {suspect: (0.1, "tracked")})

@@ -70,6 +70,13 @@ def test_a_decision_is_made_on_old_sites(inbox):
     assert inbox.missing() == "stale input: sites"
 
 
+def test_a_clock_that_is_ahead_looks_like_senses_that_stopped(inbox):
+    give(inbox, 4, with_sites=False)
+    inbox.sites(54, sites(0, 1, 2))
+    assert inbox.take() is None
+    assert inbox.missing() == "sites are 5.0 s ahead of odom and tracks: a clock is wrong"
+
+
 def test_ticks_that_nobody_answers_are_not_counted(inbox):
     give(inbox, 4)
     before, (tick, _) = inbox.answered, inbox.take()

@@ -10,7 +10,7 @@ import pytest
 pytestmark = pytest.mark.ros
 rclpy = pytest.importorskip("rclpy")
 
-from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus  # noqa: E402
 from geometry_msgs.msg import TwistStamped  # noqa: E402
 from nav_msgs.msg import Odometry  # noqa: E402
 from ros_graph import Probe, node_process, probe  # noqa: E402
@@ -411,6 +411,42 @@ def test_odometry_that_changes_its_frame_moves_the_fence(company):
     said = "odom was in 'odom' and is in 'other' now"
     company.until(lambda: said in company.status().get("invalid_inputs", ""))
     company.until(lambda: company.step(2.0) == 0.5)
+
+
+def test_another_node_drives_the_motors_past_the_gate_and_nobody_says_so(monkeypatch):
+    """A joystick that sends cmd_vel; a second localisation."""
+    from eir_ros.nodes import gate
+
+    monkeypatch.setattr(gate, "REMAINS_S", 0.0)
+    company = Company()
+    try:
+        company.gate(separation_m=0.3, estop_wait_s=0.0)
+        company.until(lambda: company.step(2.0) and company.status())
+        assert company.status()["shared"] == ""
+        company.node.create_publisher(TwistStamped, "/r9/cmd_vel", qos.COMMAND)
+        company.node.create_publisher(Odometry, "/r9/odom", qos.sensor(0.1))
+        found = "cmd_vel by /probe and /r9/gate; odom by /probe and /probe"
+        company.until(lambda: company.step(2.0) and company.status()["shared"] == found)
+        newest = company.told[-1][1].status[0]
+        assert newest.level == DiagnosticStatus.ERROR
+        assert "cmd_vel and odom shared" in newest.message
+    finally:
+        company.close()
+
+
+def test_what_is_left_of_a_crash_passes_for_another_sender():
+    from eir_ros.nodes.graph import Shared
+
+    with probe() as graph:
+        shared = Shared(graph.node, ["odom"], patience_s=30.0)
+        graph.node.create_publisher(Odometry, "odom", qos.sensor(0.1))
+        remains = graph.node.create_publisher(Odometry, "odom", qos.sensor(0.1))
+        graph.until(lambda: graph.node.count_publishers("odom") == 2)
+        assert shared.look(100.0) == shared.look(129.9) == {}
+        assert shared.look(130.0) == {"odom": ["/probe", "/probe"]}
+        graph.node.destroy_publisher(remains)
+        graph.until(lambda: graph.node.count_publishers("odom") == 1)
+        assert shared.look(131.0) == {}
 
 
 def test_senses_that_are_all_late_look_in_time(company):

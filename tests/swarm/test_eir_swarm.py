@@ -332,7 +332,10 @@ def test_a_mission_without_robots_is_a_success(tmp_path: Path) -> None:
 
 @pytest.mark.ros
 def test_a_refusal_at_run_time_is_buried_in_a_summary(tmp_path: Path) -> None:
-    """A player of recordings is no namesake, but its clock is not to be had twice."""
+    """A player of recordings is no namesake, but its clock is not to be had twice.
+
+    On a busy machine the world may find it only after the start, when the monitor reports it.
+    """
     from ros_graph import probe
     from rosgraph_msgs.msg import Clock
 
@@ -340,8 +343,13 @@ def test_a_refusal_at_run_time_is_buried_in_a_summary(tmp_path: Path) -> None:
 
     with probe() as graph:
         graph.node.create_publisher(Clock, "/clock", qos.CLOCK)
-        with running(tmp_path, "--headless") as swarm:
-            assert swarm.end() == 2
+        for attempt in "abc":
+            folder = tmp_path / attempt
+            folder.mkdir()
+            with running(folder, "--headless", "--duration", "5") as swarm:
+                if swarm.end():
+                    break
+    assert swarm.popen.returncode == 2
     assert "error: world: another world, or a player of recordings, publishes" in swarm.errors
     assert "no measurements" not in swarm.errors
     assert "error: error:" not in swarm.errors

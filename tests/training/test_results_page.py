@@ -66,7 +66,7 @@ def test_a_seed_whose_observers_never_find_out_shortens_the_time_to_detect():
     assert found_out(belief)[1] == "adversary not in every seed"
     one.cells["belief", "eir-mappo", 1]["kinds"]["adversary"]["steps_to_detect"] = 6.0
     belief = scorecard([one])["toy"]["methods"]["eir-mappo"]["belief"]
-    assert found_out(belief)[1] == "adversary 5"
+    assert found_out(belief)[1] == "adversary 5.0"
 
 
 def test_a_page_tells_every_world_before_the_tables_and_twice_the_same():

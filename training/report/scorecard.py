@@ -92,9 +92,12 @@ def ranged(numbers: list[float], form: str) -> str:
 
 def found_out(belief: dict[str, Any]) -> tuple[str, str]:
     """AUROC and steps to detect of the beliefs in a scorecard as text, kind by kind."""
-    auroc = ", ".join(f"{word} {value}" for word, value in belief["auroc"].items())
+    auroc = ", ".join(
+        f"{word} {'unknown' if value is None else format(value, '.3f')}"
+        for word, value in belief["auroc"].items()
+    )
     steps = ", ".join(
-        f"{word} {'not in every seed' if value is None else format(value, 'g')}"
+        f"{word} {'not in every seed' if value is None else format(value, '.1f')}"
         for word, value in belief["steps_to_detect"].items()
     )
     return auroc, steps

@@ -182,6 +182,7 @@ function stateWords(robot, picture) {
   if (robot.age_s === null) return ["not heard yet", "quiet"];
   if (robot.age_s > 2 && !picture.paused) return [`silent for ${robot.age_s.toFixed(0)} s`, "quiet"];
   if (robot.fault) return [`✕ ${kindWords(robot.fault)}`, "broken"];
+  if (robot.shared) return [`two send ${robot.shared.replaceAll(/ by [^;]*/g, "").replaceAll(";", ",")}`, "broken"];
   if (robot.absent) return [ABSENT, "quiet"];
   if (picture.estop) return ["stopped", "normal"];
   if (robot.gate && robot.gate !== "nominal") return [`gate: ${kindWords(robot.gate)}`, "held"];
