@@ -256,6 +256,10 @@ class World(ManagedNode):
             if f"/{robot}/fault" in here:
                 # which passes it on to the agent
                 here |= nodes_of(self.get_subscriptions_info_by_topic(f"/{robot}/odom_faulty"))
+                if os.environ.get("ROS_DISCOVERY_SERVER"):
+                    # a server tells a node of its own topics alone; that the agent is there shows
+                    # in its answer to the first tick, without which nothing starts either
+                    here.add(f"/{robot}/agent")
             absent = sorted(name for name in _LISTENERS if f"/{robot}/{name}" not in here)
             if absent:
                 found.append(f"robot {robot} has no {' and no '.join(absent)}")
