@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from eir_ros.contract.lease import REMAINS_S
+from eir_ros.contract.lease import REMAINS_S, Lasting
 from eir_ros.contract.report import Intruder
 
 
@@ -11,7 +11,7 @@ class Intruders:
 
     def __init__(self) -> None:
         self.found: dict[str, Intruder] = {}
-        self._since_s: dict[str, float] = {}
+        self._doubled = Lasting()
 
     def count(self, clocks: int, truths: Mapping[str, int], now_s: float, t_s: float) -> list[str]:
         """Take what is on the graph now; return a line about each new intruder.
@@ -30,11 +30,8 @@ class Intruders:
         }
         lines = []
         for sender, (number, topic, patience_s) in doubled.items():
-            if number < 2:
-                self._since_s.pop(sender, None)
-                continue
-            since_s = self._since_s.setdefault(sender, now_s)
-            if sender in self.found or now_s - since_s < patience_s:
+            lasts = self._doubled.reaches(sender, number > 1, patience_s, now_s)
+            if sender in self.found or not lasts:
                 continue
             self.found[sender] = Intruder(topic=topic, sender=sender, t_s=round(t_s, 3))
             whose = topic if sender == topic else f"{topic} as {sender}"

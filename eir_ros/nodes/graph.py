@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from rclpy.node import Node
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
+from eir_ros.contract.lease import Lasting
+
 
 def node_of(endpoint: TopicEndpointInfo) -> str:
     """The node that this publisher or subscription belongs to."""
@@ -33,15 +35,13 @@ class Shared:
         self._node = node
         self._full = {topic: node.resolve_topic_name(topic) for topic in topics}
         self._patience_s = patience_s
-        self._since_s: dict[str, float] = {}
+        self._several = Lasting()
 
     def look(self, now_s: float) -> dict[str, list[str]]:
         """The nodes behind each such topic at this steady time [s], one for every publisher."""
         found = {}
         for topic, full in self._full.items():
             nodes = sorted(map(node_of, self._node.get_publishers_info_by_topic(full)))
-            if len(nodes) < 2:
-                self._since_s.pop(topic, None)
-            elif now_s - self._since_s.setdefault(topic, now_s) >= self._patience_s:
+            if self._several.reaches(topic, len(nodes) > 1, self._patience_s, now_s):
                 found[topic] = nodes
         return found
