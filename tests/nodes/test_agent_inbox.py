@@ -74,7 +74,12 @@ def test_a_clock_that_is_ahead_looks_like_senses_that_stopped(inbox):
     give(inbox, 4, with_sites=False)
     inbox.sites(54, sites(0, 1, 2))
     assert inbox.take() is None
-    assert inbox.missing() == "sites are 5.0 s ahead of odom and tracks: a clock is wrong"
+    said = "stale input: odom, tracks, or sites are 5.0 s ahead of time"
+    assert inbox.missing() == said
+    # what was never heard is missing, whatever the clocks say
+    new = Inbox(CoverageTask(), index=1)
+    new.sites(54, sites(0, 1, 2))
+    assert new.missing() == "stale input: odom, tracks"
 
 
 def test_ticks_that_nobody_answers_are_not_counted(inbox):
