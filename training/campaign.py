@@ -29,6 +29,7 @@ from training.matrix import (
     named,
     recipe_of,
     rival_units,
+    rivals,
     train_unit,
     victims,
 )
@@ -101,11 +102,12 @@ def run_matrix(
     runs: Path,
     out: Path,
     world: str | None = None,
+    seed: int | None = None,
     jobs: int | None = None,
     engine_name: str = "local",
     address: str | None = None,
 ) -> bool:
-    """Do what is missing; True if nothing failed.
+    """Do what is missing, of one world or seed if asked to; True if nothing failed.
 
     A world is judged with its first seed before the next one is trained, so that there is something
     to compare whenever this is ended.
@@ -113,22 +115,22 @@ def run_matrix(
     Raises
     ------
     EirError
-        The engine cannot be had, the matrix has no such world, or a world cannot be had or attacked
-        as it says, or a variant is asked for alone, and teams of its base are not attacked yet.
+        The engine cannot be had, the matrix has no such world or seed, a world cannot be had or
+        attacked as it says, or teams that are not asked for, but whose adversaries are needed, are
+        not attacked yet.
     """
     engine.check(engine_name, address)
-    if world is not None:
-        _check_base(matrix, world, runs)
+    wanted = _teams(matrix, world, seed)
+    _check_rivals(matrix, [team for teams in wanted.values() for team in teams], runs)
     console, progress, unjudged = Console(), Progress(), list[str]()
     at_once = jobs or engine.processors()
-    for label in _worlds(matrix, world):
+    for label, teams in wanted.items():
         check_world(matrix, label)
-        teams = victims(matrix, label)
         for stage in STAGES:
             count = progress.total[label, stage] = _count(stage, matrix, teams, runs)
             left = len(_units(stage, path, matrix, teams, runs, out))
             progress.skip(label, stage, count - left)
-    for teams in _rounds(matrix, world):
+    for teams in _rounds(wanted):
         ready = teams
         for stage in STAGES:
 
@@ -166,20 +168,16 @@ def check_world(matrix: Matrix, label: str) -> None:
         game.close()
 
 
-def _check_base(matrix: Matrix, label: str, runs: Path) -> None:
-    """Raise an `EirError` about a variant that lacks its rivals: before hours of training."""
-    settings = matrix.worlds.get(label)
-    base = settings.variant_of if settings is not None else None
-    if base not in matrix.worlds:
-        return
-    teams = victims(matrix, base)
-    lacking = [team.name for team in teams if not _is_done("attack", matrix, team, runs)]
+def _check_rivals(matrix: Matrix, teams: list[Victim], runs: Path) -> None:
+    """Raise an `EirError` about rivals left out that are not attacked: before hours of training."""
+    others = {rival: None for team in teams for rival in rivals(matrix, team) if rival not in teams}
+    lacking = [team.name for team in others if not _is_done("attack", matrix, team, runs)]
     if lacking:
         some = ", ".join([*lacking[:3], "..."] if len(lacking) > 3 else lacking)
         raise EirError(
-            f"teams of '{label}' are attacked by the adversaries of those of '{base}', and "
-            f"{len(lacking)} of these {len(teams)} are not trained and attacked yet ({some}); give "
-            f"--world {base} first, or leave --world out."
+            "these teams are attacked by the adversaries of others, not asked for, too, and "
+            f"{len(lacking)} of these {len(others)} are not trained and attacked yet ({some}); do "
+            "them first, or leave out --world and --seed."
         )
 
 
@@ -207,7 +205,12 @@ def judge_one(
 
 
 def plan_matrix(
-    matrix: Matrix, runs: Path, out: Path, world: str | None = None, jobs: int | None = None
+    matrix: Matrix,
+    runs: Path,
+    out: Path,
+    world: str | None = None,
+    seed: int | None = None,
+    jobs: int | None = None,
 ) -> None:
     """Print what is missing in each world, and the time that it takes on this machine.
 
@@ -217,9 +220,9 @@ def plan_matrix(
         "world", "teams to train", "cells to make", "training", "attacks", "judging", "one core"
     )
     total = 0.0
-    for label in _worlds(matrix, world):
+    for label, teams in _teams(matrix, world, seed).items():
         check_world(matrix, label)
-        teams, settings = victims(matrix, label), matrix.worlds[label]
+        settings = matrix.worlds[label]
         wanted = [out / v.name / f"{cell.name}.json" for v in teams for cell in cells_of(matrix, v)]
         cells, missing = len(wanted), sum(not path.exists() for path in wanted)
         untrained = [team for team in teams if not _trained(matrix, team, runs)]
@@ -319,16 +322,24 @@ def _trained(matrix: Matrix, victim: Victim, runs: Path) -> bool:
     return run.iteration >= run.recipe.iterations and run.recipe == recipe_of(matrix, victim)
 
 
-def _rounds(matrix: Matrix, world: str | None) -> Iterator[list[Victim]]:
+def _rounds(wanted: dict[str, list[Victim]]) -> Iterator[list[Victim]]:
     """The teams of one world and seed at a time: those that share their adversaries."""
-    for label in _worlds(matrix, world):
-        teams = victims(matrix, label)
+    for teams in wanted.values():
         for seed in sorted({team.seed for team in teams}):
             yield [team for team in teams if team.seed == seed]
 
 
-def _worlds(matrix: Matrix, world: str | None) -> list[str]:
+def _teams(matrix: Matrix, world: str | None, seed: int | None) -> dict[str, list[Victim]]:
+    """The teams of each world, or of this one and with this seed only."""
     if world is not None and world not in matrix.worlds:
         known = ", ".join(matrix.worlds)
         raise EirError(f"the matrix '{matrix.name}' has no world '{world}'; it has {known}.")
-    return [label for label in matrix.worlds if world in (None, label)]
+    found = {
+        label: [team for team in victims(matrix, label) if seed in (None, team.seed)]
+        for label in matrix.worlds
+        if world in (None, label)
+    }
+    if not any(found.values()):
+        most = max(team.seed for team in victims(matrix, world))
+        raise EirError(f"no method has the seed {seed} there; expected 0 to {most}.")
+    return {label: teams for label, teams in found.items() if teams}

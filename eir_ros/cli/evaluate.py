@@ -22,6 +22,7 @@ def evaluate(
         str | None, typer.Option(help="Judge this team only, here: WORLD/METHOD-SEED.")
     ] = None,
     world: Annotated[str | None, typer.Option(help="Do this world of the matrix only.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Do the teams of this seed only.")] = None,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Units at a time. Default: one per processor.")
     ] = None,
@@ -37,9 +38,9 @@ def evaluate(
     """
     from eir_ros.contract.errors import EirError
 
-    others = {"--plan": plan, "--world": world, "--jobs": jobs, "--address": address}
-    others["--engine"] = engine != "local"
-    if only is not None and (given := [name for name, value in others.items() if value]):
+    others = {"--plan": plan or None, "--world": world, "--seed": seed, "--jobs": jobs}
+    others |= {"--address": address, "--engine": None if engine == "local" else engine}
+    if only is not None and (given := [n for n, value in others.items() if value is not None]):
         raise EirError(
             f"--only judges one team, here and now; leave out {given[0]}, or --only for what is "
             "missing of all."
@@ -56,10 +57,10 @@ def evaluate(
     if only is not None:
         judge_one(found, find_victim(found, only), teams, cells, matrix)
     elif plan:
-        plan_matrix(found, teams, cells, world, jobs)
+        plan_matrix(found, teams, cells, world, seed, jobs)
     else:
         try:
-            whole = run_matrix(matrix, found, teams, cells, world, jobs, engine, address)
+            whole = run_matrix(matrix, found, teams, cells, world, seed, jobs, engine, address)
         except KeyboardInterrupt:
             typer.echo("stopped; the same command goes on from here", err=True)
             raise

@@ -365,6 +365,23 @@ def test_a_setting_of_one_method_reaches_another_or_outdoes_what_is_set_for_all(
     assert ours.critic.gamma != 0.5
 
 
+def test_a_seed_alone_trains_those_of_others_again_or_lacks_their_adversaries(
+    matrix, teams, tmp_path, monkeypatch
+):
+    done = []
+    monkeypatch.setattr(
+        campaign.engine, "run_units", lambda units, *how: done.extend(u.name for u in units)
+    )
+    path, out = tmp_path / "tiny.yaml", tmp_path / "out"
+    run_matrix(path, matrix, teams, out, seed=1)
+    assert {name.split()[1] for name in done} == {"toy/eir-mappo-1"}
+    # its rival of another seed is not here
+    with pytest.raises(EirError, match=r"1 of these 1 are not .*\(toy/mappo-0\); do them first"):
+        run_matrix(path, matrix, tmp_path / "elsewhere", out, seed=1)
+    with pytest.raises(EirError, match=r"no method has the seed 2 there; expected 0 to 1"):
+        plan_matrix(matrix, teams, out, seed=2)
+
+
 def test_a_variant_is_spared_the_adversaries_of_the_world_that_it_varies(tmp_path):
     path = tmp_path / "ablations.yaml"
     variant = "  toy-rare:\n    recipe: config/recipes/toy.yaml\n    variant_of: toy\n"
@@ -373,7 +390,7 @@ def test_a_variant_is_spared_the_adversaries_of_the_world_that_it_varies(tmp_pat
     names = [rival.name for rival in rivals(matrix, find_victim(matrix, "toy-rare/eir-mappo-1"))]
     assert names == ["toy-rare/eir-mappo-1", "toy/mappo-0"]
     # nor is it trained for hours before they turn out to be missing
-    with pytest.raises(EirError, match=r"3 of these 3 .*toy/mappo-0.* give --world toy first"):
+    with pytest.raises(EirError, match=r"1 of these 1 are not .*\(toy/mappo-0\); do them first"):
         run_matrix(path, matrix, tmp_path / "runs", tmp_path / "out", world="toy-rare")
 
 
