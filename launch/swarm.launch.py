@@ -105,8 +105,8 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     plan, environment = prepared.plan, prepared.environment
     prepare.check_recording(plan, options)
     prepare.check_machine(plan, options)
-    prepare.refuse_company(plan, environment)
-    prepare.make_run_dir(run_dir)
+    prepare.refuse_company(prepared)
+    prepare.make_run_dir(run_dir, prepared.profile)
     said = [LogInfo(msg=f"files of this run: {run_dir}")]
     if options.token and not os.environ.get(TOKEN_VARIABLE):
         # not LogInfo, which would write it to the launch log as well

@@ -360,7 +360,9 @@ def _shared_memory() -> Finding:
         "shared memory",
         shared >= 64,
         f"{shared} MiB free in /dev/shm",
-        "" if shared >= 64 else "Fast DDS uses it; give a container more with --shm-size=256m",
+        ""
+        if shared >= 64
+        else "sealed processes speak through it; give a container more with --shm-size=256m",
     )
 
 

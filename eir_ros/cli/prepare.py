@@ -6,8 +6,9 @@ import secrets
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from eir_ros.swarm.plan import TOKEN_VARIABLE, make_plan
 from eir_ros.swarm.process import Process, part_of
 from eir_ros.swarm.roster import load_roster
 from eir_ros.swarm.sealing import sealed
+from eir_ros.swarm.transport import PROFILE_FILE, PROFILE_VARIABLES, over_udp
 
 #: Longest that the look for a swarm of the same names may take [s]; it usually takes 2.5.
 _LOOK_S = 30.0
@@ -52,10 +54,12 @@ def names(text: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip() for name in (text or "").split(",") if name.strip()))
 
 
-def make_run_dir(path: Path) -> None:
-    """Make the folder of a run, readable by its owner only."""
+def make_run_dir(path: Path, profile: str | None = None) -> None:
+    """Make the folder of a run, readable by its owner only, with a profile of Fast DDS if any."""
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if profile is not None:
+            (path / PROFILE_FILE).write_text(profile, encoding="utf-8")
     except OSError as error:
         raise EirError(f"{path}: cannot be made ({error.strerror}); choose --run-dir.") from error
 
@@ -69,6 +73,8 @@ class Prepared:
     #: The processes of this machine.
     plan: tuple[Process, ...]
     environment: dict[str, str]
+    #: The profile of Fast DDS that the environment names a file for, if it does.
+    profile: str | None = None
 
 
 def prepare(
@@ -100,24 +106,20 @@ def prepare(
     check_protection(options)
     plan = make_plan(fleet, manifest, options)
     here = plan if options.host is None else part_of(plan, options.host)
-    given = environment(
-        run_dir,
-        simulation=options.simulation,
-        peers=fleet.peers(options.host) if options.host else (),
-        alone=options.host is None,
+    team = tuple(robot.name for robot in fleet.robots)
+    given = environment(run_dir)
+    if options.secure or options.keys:
+        return Prepared(team, here, sealed(given))
+    given, profile = over_udp(
+        given,
+        run_dir / PROFILE_FILE,
+        # two simulations on one network would drive each other's robots
+        here=options.simulation and options.host is None,
+        peers=() if options.host is None else fleet.peers(options.host),
     )
-    return Prepared(
-        tuple(robot.name for robot in fleet.robots),
-        here,
-        _protected(given, options),
-    )
-
-
-def _protected(environment: dict[str, str], options: Options) -> dict[str, str]:
-    """The environment of processes that DDS security or shared memory protects, as asked for."""
     if options.keystore is not None:
-        return environment | security_environment(options.keystore)
-    return sealed(environment) if options.secure or options.keys else environment
+        given |= security_environment(options.keystore)
+    return Prepared(team, here, given, profile)
 
 
 def check_recording(plan: Iterable[Process], options: Options) -> None:
@@ -155,23 +157,30 @@ def check_machine(plan: Iterable[Process], options: Options) -> None:
         )
 
 
-def refuse_company(plan: tuple[Process, ...], environment: Mapping[str, str]) -> None:
+def refuse_company(prepared: Prepared) -> None:
     """Refuse, with an `EirError`, to start beside nodes that have the names of the plan's.
 
     Two of a name hear and answer for each other: robots get the commands of both, and the monitor
     of one takes the faults of the other for the truth.
     """
-    names = [name for process in plan for name in process.node_names]
+    names = [name for process in prepared.plan for name in process.node_names]
+    environment = dict(prepared.environment)
     try:
-        looked = subprocess.run(
-            [sys.executable, "-m", "eir_ros.nodes.company", *names],
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_LOOK_S,
-            check=False,
-        )
+        with tempfile.TemporaryDirectory() as folder:
+            if prepared.profile is not None:
+                # that of the run is there once the run may be
+                own = Path(folder) / PROFILE_FILE
+                own.write_text(prepared.profile, encoding="utf-8")
+                environment |= dict.fromkeys(PROFILE_VARIABLES, str(own))
+            looked = subprocess.run(
+                [sys.executable, "-m", "eir_ros.nodes.company", *names],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=_LOOK_S,
+                check=False,
+            )
     except subprocess.TimeoutExpired as error:
         raise EirError(
             f"the ROS graph gave no answer within {_LOOK_S:g} s; see whether ROS 2 works here "
@@ -217,15 +226,10 @@ def page_token(host: str) -> str:
     return secrets.token_urlsafe(12)
 
 
-def environment(
-    run_dir: Path, *, simulation: bool, peers: tuple[str, ...] = (), alone: bool = True
-) -> dict[str, str]:
+def environment(run_dir: Path) -> dict[str, str]:
     """Return the environment of the processes; what the user has set is kept, but the token.
 
-    A simulated swarm that is `alone`, all of it on this machine, stays here, because two
-    simulations on one network would otherwise drive each other's robots. Other hosts are found at
-    their addresses, if `peers` gives any, or by multicast. The token is left out: it is the
-    monitor's alone.
+    That is the monitor's alone.
     """
     defaults = {
         "PYTHONUNBUFFERED": "1",
@@ -234,11 +238,5 @@ def environment(
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",
     }
-    if simulation and alone:
-        defaults["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-    if peers and not alone and not os.environ.get("ROS_DISCOVERY_SERVER"):
-        defaults["ROS_STATIC_PEERS"] = ";".join(peers)
-        # with addresses, nothing needs to be sent to everybody
-        defaults["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     given = {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}
     return defaults | given

@@ -160,8 +160,8 @@ def swarm(
         typer.echo(describe(plan, folder))
         return
     prepare.check_machine(plan, options)
-    prepare.refuse_company(plan, prepared.environment)
-    prepare.make_run_dir(folder)
+    prepare.refuse_company(prepared)
+    prepare.make_run_dir(folder, prepared.profile)
     (folder / "mission.json").unlink(missing_ok=True)
     status = Status()
     now = [process for process in plan if process.robot not in options.absent]
