@@ -16,6 +16,8 @@ class _Agent:
     """The present process of one agent, and what the processes before it had counted."""
 
     restarts: int = 0
+    #: When it says that it started; empty: it has not said.
+    started: str = ""
     decisions: int = 0
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_COUNTS, 0))
     counts_before: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_COUNTS, 0))
@@ -35,8 +37,9 @@ class _Agent:
 class Counters:
     """Adds up the `/diagnostics` of all agents.
 
-    Agents report running totals since their process started. A total of decisions that falls
-    betrays a new process; the old totals are then kept aside.
+    Agents report running totals since they started, and when that was. Another start, or fewer
+    decisions where none is told (as in old recordings), is a new agent; the totals of the old one
+    are then kept aside.
     """
 
     def __init__(self, team: Iterable[str]) -> None:
@@ -49,11 +52,11 @@ class Counters:
         agent = self._agents.get(robot)
         if agent is None:
             return
-        decisions = _whole(values.get("decisions"))
+        decisions, started = _whole(values.get("decisions")), values.get("started", "")
         if decisions is not None:
-            if decisions < agent.decisions:
+            if started != agent.started if agent.started else decisions < agent.decisions:
                 agent.retire()
-            agent.decisions = decisions
+            agent.decisions, agent.started = decisions, started
         for name in _COUNTS:
             count = _whole(values.get(name))
             if count is not None and not (self.over and name == "stale_inputs"):

@@ -1,6 +1,7 @@
 """What an agent tells those who watch: beliefs, decisions, diagnostics."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ class Counters:
     """Everything that an agent counts since it was configured."""
 
     def __init__(self) -> None:
+        #: When it was configured, UTC; those who add up counts know a new agent by it.
+        self.started = datetime.now(UTC).isoformat(timespec="milliseconds")
         #: From the last input received to the command sent [ms].
         self.tick_ms = Histogram()
         #: One step of the policy [us].
@@ -57,6 +60,7 @@ class Counters:
         values = {
             "bundle": bundle,
             "state": state,
+            "started": self.started,
             "trust": ",".join(f"{name}={level}" for name, level in trust.items()),
             "tracks_source": tracks_source,
             "tick_ms_p50": _number(self.tick_ms.percentile(50)),

@@ -46,6 +46,17 @@ def test_a_restarted_agent_does_not_wipe_what_it_had_counted():
     assert found.p99 == pytest.approx(100.0, rel=0.01)
 
 
+def test_a_new_agent_is_known_only_by_fewer_decisions():
+    """On a busy machine it has made more than the old one had before anybody hears of it."""
+    counters = Counters(["r0"])
+    counters.update("r0", diagnostics(5, 3) | {"started": "2026-01-01T00:00:00.000+00:00"})
+    counters.update("r0", diagnostics(6, 3) | {"started": "2026-01-01T00:00:00.000+00:00"})
+    assert counters.restarts("r0") == 0
+    counters.update("r0", diagnostics(9, 1) | {"started": "2026-01-01T00:00:08.000+00:00"})
+    assert counters.restarts("r0") == 1
+    assert counters.total("stale_inputs") == 4
+
+
 def test_percentiles_are_of_all_robots_together():
     counters = Counters(["r0", "r1"])
     counters.update("r0", diagnostics(1, 0, 1.0))
