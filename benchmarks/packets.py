@@ -14,15 +14,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
 from benchmarks.machine import describe
 from benchmarks.namespaces import Host, missing, network
 from eir_ros.swarm.roster import OPERATOR
+from eir_ros.swarm.transport import over_udp
 
 #: For discovery to end, and to count [s].
 _SETTLE_S: Final = 20.0
@@ -100,17 +100,12 @@ def _start(
         "keys": str(folder / "keys" / host.name),
     }
     words = [sys.executable, "-m", "benchmarks.packets_robot", json.dumps(given)]
-    return host.start(
-        *words, log=folder / f"{host.name}.txt", environment=dict(_environment(given))
-    )
-
-
-def _environment(given: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    yield "PYTHONUNBUFFERED", "1"
-    yield "ROS_DOMAIN_ID", os.environ.get("ROS_DOMAIN_ID", "0")
-    if given["mode"] == "plain":
-        yield "ROS_STATIC_PEERS", ";".join(given["peers"])
-        yield "ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST"
+    environment = {"PYTHONUNBUFFERED": "1", "ROS_DOMAIN_ID": os.environ.get("ROS_DOMAIN_ID", "0")}
+    if mode == "plain":
+        own = folder / "dds" / host.name
+        own.mkdir(parents=True, exist_ok=True)
+        environment = over_udp({}, here=False, peers=peers).write(own, environment)
+    return host.start(*words, log=folder / f"{host.name}.txt", environment=environment)
 
 
 if __name__ == "__main__":

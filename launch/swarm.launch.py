@@ -102,11 +102,12 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         report=run_dir / "mission.json",
     )
     prepared = prepare.prepare(given.roster, given.robots, given.task, options, run_dir)
-    plan, environment = prepared.plan, prepared.environment
+    plan = prepared.plan
     prepare.check_recording(plan, options)
     prepare.check_machine(plan, options)
     prepare.refuse_company(prepared)
-    prepare.make_run_dir(run_dir, prepared.profile)
+    prepare.make_run_dir(run_dir)
+    environment = prepared.environment(run_dir)
     said = [LogInfo(msg=f"files of this run: {run_dir}")]
     if options.token and not os.environ.get(TOKEN_VARIABLE):
         # not LogInfo, which would write it to the launch log as well

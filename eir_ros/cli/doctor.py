@@ -356,13 +356,10 @@ def _shared_memory() -> Finding:
         shared = shutil.disk_usage("/dev/shm").free // MIB
     except OSError:
         shared = 0
+    mend = "sealed hosts speak through it; give a container more with --shm-size=256m"
+    enough = shared >= 64
     return Finding(
-        "shared memory",
-        shared >= 64,
-        f"{shared} MiB free in /dev/shm",
-        ""
-        if shared >= 64
-        else "sealed processes speak through it; give a container more with --shm-size=256m",
+        "shared memory", enough, f"{shared} MiB free in /dev/shm", "" if enough else mend
     )
 
 

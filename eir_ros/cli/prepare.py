@@ -23,7 +23,7 @@ from eir_ros.swarm.plan import TOKEN_VARIABLE, make_plan
 from eir_ros.swarm.process import Process, part_of
 from eir_ros.swarm.roster import load_roster
 from eir_ros.swarm.sealing import sealed
-from eir_ros.swarm.transport import PROFILE_FILE, PROFILE_VARIABLES, over_udp
+from eir_ros.swarm.transport import Transport, over_udp
 
 #: Longest that the look for a swarm of the same names may take [s]; it usually takes 2.5.
 _LOOK_S = 30.0
@@ -54,12 +54,10 @@ def names(text: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip() for name in (text or "").split(",") if name.strip()))
 
 
-def make_run_dir(path: Path, profile: str | None = None) -> None:
-    """Make the folder of a run, readable by its owner only, with a profile of Fast DDS if any."""
+def make_run_dir(path: Path) -> None:
+    """Make the folder of a run, readable by its owner only."""
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if profile is not None:
-            (path / PROFILE_FILE).write_text(profile, encoding="utf-8")
     except OSError as error:
         raise EirError(f"{path}: cannot be made ({error.strerror}); choose --run-dir.") from error
 
@@ -72,9 +70,18 @@ class Prepared:
     team: tuple[str, ...]
     #: The processes of this machine.
     plan: tuple[Process, ...]
-    environment: dict[str, str]
-    #: The profile of Fast DDS that the environment names a file for, if it does.
-    profile: str | None = None
+    #: Without what `transport` adds.
+    variables: dict[str, str]
+    transport: Transport
+
+    def environment(self, folder: Path) -> dict[str, str]:
+        """Write into an existing folder what DDS needs; return the environment of the processes."""
+        try:
+            return self.transport.write(folder, self.variables)
+        except OSError as error:
+            raise EirError(
+                f"{folder}: cannot be written to ({error.strerror}); choose --run-dir."
+            ) from error
 
 
 def prepare(
@@ -106,20 +113,18 @@ def prepare(
     check_protection(options)
     plan = make_plan(fleet, manifest, options)
     here = plan if options.host is None else part_of(plan, options.host)
-    team = tuple(robot.name for robot in fleet.robots)
-    given = environment(run_dir)
-    if options.secure or options.keys:
-        return Prepared(team, here, sealed(given))
-    given, profile = over_udp(
+    team, given = tuple(robot.name for robot in fleet.robots), environment(run_dir)
+    if options.keystore is None and (options.secure or options.keys):
+        return Prepared(team, here, sealed(given), Transport())
+    transport = over_udp(
         given,
-        run_dir / PROFILE_FILE,
         # two simulations on one network would drive each other's robots
         here=options.simulation and options.host is None,
         peers=() if options.host is None else fleet.peers(options.host),
     )
     if options.keystore is not None:
         given |= security_environment(options.keystore)
-    return Prepared(team, here, given, profile)
+    return Prepared(team, here, given, transport)
 
 
 def check_recording(plan: Iterable[Process], options: Options) -> None:
@@ -164,17 +169,12 @@ def refuse_company(prepared: Prepared) -> None:
     of one takes the faults of the other for the truth.
     """
     names = [name for process in prepared.plan for name in process.node_names]
-    environment = dict(prepared.environment)
     try:
+        # the folder of the run is there once the run may be
         with tempfile.TemporaryDirectory() as folder:
-            if prepared.profile is not None:
-                # that of the run is there once the run may be
-                own = Path(folder) / PROFILE_FILE
-                own.write_text(prepared.profile, encoding="utf-8")
-                environment |= dict.fromkeys(PROFILE_VARIABLES, str(own))
             looked = subprocess.run(
                 [sys.executable, "-m", "eir_ros.nodes.company", *names],
-                env=environment,
+                env=prepared.environment(Path(folder)),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
@@ -196,10 +196,11 @@ def refuse_company(prepared: Prepared) -> None:
     found = [name for name in names if name in taken]
     if found:
         more = f" and {len(found) - 4} more" if len(found) > 4 else ""
+        domain = prepared.variables.get("ROS_DOMAIN_ID") or "0"
         raise EirError(
             f"a swarm of these names is here already: {', '.join(found[:4])}{more} in "
-            f"ROS_DOMAIN_ID={environment.get('ROS_DOMAIN_ID') or '0'}; end it (what crashed or is "
-            "ending disappears within 20 s), or set another ROS_DOMAIN_ID."
+            f"ROS_DOMAIN_ID={domain}; end it (what crashed or is ending disappears within 20 s), "
+            "or set another ROS_DOMAIN_ID."
         )
 
 
@@ -227,10 +228,7 @@ def page_token(host: str) -> str:
 
 
 def environment(run_dir: Path) -> dict[str, str]:
-    """Return the environment of the processes; what the user has set is kept, but the token.
-
-    That is the monitor's alone.
-    """
+    """Return what the processes inherit: all that the user has set, but the monitor's token."""
     defaults = {
         "PYTHONUNBUFFERED": "1",
         "ROS_LOG_DIR": str(run_dir / "log" / "ros"),

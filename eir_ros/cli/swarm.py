@@ -161,7 +161,7 @@ def swarm(
         return
     prepare.check_machine(plan, options)
     prepare.refuse_company(prepared)
-    prepare.make_run_dir(folder, prepared.profile)
+    prepare.make_run_dir(folder)
     (folder / "mission.json").unlink(missing_ok=True)
     status = Status()
     now = [process for process in plan if process.robot not in options.absent]
@@ -175,7 +175,7 @@ def swarm(
     supervisor = Supervisor(
         plan,
         folder,
-        prepared.environment,
+        prepared.environment(folder),
         status.say,
         duration_s=0.0 if simulation else duration,
         absent=options.absent,

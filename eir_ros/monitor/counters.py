@@ -54,7 +54,9 @@ class Counters:
             return
         decisions, started = _whole(values.get("decisions")), values.get("started", "")
         if decisions is not None:
-            if started != agent.started if agent.started else decisions < agent.decisions:
+            fewer = decisions < agent.decisions
+            renewed = started != agent.started if agent.started else fewer
+            if renewed:
                 agent.retire()
             agent.decisions, agent.started = decisions, started
         for name in _COUNTS:

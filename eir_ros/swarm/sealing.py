@@ -16,6 +16,7 @@ _SHARED_MEMORY: Final = {
 
 #: What would configure another transport.
 _TAKEN_AWAY: Final = (
+    "ROS_LOCALHOST_ONLY",
     "ROS_STATIC_PEERS",
     "ROS_DISCOVERY_SERVER",
     "ROS_SUPER_CLIENT",

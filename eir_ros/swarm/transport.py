@@ -8,22 +8,28 @@ for one to two seconds, and gates are among those. UDP has nothing that the dead
 profile of Fast DDS says here what that range means, and the range is left to it.
 """
 
+import socket
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+from eir_ros.contract.errors import EirError
 
 #: Name of the profile's file in the folder of a run.
 PROFILE_FILE: Final = "fastdds.xml"
 
-#: Where Fast DDS 2 and 3 find a profile.
-PROFILE_VARIABLES: Final = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 _RANGE: Final = "ROS_AUTOMATIC_DISCOVERY_RANGE"
-_OWN_WAYS: Final = (
-    *PROFILE_VARIABLES,
-    "FASTDDS_BUILTIN_TRANSPORTS",
-    "ROS_DISCOVERY_SERVER",
-    "ROS_STATIC_PEERS",
-)
+#: The range LOCALHOST in the words of older distributions; it outdoes the range where it is set.
+_ONLY_HERE: Final = "ROS_LOCALHOST_ONLY"
+_MIDDLEWARE: Final = "RMW_IMPLEMENTATION"
+_FAST_DDS: Final = ("", "rmw_fastrtps_cpp", "rmw_fastrtps_dynamic_cpp")
+_TRANSPORT: Final = "FASTDDS_BUILTIN_TRANSPORTS"
+_PEERS: Final = "ROS_STATIC_PEERS"
+_SERVER: Final = "ROS_DISCOVERY_SERVER"
+#: Where Fast DDS 2 and 3 find a profile.
+_PROFILES: Final = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+_KNOWN: Final = (_RANGE, _ONLY_HERE, _MIDDLEWARE, _TRANSPORT, _PEERS, _SERVER, *_PROFILES)
 
 #: Processes of one domain that are looked for here, and on each other computer, where every one
 #: costs a packet every three seconds.
@@ -49,7 +55,7 @@ _PROFILE: Final = """\
         <builtin>
           <!-- any address to be found at, so that nothing is received by multicast -->
           <metatrafficUnicastLocatorList>
-            <locator/>
+            <locator><udpv4/></locator>
           </metatrafficUnicastLocatorList>
           <initialPeersList>{peers}
           </initialPeersList>
@@ -72,13 +78,70 @@ _PEER: Final = """
             </locator>"""
 
 
+@dataclass(frozen=True)
+class Transport:
+    """What processes are told about it; `write` it where they shall find it."""
+
+    #: Variables of their environment.
+    variables: Mapping[str, str] = field(default_factory=dict)
+    #: Text of a profile of Fast DDS; None: none is needed.
+    profile: str | None = None
+
+    def write(self, folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
+        """Write the profile, if any, into an existing folder; return the whole environment."""
+        # set to nothing is not set, for ROS and for Fast DDS
+        kept = {name: text for name, text in environment.items() if text or name not in _KNOWN}
+        if self.profile is None:
+            return {**self.variables, **kept}
+        file = folder / PROFILE_FILE
+        file.write_text(self.profile, encoding="utf-8")
+        kept.pop(_ONLY_HERE, None)
+        return {**kept, **self.variables, **dict.fromkeys(_PROFILES, str(file))}
+
+
+def over_udp(environment: Mapping[str, str], *, here: bool, peers: Iterable[str] = ()) -> Transport:
+    """Choose how processes that inherit `environment` reach each other; what is set there is kept.
+
+    Parameters
+    ----------
+    here
+        Whether the processes stay on this computer unless the discovery range says otherwise.
+    peers
+        Addresses of other computers that they speak with; with any, nothing is sent to everybody.
+
+    Raises
+    ------
+    EirError
+        A peer's name has no address.
+    """
+    given = {name: environment.get(name, "") for name in _KNOWN}
+    peers, has_profile = tuple(peers), any(given[name] for name in _PROFILES)
+    scope = "LOCALHOST" if given[_ONLY_HERE] == "1" else given[_RANGE]
+    own_way = (
+        has_profile
+        or given[_MIDDLEWARE] not in _FAST_DDS
+        or given[_TRANSPORT] not in ("", "UDPv4")
+        or bool(given[_PEERS] or given[_SERVER])
+    )
+    if not own_way and (scope == "LOCALHOST" or (not scope and (here or peers))):
+        # the last two for whoever cannot read the profile, and against another one that is about
+        fixed = {_RANGE: "SYSTEM_DEFAULT", _TRANSPORT: "UDPv4", "SKIP_DEFAULT_XML_FILE": "1"}
+        return Transport(fixed, profile([_address(peer) for peer in peers]))
+    variables = {} if has_profile else {_TRANSPORT: "UDPv4"}
+    if here:
+        variables[_RANGE] = "LOCALHOST"
+    elif peers and not given[_SERVER]:
+        variables |= {_RANGE: "LOCALHOST", _PEERS: ";".join(peers)}
+    return Transport(variables)
+
+
 def profile(peers: Iterable[str] = ()) -> str:
     """Return a profile of Fast DDS: UDP with this computer and these `peers`, no multicast.
 
     Parameters
     ----------
     peers
-        IPv4 addresses or names of other computers. Without any, not even a socket is open to them.
+        IPv4 addresses of other computers. Without any, not even a socket is open to them.
     """
     peers = tuple(peers)
     return _PROFILE.format(
@@ -88,30 +151,12 @@ def profile(peers: Iterable[str] = ()) -> str:
     )
 
 
-def over_udp(
-    environment: Mapping[str, str], file: Path, *, here: bool, peers: Iterable[str] = ()
-) -> tuple[dict[str, str], str | None]:
-    """Return `environment` with what its processes need, and the profile to be written to `file`.
-
-    What the user has set is kept. There is no profile (None) for processes that look around on
-    their network, and for who has a middleware, a profile or a way of discovery of their own.
-
-    Parameters
-    ----------
-    here
-        Whether the processes stay on this computer unless the discovery range says otherwise.
-    peers
-        Addresses of other computers that they speak with; with any, nothing is sent to everybody.
-    """
-    peers, scope = tuple(peers), environment.get(_RANGE)
-    fast_dds = environment.get("RMW_IMPLEMENTATION") in (None, "", "rmw_fastrtps_cpp")
-    own_way = not fast_dds or any(environment.get(name) for name in _OWN_WAYS)
-    if not own_way and (scope == "LOCALHOST" or (not scope and (here or peers))):
-        chosen = {**dict.fromkeys(PROFILE_VARIABLES, str(file)), _RANGE: "SYSTEM_DEFAULT"}
-        return {**environment, **chosen}, profile(peers)
-    defaults = {_RANGE: "LOCALHOST"} if here else {}
-    if peers and not environment.get("ROS_DISCOVERY_SERVER"):
-        defaults = {_RANGE: "LOCALHOST", "ROS_STATIC_PEERS": ";".join(peers)}
-    if not any(environment.get(name) for name in PROFILE_VARIABLES):
-        defaults["FASTDDS_BUILTIN_TRANSPORTS"] = "UDPv4"
-    return {**defaults, **environment}, None
+def _address(peer: str) -> str:
+    """The IPv4 address of a peer: Fast DDS drops a whole profile for one name without any."""
+    try:
+        return socket.gethostbyname(peer)
+    except OSError as error:
+        raise EirError(
+            f"the host '{peer}' cannot be found ({error.strerror}); expected an IPv4 address, or "
+            "a name that this computer can resolve, under `hosts` of the roster."
+        ) from error

@@ -86,6 +86,7 @@ def test_a_sealed_process_is_told_of_a_network():
         "ROS_STATIC_PEERS": "10.0.0.1",
         "ROS_DISCOVERY_SERVER": "10.0.0.1:11811",
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        "ROS_LOCALHOST_ONLY": "1",
         "FASTDDS_DEFAULT_PROFILES_FILE": "/tmp/udp.xml",
         "FASTDDS_BUILTIN_TRANSPORTS": "UDPv4",
     }

@@ -4,16 +4,17 @@ import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
-from pathlib import Path
 
 import pytest
 
+from eir_ros.cli import prepare
+from eir_ros.contract.errors import EirError
+from eir_ros.swarm.options import Options
 from eir_ros.swarm.transport import over_udp, profile
 
 FILES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
-RANGE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
-PROFILE = Path("/run/fastdds.xml")
-WHOLE = {RANGE: "SYSTEM_DEFAULT", **dict.fromkeys(FILES, str(PROFILE))}
+RANGE, TRANSPORT = "ROS_AUTOMATIC_DISCOVERY_RANGE", "FASTDDS_BUILTIN_TRANSPORTS"
+HERE, UDP = {RANGE: "LOCALHOST"}, {TRANSPORT: "UDPv4"}
 
 PROCESS = """
 import rclpy
@@ -33,19 +34,26 @@ def addresses(text: str) -> list[str]:
     return [
         element.text or ""
         for element in ET.fromstring(text).iter()
-        if element.tag.endswith("address") and len(element) == 0
+        if element.tag.endswith("address")
     ]
 
 
 @pytest.mark.ros
-def test_a_process_that_is_killed_can_hold_up_the_others_or_the_network_reaches_them(tmp_path):
+@pytest.mark.parametrize(
+    "own", [{}, {RANGE: "LOCALHOST"}, {TRANSPORT: "UDPv4"}, {"ROS_LOCALHOST_ONLY": "1"}]
+)
+def test_a_process_that_is_killed_can_hold_up_the_others_or_the_network_reaches_them(tmp_path, own):
     """Locks in shared memory outlive who held them; sockets on all interfaces hear everybody."""
-    file = tmp_path / "fastdds.xml"
-    found, text = over_udp({**os.environ, RANGE: "", "ROS_DOMAIN_ID": "87"}, file, here=True)
-    assert text is not None
-    file.write_text(text)
+    # one that would win over every other
+    (tmp_path / "DEFAULT_FASTRTPS_PROFILES.xml").write_text(profile(["127.0.0.1"]))
+    given = {**os.environ, RANGE: "", "ROS_DOMAIN_ID": "87", **own}
     done = subprocess.run(
-        [sys.executable, "-c", PROCESS], env=found, capture_output=True, text=True, check=True
+        [sys.executable, "-c", PROCESS],
+        env=over_udp(given, here=True).write(tmp_path, given),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     lines = done.stdout.split("\n")
     sockets = [line for line in lines if line.startswith("udp")]
@@ -55,42 +63,70 @@ def test_a_process_that_is_killed_can_hold_up_the_others_or_the_network_reaches_
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    "given",
     [
-        ({}, WHOLE),
-        ({RANGE: "LOCALHOST"}, WHOLE),
-        ({"RMW_IMPLEMENTATION": "rmw_fastrtps_cpp"}, WHOLE),
-        # the user's own ways
-        ({RANGE: "SUBNET"}, {RANGE: "SUBNET", "FASTDDS_BUILTIN_TRANSPORTS": "UDPv4"}),
-        (
-            {"FASTDDS_BUILTIN_TRANSPORTS": "LARGE_DATA"},
-            {RANGE: "LOCALHOST", "FASTDDS_BUILTIN_TRANSPORTS": "LARGE_DATA"},
-        ),
-        ({FILES[0]: "/my.xml"}, {RANGE: "LOCALHOST", FILES[0]: "/my.xml"}),
-        (
-            {"RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp"},
-            {RANGE: "LOCALHOST", "FASTDDS_BUILTIN_TRANSPORTS": "UDPv4"},
-        ),
+        {},
+        {RANGE: ""},
+        {RANGE: "LOCALHOST"},
+        {"ROS_LOCALHOST_ONLY": "1", RANGE: "SUBNET"},
+        {"RMW_IMPLEMENTATION": "rmw_fastrtps_dynamic_cpp"},
+        {TRANSPORT: "UDPv4"},
     ],
 )
-def test_a_simulated_swarm_reaches_the_network_or_takes_the_users_way_away(given, expected):
-    found, text = over_udp(given, PROFILE, here=True)
-    assert found == given | expected
-    assert (text is not None) == (expected is WHOLE)
+def test_a_simulated_swarm_reaches_the_network(tmp_path, given):
+    found = over_udp(given, here=True).write(tmp_path, {"PATH": "/bin", **given})
+    assert (found["PATH"], found[RANGE]) == ("/bin", "SYSTEM_DEFAULT")
+    assert "ROS_LOCALHOST_ONLY" not in found
+    assert {found[name] for name in FILES} == {str(tmp_path / "fastdds.xml")}
+    assert (tmp_path / "fastdds.xml").read_text() == profile()
 
 
-def test_computers_with_addresses_are_not_looked_for_or_all_of_the_network_is_asked():
-    found, text = over_udp({}, PROFILE, here=False, peers=["10.0.0.1", "10.0.0.2"])
-    assert found == WHOLE
-    assert text == profile(["10.0.0.1", "10.0.0.2"])
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({RANGE: "SUBNET"}, {RANGE: "SUBNET", **UDP}),
+        ({TRANSPORT: "LARGE_DATA"}, {TRANSPORT: "LARGE_DATA", **HERE}),
+        ({FILES[0]: "/my.xml"}, {FILES[0]: "/my.xml", **HERE}),
+        ({"ROS_DISCOVERY_SERVER": "s"}, {"ROS_DISCOVERY_SERVER": "s", **HERE, **UDP}),
+        ({"RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp", RANGE: ""}, HERE | UDP),
+    ],
+)
+def test_the_users_own_way_is_taken_away(tmp_path, given, expected):
+    found = over_udp(given, here=True).write(tmp_path, given)
+    found.pop("RMW_IMPLEMENTATION", None)
+    assert found == expected
+    assert not (tmp_path / "fastdds.xml").exists()
+
+
+def test_computers_with_addresses_are_not_looked_for_or_all_of_the_network_is_asked(tmp_path):
+    transport = over_udp({}, here=False, peers=["10.0.0.1", "localhost"])
     # itself and these, and none of its interfaces is left out
-    assert addresses(text) == ["127.0.0.1", "10.0.0.1", "10.0.0.2"]
-    assert "interfaceWhiteList" not in text
+    assert addresses(transport.profile) == ["127.0.0.1", "10.0.0.1", "127.0.0.1"]
+    assert "interfaceWhiteList" not in transport.profile
     # a server knows everybody
     served = {"ROS_DISCOVERY_SERVER": "10.0.0.1:11811"}
-    found, text = over_udp(served, PROFILE, here=False, peers=["10.0.0.1"])
-    assert (found, text) == ({**served, "FASTDDS_BUILTIN_TRANSPORTS": "UDPv4"}, None)
+    assert over_udp(served, here=False, peers=["10.0.0.1"]).write(tmp_path, served) == served | UDP
+    # another middleware has no such profiles
+    cyclone = {"RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp"}
+    found = over_udp(cyclone, here=False, peers=["10.0.0.1", "10.0.0.2"]).write(tmp_path, cyclone)
+    assert found["ROS_STATIC_PEERS"] == "10.0.0.1;10.0.0.2"
 
 
-def test_robots_that_look_around_stay_alone():
-    assert over_udp({}, PROFILE, here=False) == ({"FASTDDS_BUILTIN_TRANSPORTS": "UDPv4"}, None)
+def test_a_name_that_nobody_knows_opens_the_whole_network():
+    """Fast DDS drops all of a profile for it, and goes on without."""
+    with pytest.raises(EirError, match=r"host 'no\.such\.invalid' cannot be found .*hosts"):
+        over_udp({}, here=False, peers=["no.such.invalid"])
+
+
+def test_robots_that_look_around_stay_alone(tmp_path):
+    assert over_udp({}, here=False).write(tmp_path, {RANGE: ""}) == UDP
+
+
+def test_a_fleet_with_a_keystore_is_sealed_instead_and_hears_nobody(monkeypatch, tmp_path):
+    # the wheels have no DDS security, and are told so
+    monkeypatch.setattr(prepare, "check_protection", lambda options: None)
+    options = Options(bundle=prepare.default_bundle(), secure=True, keystore=tmp_path)
+    prepared = prepare.prepare(prepare.default_roster(), None, "coverage", options, tmp_path)
+    found = prepared.environment(tmp_path)
+    assert found["ROS_SECURITY_KEYSTORE"] == str(tmp_path)
+    assert "EIR_SEALED" not in found
