@@ -170,7 +170,7 @@ def check_world(matrix: Matrix, label: str) -> None:
 
 def _check_rivals(matrix: Matrix, teams: list[Victim], runs: Path) -> None:
     """Raise an `EirError` about rivals left out that are not attacked: before hours of training."""
-    others = {rival: None for team in teams for rival in rivals(matrix, team) if rival not in teams}
+    others = dict.fromkeys(r for team in teams for r in rivals(matrix, team) if r not in teams)
     lacking = [team.name for team in others if not _is_done("attack", matrix, team, runs)]
     if lacking:
         some = ", ".join([*lacking[:3], "..."] if len(lacking) > 3 else lacking)

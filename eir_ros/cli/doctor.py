@@ -356,11 +356,8 @@ def _shared_memory() -> Finding:
         shared = shutil.disk_usage("/dev/shm").free // MIB
     except OSError:
         shared = 0
-    mend = "sealed hosts speak through it; give a container more with --shm-size=256m"
-    enough = shared >= 64
-    return Finding(
-        "shared memory", enough, f"{shared} MiB free in /dev/shm", "" if enough else mend
-    )
+    mend = "" if shared >= 64 else "sealed hosts need it; give a container --shm-size=256m"
+    return Finding("shared memory", shared >= 64, f"{shared} MiB free in /dev/shm", mend)
 
 
 def _torch() -> Finding:

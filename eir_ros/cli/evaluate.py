@@ -38,9 +38,10 @@ def evaluate(
     """
     from eir_ros.contract.errors import EirError
 
-    others = {"--plan": plan or None, "--world": world, "--seed": seed, "--jobs": jobs}
-    others |= {"--address": address, "--engine": None if engine == "local" else engine}
-    if only is not None and (given := [n for n, value in others.items() if value is not None]):
+    others = {"--plan": plan, "--world": world, "--jobs": jobs, "--address": address}
+    # zero is a seed
+    others |= {"--seed": seed is not None, "--engine": engine != "local"}
+    if only is not None and (given := [name for name, value in others.items() if value]):
         raise EirError(
             f"--only judges one team, here and now; leave out {given[0]}, or --only for what is "
             "missing of all."

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eir_ros.cli.protection import check_protection, security_environment
+from eir_ros.cli.ros_domain import domain
 from eir_ros.contract.errors import EirError
 from eir_ros.contract.paths import share
 from eir_ros.contract.recording import MIN_FREE_MB
@@ -76,12 +77,7 @@ class Prepared:
 
     def environment(self, folder: Path) -> dict[str, str]:
         """Write into an existing folder what DDS needs; return the environment of the processes."""
-        try:
-            return self.transport.write(folder, self.variables)
-        except OSError as error:
-            raise EirError(
-                f"{folder}: cannot be written to ({error.strerror}); choose --run-dir."
-            ) from error
+        return self.transport.write(folder, self.variables)
 
 
 def prepare(
@@ -113,7 +109,7 @@ def prepare(
     check_protection(options)
     plan = make_plan(fleet, manifest, options)
     here = plan if options.host is None else part_of(plan, options.host)
-    team, given = tuple(robot.name for robot in fleet.robots), environment(run_dir)
+    team, given = tuple(robot.name for robot in fleet.robots), _inherited(run_dir)
     if options.keystore is None and (options.secure or options.keys):
         return Prepared(team, here, sealed(given), Transport())
     transport = over_udp(
@@ -196,10 +192,9 @@ def refuse_company(prepared: Prepared) -> None:
     found = [name for name in names if name in taken]
     if found:
         more = f" and {len(found) - 4} more" if len(found) > 4 else ""
-        domain = prepared.variables.get("ROS_DOMAIN_ID") or "0"
         raise EirError(
             f"a swarm of these names is here already: {', '.join(found[:4])}{more} in "
-            f"ROS_DOMAIN_ID={domain}; end it (what crashed or is ending disappears within 20 s), "
+            f"ROS_DOMAIN_ID={domain()}; end it (what crashed or is ending disappears within 20 s), "
             "or set another ROS_DOMAIN_ID."
         )
 
@@ -227,8 +222,8 @@ def page_token(host: str) -> str:
     return secrets.token_urlsafe(12)
 
 
-def environment(run_dir: Path) -> dict[str, str]:
-    """Return what the processes inherit: all that the user has set, but the monitor's token."""
+def _inherited(run_dir: Path) -> dict[str, str]:
+    """What the processes inherit: all that the user has set, but the monitor's token."""
     defaults = {
         "PYTHONUNBUFFERED": "1",
         "ROS_LOG_DIR": str(run_dir / "log" / "ros"),

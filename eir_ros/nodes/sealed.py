@@ -37,7 +37,7 @@ def check() -> None:
             f"this process is to be sealed, which is known for {_RMW} only, and {used} runs; "
             f"set RMW_IMPLEMENTATION={_RMW}."
         )
-    found = sorted(_sockets())
+    found = sorted(sockets())
     if found:
         raise EirError(
             f"this process is to be sealed, but DDS listens on the network ({', '.join(found)}); "
@@ -46,7 +46,7 @@ def check() -> None:
         )
 
 
-def _sockets() -> Iterator[str]:
+def sockets() -> Iterator[str]:
     """Local addresses of the UDP sockets of this process, in the kernel's hexadecimal words."""
     mine = set()
     for descriptor in Path("/proc/self/fd").iterdir():

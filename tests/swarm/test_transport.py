@@ -20,10 +20,10 @@ PROCESS = """
 import rclpy
 from pathlib import Path
 from rclpy.node import Node
-from eir_ros.nodes.sealed import _sockets
+from eir_ros.nodes.sealed import sockets
 rclpy.init()
 node = Node("alone")
-print(*sorted(_sockets()), sep="\\n")
+print(*sorted(sockets()), sep="\\n")
 print(*(line for line in Path("/proc/self/maps").read_text().splitlines() if "fastrtps" in line
         and "/dev/shm" in line), sep="\\n")
 """
